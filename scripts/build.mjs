@@ -1,0 +1,13 @@
+// Builds everything into dist/: TypeScript with project references, then the WebAssembly kernels.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const run = (script, ...args) => {
+  const done = spawnSync(process.execPath, [join(root, script), ...args], { cwd: root, stdio: 'inherit' });
+  if (done.status !== 0) process.exit(done.status ?? 1);
+};
+run('node_modules/typescript/bin/tsc', '-b', ...process.argv.slice(2));
+if (existsSync(join(root, 'scripts/build-kernels.mjs'))) run('scripts/build-kernels.mjs');

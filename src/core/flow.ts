@@ -1,0 +1,167 @@
+/**
+ * The contract between a protocol decoder and the connection it decodes.
+ *
+ * Input: within `push` a decoder *takes* bytes from the front (`pass`, `drop`); what it leaves comes again in front of what follows.
+ * Partial lines, waiting (`stop`, `resume`) and layer changes are this one mechanism. Output: each direction is one line of bytes, units,
+ * layer marks and FIN. Guard: `openFile(meta, unit)` ties the two: a unit cannot be released before the verdict of its file.
+ * Services answer later, by a callback. src/ARCHITECTURE.md tells why.
+ */
+import type { Buffer } from 'node:buffer';
+import type { Crypto } from './crypto.js';
+import type { FileId, FileMeta, FileStream, Verdict } from './file.js';
+import type { Endpoint } from './session.js';
+
+/** The end that opened the connection, and the other. In an expected flow: the sides of the flow that announced it. */
+export const CLIENT = 0;
+export const SERVER = 1;
+export type Side = typeof CLIENT | typeof SERVER;
+
+/** The other end. */
+export function opposite(side: Side): Side {
+  return side === CLIENT ? SERVER : CLIENT;
+}
+
+/**
+ * A protocol state machine for one connection. Synchronous; holds no socket, timer, clock or file. A byte is understood and
+ * disposed of in one step: act only on bytes that you take; what you leave comes again. Peer bytes never make it throw.
+ */
+export interface Decoder {
+  /**
+   * The next untaken bytes of `side`. `chunk` is valid for this call only: copy what you keep. What you leave, the engine keeps
+   * and offers again with the bytes that follow, up to `Protocol.maxUntaken`.
+   */
+  push(side: Side, chunk: Buffer): void;
+  /** `side` sent FIN and all it sent was offered. What it left untaken is dropped. Passing FIN on is `flow.finish()`. */
+  end(side: Side): void;
+  /**
+   * `length` bytes of `side` are missing here (capture loss); what was untaken before them is dropped. 0: unknown how many,
+   * told once before the first `push` when the capture began in the middle of the connection. Passive flows only.
+   */
+  gap(side: Side, length: number): void;
+  /** The answer to a file this decoder ended; never earlier, never from inside another Decoder method. */
+  verdict(file: FileId, verdict: Verdict): void;
+  /**
+   * Passive flows only: the answer that stopped `side` waits for was lost in the capture and will not come. Decide what its
+   * bytes are; a `stop` for the same answer is a bug.
+   */
+  unanswered(side: Side): void;
+  /** The moment asked for with `flow.wakeAt()` has come. `now` is flow time in milliseconds, not the wall clock. */
+  wake(now: number): void;
+}
+
+/** What a decoder may do to its connection. All calls return at once; the driver does the I/O later. */
+export interface Flow {
+  readonly id: number;
+  /** A recording: what is sent reaches nobody, and every verdict comes as `monitor`. Ask before asking a peer anything. */
+  readonly passive: boolean;
+
+  // Input, only inside `push`, about the chunk being pushed; `end` is an index in it and only grows.
+
+  /** Take up to `end`; they go to the peer at the end of the line, or into `into`. */
+  pass(end: number, into?: Unit): void;
+  /** Take up to `end`; they go nowhere. */
+  drop(end: number): void;
+
+  // Input, at any time.
+
+  /** Offer nothing more of `side` for now (pipelined commands, a layer change under way). Its bytes wait with the driver. */
+  stop(side: Side): void;
+  /** Offer `side` again, from its first untaken byte, after the present event. */
+  resume(side: Side): void;
+  /**
+   * Both directions change after what was taken and sent so far; return from `push` at once: the rest is the new layer's.
+   * Untaken bytes that the layer forbids there (any, for 'tls') end the flow: nothing crosses a TLS boundary.
+   */
+  layer(kind: LayerKind): void;
+
+  // Output, at any time, also from an event of a related flow.
+
+  /** Bytes of our own, at the end of the line to `toward`, or in `into`. They are the engine's from now on. */
+  send(toward: Side, bytes: Buffer, into?: Unit): void;
+  /** Open a unit of output: a message, a literal, a reply. Nothing else can land inside it. */
+  unit(toward: Side, way: Way): Unit;
+  /** FIN to `toward` when all before it has gone. */
+  finish(toward: Side): void;
+  /** Abort the connection with `only`, or both. What had not gone is dropped. */
+  reset(reason: string, only?: Side): void;
+  /** Stop decoding: later bytes pass untouched, behind whatever is held (only where policy allows an uninspected flow). */
+  bypass(reason: BypassReason): void;
+
+  // Services.
+
+  /**
+   * Announce a related connection. `ready` comes later with the place where its dialling side must be sent: our pinhole;
+   * `related.target` itself in a passive flow; `undefined` when none can be opened.
+   */
+  expect(related: Related, ready: (at: Endpoint | undefined) => void): void;
+  /** Start extracting a file or message. `guards` waits for it and cannot be released before its verdict. */
+  openFile(meta: FileMeta, guards?: Unit): FileStream;
+  /** Note a protocol oddity at the first untaken byte of `side`. Never changes the byte stream by itself. */
+  anomaly(code: string, side: Side): void;
+  /** Ask for `Decoder.wake` at flow time `ms`; a later call replaces an earlier one. */
+  wakeAt(ms: number): void;
+}
+
+/**
+ * `through`: its bytes go as they come. `held`: they, and all that follows towards that side, wait for it.
+ * `aside`: it joins the end of the line when released, only where the protocol lets messages overtake (SMB2).
+ */
+export type Way = 'through' | 'held' | 'aside';
+
+/** A stretch of output settled as one, once, by `release` or `replace`. A flow that dies drops its held and aside units. */
+export interface Unit {
+  /** Bytes put into it so far. */
+  readonly length: number;
+  /** It is complete and may go. Before the verdict of a file that it guards: our bug, and the flow fails closed. */
+  release(): void;
+  /** Drop what it has and send `instead` (or nothing). Once bytes of it have gone (comforting) it resets the flow. */
+  replace(instead?: Buffer): void;
+  /** Exchange its bytes [start, end), counted from its first, when it is released: a stripped part of a message. */
+  edit(start: number, end: number, instead: Buffer): void;
+}
+
+/** 'clear' takes the last layer off, after its close_notify (FTP's CCC, the access proxy's tls=0). */
+export type LayerKind = 'tls' | 'deflate' | 'clear';
+
+/** Why a flow goes on uninspected; shows as the reason of an `opaque` connection. */
+export const BYPASS_REASONS = [
+  'tls-no-keys',
+  'smb-encrypted',
+  'unknown-protocol',
+  'desync',
+  'switched-protocol',
+  'policy',
+] as const;
+export type BypassReason = (typeof BYPASS_REASONS)[number];
+
+/** A connection that this one announced (FTP data). Its decoder may hold a reference to its parent's. */
+export interface Related {
+  readonly dials: Side;
+  readonly target: Endpoint;
+  /** It starts with a TLS handshake; CLIENT is the TLS client whoever dials; sessions resume from this flow's. */
+  readonly tls: boolean;
+  decode(flow: Flow): Decoder;
+}
+
+/** What `probe` says of the first bytes of a side. */
+export type Likeness = 'yes' | 'no' | 'more';
+
+/** One protocol: how to recognise it and how to decode it. */
+export interface Protocol {
+  /** Lower case, the folder's name: `smtp`. */
+  readonly name: string;
+  /** As FortiOS logs it without TLS: `SMTP`. With TLS the session gets the S-name. */
+  readonly service: string;
+  /** TCP ports where it is expected, and those where it starts inside TLS. */
+  readonly ports: readonly number[];
+  readonly tlsPorts: readonly number[];
+  /** How many untaken bytes of a side the engine keeps; past it the flow is `desync`. */
+  readonly maxUntaken: number;
+  /**
+   * Is this how `side` of this protocol begins? `head` holds all that the side sent so far. `no` is certain;
+   * `yes` must be rare on other protocols; `more` when either is possible. Called again as `head` grows.
+   */
+  probe(side: Side, head: Buffer): Likeness;
+  /** A decoder for one connection. `crypto` is given where messages are sealed or signed inside the protocol (SMB). */
+  decoder(flow: Flow, crypto?: Crypto): Decoder;
+}

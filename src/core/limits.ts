@@ -1,0 +1,106 @@
+/**
+ * Every bound of the engine, by name. Crossing one is an anomaly or finding of that name, never a crash and never `clean`.
+ * `inspectd check --defaults` prints them. Sizes are bytes, times milliseconds.
+ */
+export const KiB = 1024;
+export const MiB = 1024 * KiB;
+export const GiB = 1024 * MiB;
+
+export interface Limits {
+  // flow
+  /** Bytes of a stopped side that wait for an answer before a passive flow gives up on it. */
+  readonly waiting: number;
+  /** Bytes looked at before a connection's protocol is given up as unknown. */
+  readonly probe: number;
+  /** Bytes held in units of one flow. */
+  readonly heldPerFlow: number;
+  /** Units of one flow that are open or not yet gone. */
+  readonly unitsPerFlow: number;
+  /** Anomalies of one flow that are kept; the rest is counted. */
+  readonly anomaliesPerFlow: number;
+
+  // mail
+  /** A command or reply line of a mail protocol. */
+  readonly line: number;
+  readonly recipients: number;
+  /** Commands that may be under way without an answer. */
+  readonly pipelined: number;
+  readonly mimeDepth: number;
+  readonly mimeParts: number;
+  /** One header block. */
+  readonly mimeHeaders: number;
+
+  // content
+  /** A file is collected in memory up to this size, then spooled. */
+  readonly slot: number;
+  /** All files being collected in memory, in one thread. */
+  readonly slots: number;
+  /** All files being spooled, in one thread. */
+  readonly spool: number;
+  /** One file. */
+  readonly fileSize: number;
+  /** Everything unpacked out of one root file. */
+  readonly unpackedBytes: number;
+  /** Unpacked size over packed size of one archive, where the unpacked size is past `ratioFloor`. */
+  readonly unpackRatio: number;
+  readonly ratioFloor: number;
+  readonly unpackedFiles: number;
+  /** FortiOS's uncompressed-nest-limit. */
+  readonly nesting: number;
+  readonly unpackTime: number;
+  readonly scanTime: number;
+  /** Bytes of a file's head that decide its type. */
+  readonly typeHead: number;
+  /** A window of a spooled file that is scanned at once, and by how much windows overlap. */
+  readonly scanWindow: number;
+  readonly scanOverlap: number;
+
+  // capture
+  /** One captured packet; a record that claims more is damage. */
+  readonly packet: number;
+  readonly flows: number;
+  /** Out-of-order bytes waiting in one flow, and in all. */
+  readonly reorderPerFlow: number;
+  readonly reorder: number;
+  /** IP fragments waiting. */
+  readonly fragments: number;
+  /** A connection without a packet for this long has ended. */
+  readonly flowIdle: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  waiting: 1 * MiB,
+  probe: 4 * KiB,
+  heldPerFlow: 128 * MiB,
+  unitsPerFlow: 65_536,
+  anomaliesPerFlow: 100,
+
+  line: 64 * KiB,
+  recipients: 10_000,
+  pipelined: 1_000,
+  mimeDepth: 50,
+  mimeParts: 10_000,
+  mimeHeaders: 1 * MiB,
+
+  slot: 16 * MiB,
+  slots: 128 * MiB,
+  spool: 16 * GiB,
+  fileSize: 16 * GiB,
+  unpackedBytes: 1 * GiB,
+  unpackRatio: 250,
+  ratioFloor: 8 * MiB,
+  unpackedFiles: 10_000,
+  nesting: 12,
+  unpackTime: 10_000,
+  scanTime: 30_000,
+  typeHead: 4 * KiB,
+  scanWindow: 64 * MiB,
+  scanOverlap: 1 * MiB,
+
+  packet: 16 * MiB,
+  flows: 1_000_000,
+  reorderPerFlow: 4 * MiB,
+  reorder: 64 * MiB,
+  fragments: 4 * MiB,
+  flowIdle: 3_600_000,
+};
