@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { Arena } from '../core/arena.js';
 import type {
   ChildMeta,
   ChildStream,
@@ -15,8 +16,9 @@ import type {
   Scanner,
   Unpacker,
 } from '../core/file.js';
+import { DEFAULT_LIMITS } from '../core/limits.js';
 import { EICAR, inspecting, told } from '../testing/inspecting.js';
-import type { Inspection } from './inspection.js';
+import { Inspection } from './inspection.js';
 import type { RootFile } from './node.js';
 
 const FILE: FileMeta = { name: 'a.bin', direction: 'upload' };
@@ -471,7 +473,7 @@ test('a bomb by its ratio is cut one byte past it, and the next archive of the m
     child.end();
   });
   const inspection = inspecting({ unpackers: [bomb], extractors: [LINES] }, { unpackRatio: 5, ratioFloor: 3 });
-  const text = Buffer.from('-[26]-[20]');
+  const text = Buffer.from('-[21]-[20]');
   const root = inspectBy(inspection, (file) => file.write(text, 0, text.length), MESSAGE);
   const mailbomb = 'unscannable mailbomb unpackRatio';
   assert.deepEqual(
@@ -513,6 +515,42 @@ test('time that scanners take is not time that unpacking takes', () => {
   };
   const inspection = inspecting({ unpackers: [boxes()], scanners: [slow], clock: () => now }, { unpackTime: 1000 });
   assert.deepEqual(told(inspect(inspection, Buffer.from('[a=1;b=2;c=3]'))).findings, []);
+});
+
+test('a child whose bytes were put into the arena is charged for them like any other', () => {
+  const bytes = Buffer.from('0123456789');
+  const direct = (arena: Arena, cut: boolean): Unpacker =>
+    boxes((_content, container) => {
+      const child = container.open({ name: 'direct' });
+      const room = child.reserve(64);
+      bytes.copy(arena.bytes, room);
+      child.grew(bytes.length);
+      assert.equal(child.reserve(64), cut ? -1 : room + bytes.length);
+      child.end();
+    });
+  for (const unpackedBytes of [10, 9]) {
+    const arena = new Arena(8);
+    const limits = { ...DEFAULT_LIMITS, slot: 65_536, slots: 4 * 65_536, unpackedBytes };
+    const identify = (): { types: string[] } => ({ types: ['unknown'] });
+    const tools = { extractors: [], unpackers: [direct(arena, unpackedBytes === 9)], scanners: [], identify };
+    const child = inspect(new Inspection({ ...tools, arena, limits }), Buffer.from('[]')).children[0]!;
+    assert.equal(child.info.sha256, sha256(bytes.subarray(0, unpackedBytes)));
+    assert.equal(child.info.size, bytes.length);
+    assert.equal(child.info.state, unpackedBytes === 10 ? 'complete' : 'limit');
+  }
+});
+
+test('of many findings in one file the first are kept, and every infection', () => {
+  const many = boxes((_content, container) => {
+    for (let count = 0; count < 10; count++)
+      container.report({ kind: 'unscannable', reason: 'encrypted', detail: `member ${count % 5}` });
+    container.report({ kind: 'infected', virus: 'V', virusId: 1, dtype: 'av-engine', by: 'box' });
+  });
+  const root = (findings: number): readonly string[] =>
+    told(inspect(inspecting({ unpackers: [many] }, { findings }), Buffer.from('[]'))).findings;
+  const members = [0, 1, 2, 3, 4].map((index) => `unscannable encrypted member ${index}`);
+  assert.deepEqual(root(5), [...members, 'infected V']);
+  assert.deepEqual(root(4), [...members.slice(0, 4), 'infected V']);
 });
 
 test('a child that its unpacker left open is cut, and one opened too late is nowhere', () => {

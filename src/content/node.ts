@@ -48,7 +48,7 @@ export interface Tools {
   readonly identify: Identify;
   /** Hash what extractors take apart, too. With `keep`, such files are collected for it. */
   readonly hashContainers?: boolean;
-  /** Called for each file that ended, with its bytes, before they are scanned. It may not keep `content`. */
+  /** Called for each file that ended, with its bytes, before they are scanned. It may not keep `content`, nor throw. */
   readonly keep?: (sha256: string, content: Content) => void;
 }
 
@@ -247,15 +247,15 @@ export class FileNode implements RootFile, ChildStream {
     this.end();
   }
 
-  /** The same finding is kept once. */
+  /** The same finding is kept once, and of many (each member of an archive has a password) the first: it is not clean by one already. */
   report(finding: Finding): void {
-    note(this.#findings, finding);
+    this.#note(this.#findings, finding);
   }
 
   /** For the file's container: what an extractor or unpacker says of it. */
   contain(finding: Finding): void {
     if (finding.kind === 'unscannable' && finding.reason === 'encrypted') this.#info.encrypted = true;
-    note(this.#contained, finding);
+    this.#note(this.#contained, finding);
   }
 
   headers(headers: MailHeaders): void {
@@ -382,6 +382,11 @@ export class FileNode implements RootFile, ChildStream {
     this.#shift += position - end;
     this.#floor = at;
     return end;
+  }
+
+  #note(findings: Finding[], finding: Finding): void {
+    if (findings.length >= this.#place.tree.limits.findings && finding.kind !== 'infected') return;
+    if (!findings.some((one) => isSame(one, finding))) findings.push(finding);
   }
 
   /** Stops taking bytes; what came is inspected at the end. */
@@ -576,12 +581,13 @@ const NOWHERE: ChildStream = {
   abort() {},
 };
 
-function note(findings: Finding[], finding: Finding): void {
-  const same =
-    finding.kind === 'unscannable'
-      ? (one: Finding) => one.kind === 'unscannable' && one.reason === finding.reason && one.detail === finding.detail
-      : finding.kind === 'malformed'
-        ? (one: Finding) => one.kind === 'malformed' && one.code === finding.code
-        : (one: Finding) => one.kind === 'infected' && one.virus === finding.virus && one.by === finding.by;
-  if (!findings.some(same)) findings.push(finding);
+function isSame(one: Finding, other: Finding): boolean {
+  switch (one.kind) {
+    case 'infected':
+      return other.kind === 'infected' && one.virus === other.virus && one.by === other.by;
+    case 'malformed':
+      return other.kind === 'malformed' && one.code === other.code;
+    case 'unscannable':
+      return other.kind === 'unscannable' && one.reason === other.reason && one.detail === other.detail;
+  }
 }
