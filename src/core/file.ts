@@ -112,7 +112,7 @@ export interface FileInfo {
   readonly headers?: MailHeaders;
   /** On a part of a message. */
   readonly span?: PartSpan;
-  /** Any other name that a reader might take: every candidate goes to the file filter. */
+  /** Any other name that a reader might take, for a container's member or part: the file filter looks at each. */
   readonly otherNames?: readonly string[];
   /** On a part of a message: it is offered as an attachment (a name, or a disposition of attachment). */
   readonly attachment?: boolean;
@@ -196,6 +196,8 @@ export interface ChildStream {
 
 /** What an extractor or unpacker may say of the file that it takes apart. */
 export interface Container {
+  /** How deep the file itself lies in its tree (`FileInfo.depth`): what messages within messages are counted by. */
+  readonly depth: number;
   open(child: ChildMeta): ChildStream;
   report(finding: Finding): void;
   /** The headers of a message; once, as soon as they are known. */
