@@ -374,6 +374,16 @@ test('a message that comes out of order is taken apart when it is whole', () => 
   );
 });
 
+test('what is a message by its name only is inspected as a file as well', () => {
+  const byName: Extractor = { ...LINES, accepts: (meta) => meta.name?.endsWith('.eml') === true };
+  const bytes = Buffer.concat([EICAR, Buffer.from('-part')]);
+  const meta: FileMeta = { name: 'm.eml', direction: 'upload' };
+  const root = inspectBy(inspecting({ extractors: [byName] }), (file) => file.write(bytes, 0, bytes.length), meta);
+  assert.deepEqual(told(root).findings, ['infected EICAR_TEST_FILE']);
+  assert.equal(root.info.sha256, sha256(bytes));
+  assert.equal(root.children.at(-1)!.info.sha256, sha256(Buffer.from('part')));
+});
+
 test('a message that is cut cuts the part that it was in', () => {
   const root = inspectBy(
     inspecting({ extractors: [LINES] }),
@@ -416,7 +426,7 @@ test('a message deeper than messages may lie is not taken apart', () => {
     }),
   };
   let file = inspectBy(
-    inspecting({ extractors: [nested] }, { mimeDepth: 2 }),
+    inspecting({ extractors: [nested] }, { mimeDepth: 1 }),
     (one) => one.write(Buffer.from('abcd'), 0, 4),
     MESSAGE,
   );

@@ -85,6 +85,8 @@ export class FileNode implements RootFile, ChildStream {
   readonly #nextId: () => FileId;
 
   #extractor: Extractor | undefined;
+  /** It is collected first and taken apart when it has ended. */
+  #collects = false;
   #stage: Stage | undefined;
   #container: NodeContainer | undefined;
   #collection: Collection | undefined;
@@ -289,7 +291,9 @@ export class FileNode implements RootFile, ChildStream {
   #choose(meta: FileMeta | ChildMeta): void {
     const extractor = this.#tools.extractors.find((one) => one.accepts(meta));
     if (extractor === undefined) return;
-    if (this.#place.mimeDepth >= this.#place.tree.limits.mimeDepth) {
+    // What only its name calls a message may be anything: it is inspected as a file, and taken apart as well.
+    this.#collects = !extractor.accepts({ ...meta, name: undefined });
+    if (this.#place.mimeDepth > this.#place.tree.limits.mimeDepth) {
       this.report({ kind: 'unscannable', reason: 'nested', detail: 'mimeDepth' });
       return;
     }
@@ -300,10 +304,11 @@ export class FileNode implements RootFile, ChildStream {
   #begin(): void {
     if (this.#stage !== undefined || this.#collection !== undefined) return;
     const extractor = this.#extractor;
-    if (extractor === undefined) {
+    if (extractor === undefined || this.#collects) {
       this.#collection = new Collection(this.#storage);
       return;
     }
+    this.#info.types = [extractor.name];
     this.#stage = this.#beginStage(extractor);
     if (this.#tools.hashContainers === true) {
       if (this.#tools.keep === undefined) this.#hash = new RunningSha256();
@@ -312,7 +317,6 @@ export class FileNode implements RootFile, ChildStream {
   }
 
   #beginStage(extractor: Extractor): Stage {
-    this.#info.types = [extractor.name];
     const nesting = this.#place.nesting;
     this.#container = new NodeContainer(this, this.#place.tree, { ...UNBOUNDED, nesting }, undefined);
     return extractor.begin(this.#container);
@@ -422,8 +426,10 @@ export class FileNode implements RootFile, ChildStream {
     this.#info.size = size;
     this.#tools.keep?.(sha256, content);
     if (this.#stage !== undefined) return;
-    if (this.#extractor !== undefined) {
-      this.#extract(this.#extractor, content);
+    const extractor = this.#extractor;
+    if (extractor !== undefined && !this.#collects) {
+      this.#info.types = [extractor.name];
+      this.#extract(extractor, content);
       return;
     }
     const identity = this.#try('identify', () => this.#tools.identify(content, this.#info.meta.name));
@@ -432,10 +438,11 @@ export class FileNode implements RootFile, ChildStream {
       this.#info.encrypted = identity.encrypted ?? false;
     }
     this.#place.tree.aside(() => this.#scan(content));
+    if (extractor !== undefined) this.#extract(extractor, content);
     this.#unpack(content);
   }
 
-  /** A message that was collected, because it came out of order. */
+  /** A message that was collected: it came out of order, or is one by its name only. */
   #extract(extractor: Extractor, content: Content): void {
     const stage = this.#beginStage(extractor);
     this.#try(extractor.name, () => {
@@ -525,6 +532,7 @@ export class FileNode implements RootFile, ChildStream {
 
 /** What an extractor or unpacker is given of the file that it takes apart. */
 class NodeContainer implements Container {
+  readonly depth: number;
   readonly budget: Budget;
   /** The budget again when it is an archive. */
   readonly archive: ArchiveBudget | undefined;
@@ -536,6 +544,7 @@ class NodeContainer implements Container {
   constructor(node: FileNode, tree: FileTree, budget: Budget, archive: ArchiveBudget | undefined) {
     this.#node = node;
     this.#tree = tree;
+    this.depth = node.inspected.info.depth;
     this.budget = budget;
     this.archive = archive;
   }
