@@ -31,6 +31,8 @@ export interface FlowOutput {
 export interface FlowServices {
   /** `judged` is called once, after the stream ended; in a passive flow nobody waits for it. */
   openFile(meta: FileMeta, judged: (verdict: Verdict) => void): FileStream;
+  /** `file` is about to end or be cut: now its place in the order of things is known. */
+  fileEnding(file: FileStream): void;
   expect(related: Related, ready: (at: Endpoint | undefined) => void): void;
   wakeAt(ms: number): void;
   /** `offset` is that of the first untaken byte in the side's stream. */
@@ -289,9 +291,13 @@ export class FlowEngine implements Flow, LineOwner {
     const inner = this.#services.openFile(meta, (verdict) => {
       if (!this.passive) answer(verdict);
     });
-    const file = new TrackedFile(inner, () => {
-      if (this.passive) answer(MONITOR);
-    });
+    const file = new TrackedFile(
+      inner,
+      () => this.#services.fileEnding(inner),
+      () => {
+        if (this.passive) answer(MONITOR);
+      },
+    );
     this.#files.add(file);
     return file;
   }
@@ -540,13 +546,15 @@ export class FlowEngine implements Flow, LineOwner {
 class TrackedFile implements FileStream {
   readonly id: FileId;
   readonly #inner: FileStream;
-  readonly #onEnd: () => void;
+  readonly #ending: () => void;
+  readonly #ended: () => void;
   #over = false;
 
-  constructor(inner: FileStream, onEnd: () => void) {
+  constructor(inner: FileStream, ending: () => void, ended: () => void) {
     this.id = inner.id;
     this.#inner = inner;
-    this.#onEnd = onEnd;
+    this.#ending = ending;
+    this.#ended = ended;
   }
 
   write(chunk: Buffer, start: number, end: number): void {
@@ -564,14 +572,16 @@ class TrackedFile implements FileStream {
   end(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#ending();
     this.#inner.end();
-    this.#onEnd();
+    this.#ended();
   }
 
   abort(reason: AbortReason): void {
     if (this.#over) return;
     this.#over = true;
+    this.#ending();
     this.#inner.abort(reason);
-    this.#onEnd();
+    this.#ended();
   }
 }
