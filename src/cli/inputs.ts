@@ -1,5 +1,5 @@
 /** What the user named, as a list of things to scan: directories walked, captures told from messages and other files. */
-import { closeSync, openSync, opendirSync, readSync, statSync } from 'node:fs';
+import { closeSync, opendirSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { SourceError } from '../core/errors.js';
@@ -42,7 +42,9 @@ function visit(name: string, inputs: ScanInput[], problems: string[], named: boo
       }
     } else if (facts.isFile() || named) {
       // A pipe or device that the user names is read once, as a capture: it cannot be looked at first.
-      inputs.push(facts.isFile() ? { name, kind: kindOf(name), size: facts.size } : { name, kind: 'capture', size: undefined });
+      inputs.push(
+        facts.isFile() ? { name, kind: kindOf(name), size: facts.size } : { name, kind: 'capture', size: undefined },
+      );
     }
   } catch (error) {
     problems.push(`${name}: ${said(error)}`);
@@ -98,7 +100,11 @@ function magicOf(head: Buffer): string {
 
 /** A header block that begins as stored mail does. */
 function looksLikeMail(head: string): boolean {
-  return /^(Return-Path|Received|Delivered-To|X-Original-To|DKIM-Signature|ARC-Seal|Message-I[Dd]|MIME-Version|From|Date|Subject): /.test(head) && /^(From|Received|Date|Subject): /im.test(head);
+  return (
+    /^(Return-Path|Received|Delivered-To|X-Original-To|DKIM-Signature|ARC-Seal|Message-I[Dd]|MIME-Version|From|Date|Subject): /.test(
+      head,
+    ) && /^(From|Received|Date|Subject): /im.test(head)
+  );
 }
 
 /** What the system said, in words. */

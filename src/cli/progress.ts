@@ -50,7 +50,9 @@ export class Progress {
     const { default: progress } = await import('cli-progress');
     const known = this.#total > 0;
     this.#bar = new progress.SingleBar({
-      format: known ? `{bar} {percentage}% of ${size(this.#total)}, {eta_formatted} left  {input}` : '{read} read  {input}',
+      format: known
+        ? `{bar} {percentage}% of ${size(this.#total)}, {eta_formatted} left  {input}`
+        : '{read} read  {input}',
       hideCursor: true,
       clearOnComplete: true,
       etaBuffer: 50,
