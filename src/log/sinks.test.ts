@@ -131,8 +131,8 @@ test('reliable syslog counts octets, keeps what came before the connection, and 
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const sink = syslogSink({ server: '127.0.0.1', port, mode: 'reliable', format: 'default' });
-  sink.write(record('vd', 'a'));
-  sink.write(record('vd', 'é'));
+  await sink.write(record('vd', 'a'));
+  await sink.write(record('vd', 'é'));
   await sink.close();
   assert.equal(Buffer.concat(chunks).toString(), '11 <188>vd="a"12 <188>vd="é"');
   server.close();
@@ -147,7 +147,7 @@ test('reliable syslog without a server drops past its backlog, and says at the e
   await once(probe, 'close');
   const frame = octetCounted('<188>vd="a"').length;
   const sink = syslogSink({ server: '127.0.0.1', port, mode: 'reliable', format: 'default', backlog: 2 * frame });
-  for (let count = 0; count < 3; count++) sink.write(record('vd', 'a'));
+  for (let count = 0; count < 3; count++) await sink.write(record('vd', 'a'));
   assert.equal(sink.dropped, 1);
   await assert.rejects(sink.close(), /2 records not sent/);
 });

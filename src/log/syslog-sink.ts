@@ -47,6 +47,7 @@ export function syslogMessage(
   return format === 'rfc5424' ? line : withPriority(line, facility, record.level);
 }
 
+/** The sender for a mode; `dropped` counts the records that never went. */
 export function syslogSink(options: SyslogOptions): UdpSyslogSink | TcpSyslogSink {
   return options.mode === 'udp' ? new UdpSyslogSink(options) : new TcpSyslogSink(options);
 }
