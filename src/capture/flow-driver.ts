@@ -7,7 +7,7 @@ import type { FileId, FileInfo, FileStream, Finding, Inspected } from '../core/f
 import type { Protocol, Side } from '../core/flow.js';
 import { CLIENT, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
-import type { PolicyFacts, TlsFacts } from '../core/session.js';
+import type { PolicyFacts, SessionInfo, TlsFacts } from '../core/session.js';
 import type { Inspection } from '../content/inspection.js';
 import type { RootFile } from '../content/node.js';
 import { Detector } from '../flow/detect.js';
@@ -15,15 +15,11 @@ import { FlowEngine } from '../flow/engine.js';
 import type { FileVerdict, Policy } from '../policy/outcome.js';
 import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from './connection.js';
 import type { EventQueue } from './event-queue.js';
-import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place } from './events.js';
+import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } from './events.js';
 import { sessionOfCapture } from './session-facts.js';
 
 const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' };
 
-/** When a file ended, and its place among the events. */
-interface Ended extends Place {
-  readonly time: PacketTime;
-}
 
 /** What policy applies to a session of the capture. */
 export interface Ruling {
@@ -169,16 +165,7 @@ export class FlowDriver implements ConnectionSink {
     const service = this.#service();
     this.#ruling ??= this.#options.rule(this.#start, service);
     const session = sessionOfCapture(this.#start.client, this.#start.server, service, this.#tls, this.#ruling.facts);
-    const decision = this.#ruling.policy.decide(root, session);
-    this.#options.queue.settle(ended, {
-      kind: 'tree',
-      ...ended,
-      session,
-      files: filesOf(root, decision.verdicts),
-      mail: mailOf(root.info),
-      outcomes: decision.outcomes,
-      refused: decision.verdict.action === 'strip' || decision.verdict.action === 'block',
-    });
+    this.#options.queue.settle(ended, treeEvent(root, session, this.#ruling.policy, ended));
   }
 
   #anomaly(code: string): void {
@@ -192,8 +179,27 @@ export class FlowDriver implements ConnectionSink {
   }
 }
 
+/** When a file ended, and its place among the events. */
+export interface Ended extends Place {
+  readonly time: PacketTime;
+}
+
+/** What policy says of a tree, as an event. */
+export function treeEvent(root: Inspected, session: SessionInfo, policy: Policy, ended: Ended): TreeInspected {
+  const decision = policy.decide(root, session);
+  return {
+    kind: 'tree',
+    ...ended,
+    session,
+    files: filesOf(root, decision.verdicts),
+    mail: mailOf(root.info),
+    outcomes: decision.outcomes,
+    refused: decision.verdict.action === 'strip' || decision.verdict.action === 'block',
+  };
+}
+
 /** The rows of a tree: the root first, then what came out of it, in order. */
-export function filesOf(root: Inspected, verdicts: ReadonlyMap<FileId, FileVerdict>): FileSeen[] {
+function filesOf(root: Inspected, verdicts: ReadonlyMap<FileId, FileVerdict>): FileSeen[] {
   const rows: FileSeen[] = [];
   const add = (file: Inspected) => {
     const { info } = file;
@@ -217,7 +223,7 @@ export function filesOf(root: Inspected, verdicts: ReadonlyMap<FileId, FileVerdi
   return rows;
 }
 
-export function mailOf(info: FileInfo): MailSeen | undefined {
+function mailOf(info: FileInfo): MailSeen | undefined {
   const { mail } = info.meta;
   if (mail === undefined && info.headers === undefined) return undefined;
   return {

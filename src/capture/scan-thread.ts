@@ -90,7 +90,45 @@ export class ScanThread {
     });
   }
 
+  /** A message or any other file, as it lies there. */
+  async file(name: string, message: boolean, deliver: Deliver, advance: (done: number) => void): Promise<InputReport> {
+    const file = openInput(name);
+    let done = 0;
+    try {
+      const meta: FileMeta = { name: basename(name), direction: 'download', ...(message ? { declaredType: 'message/rfc822' } : {}) };
+      let inspected: (root: Inspected) => void = () => {};
+      const settled = new Promise<Inspected>((resolve) => {
+        inspected = resolve;
+      });
+      const stream = this.#inspection.open(meta, (root) => inspected(root));
+      const piece = Buffer.allocUnsafeSlow(PIECE);
+      for (let length = readSync(file, piece); length > 0; length = readSync(file, piece)) {
+        stream.write(piece, 0, length);
+        done += length;
+        advance(done);
+      }
+      stream.end();
+      const now = Date.now();
+      const time = { seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 };
+      const ruling = this.#rule(NOWHERE, NOWHERE, undefined);
+      const session = sessionOfCapture(NOWHERE, NOWHERE, undefined, undefined, ruling.facts);
+      const root = await settled;
+      await deliver(treeEvent(root, session, ruling.policy, { packet: 0, flow: -1, turn: 0, time }));
+    } catch (cause) {
+      throw new SourceError(`cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    } finally {
+      closeSync(file);
+    }
+    return { packets: 0, bytes: done, ignoredPackets: {}, damage: undefined };
+  }
+
   close(): void {
     this.#unpackers.close();
+  }
+
+  #rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling {
+    const { config } = this.#setup;
+    if (config === undefined) return { facts: NO_POLICY, policy: this.#builtIn };
+    return ruleOf(config, client, server, service);
   }
 }
