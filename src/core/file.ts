@@ -112,6 +112,8 @@ export interface FileInfo {
   readonly headers?: MailHeaders;
   /** On a part of a message. */
   readonly span?: PartSpan;
+  /** Any other name that a reader might take: every candidate goes to the file filter. */
+  readonly otherNames?: readonly string[];
   /** On a part of a message: it is offered as an attachment (a name, or a disposition of attachment). */
   readonly attachment?: boolean;
 }

@@ -41,6 +41,9 @@ export interface Limits {
   readonly spool: number;
   /** One file. */
   readonly fileSize: number;
+  /** Missing stretches of one file whose bytes come out of order, and their bytes together. */
+  readonly holes: number;
+  readonly holeBytes: number;
   /** Everything unpacked out of one root file. */
   readonly unpackedBytes: number;
   /** Unpacked size over packed size of one archive, where the unpacked size is past `ratioFloor`. */
@@ -89,6 +92,8 @@ export const DEFAULT_LIMITS: Limits = {
   slots: 128 * MiB,
   spool: 16 * GiB,
   fileSize: 16 * GiB,
+  holes: 1_000,
+  holeBytes: 16 * MiB,
   unpackedBytes: 1 * GiB,
   unpackRatio: 250,
   ratioFloor: 8 * MiB,

@@ -344,6 +344,7 @@ class Run {
             },
       services: {
         openFile: (meta, judged) => this.#openFile(number, meta, judged),
+        fileEnding: () => {},
         expect: (related, ready) => this.#expect(related, ready),
         wakeAt: (ms) => {
           alarm?.();
