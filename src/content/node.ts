@@ -338,7 +338,7 @@ export class FileNode implements RootFile, ChildStream {
       if (collection === undefined) this.#notKept += end - start;
       this.#toStage(this.#stage, chunk, start, end);
     }
-    if (collection === undefined || this.#cut) return;
+    if (collection === undefined) return;
     this.#settleGap();
     this.#kept(collection.append(chunk, start, end), end - start);
   }
