@@ -107,6 +107,8 @@ class SmtpDecoder implements Decoder {
 
   #lmtp = false;
   #tls = false;
+  /** STARTTLS was accepted. */
+  #layering = false;
   #envelope: Envelope | undefined = undefined;
   /** The message that is being sent; live also `#held`. */
   #file: FileStream | undefined = undefined;
@@ -116,6 +118,8 @@ class SmtpDecoder implements Decoder {
   readonly #dots = new DotReader();
   /** The end of the message may lie in a gap: a reply of the server will tell. */
   #uncertain = false;
+  /** A recording: the server is not heard before the message ends. */
+  #repliesWait = false;
   /** `resync`: the line that the gap cut was skipped. */
   #cutLineSkipped = false;
   /** `resync`: what is no command is skipped rather than taken for a message. */
@@ -482,6 +486,7 @@ class SmtpDecoder implements Decoder {
     this.#file?.end();
     this.#file = undefined;
     this.#envelope = undefined;
+    this.#hearReplies();
     return end;
   }
 
@@ -502,6 +507,7 @@ class SmtpDecoder implements Decoder {
     this.#file = undefined;
     this.#held = undefined;
     this.#uncertain = false;
+    this.#hearReplies();
   }
 
   #forgetTransaction(): void {
@@ -632,11 +638,20 @@ class SmtpDecoder implements Decoder {
     this.#flow.pass(end);
     if (this.#paired) this.#passiveReply(code);
     else this.#unpairedReply(code);
-    return code === 220 && this.#layering ? this.#startLayer() : end;
+    if (this.#layering) return this.#startLayer();
+    if (this.#mode !== 'body' || this.#uncertain) return end;
+    // What the server says next, it says to the message: the recording may have put it in front of the message's end.
+    this.#repliesWait = true;
+    this.#flow.stop(SERVER);
+    return LEAVE;
   }
 
-  /** STARTTLS was accepted. */
-  #layering = false;
+  /** A recording: the message has ended, or where it ends is not known. */
+  #hearReplies(): void {
+    if (!this.#repliesWait) return;
+    this.#repliesWait = false;
+    this.#flow.resume(SERVER);
+  }
 
   #startLayer(): typeof LEAVE {
     this.#layering = false;
@@ -860,6 +875,7 @@ class SmtpDecoder implements Decoder {
       this.#file?.gap(length);
       this.#dots.gap();
       this.#uncertain = true;
+      this.#hearReplies();
       return;
     }
     if (this.#mode === 'chunk' && length > 0 && length <= this.#chunkLeft) {
