@@ -157,7 +157,7 @@ class SmtpDecoder implements Decoder {
 
   gap(side: Side, length: number): void {
     if (side === CLIENT) this.#clientGap(length);
-    else this.#repliesLost();
+    else if (this.#repliesLost()) this.#flow.resume(CLIENT);
   }
 
   verdict(id: FileId, verdict: Verdict): void {
@@ -169,6 +169,7 @@ class SmtpDecoder implements Decoder {
   }
 
   unanswered(side: Side): void {
+    // The engine offers the client again by itself.
     if (side === CLIENT) this.#repliesLost();
   }
 
@@ -623,7 +624,7 @@ class SmtpDecoder implements Decoder {
       if (this.#live) this.#flow.reset('smtp-reply-too-long');
       else {
         this.#flow.pass(chunk.length);
-        this.#repliesLost();
+        if (this.#repliesLost()) this.#flow.resume(CLIENT);
       }
       return LEAVE;
     }
@@ -838,12 +839,14 @@ class SmtpDecoder implements Decoder {
     this.#paired = true;
   }
 
-  /** A gap, or the answer that the client waits for will not come. */
-  #repliesLost(): void {
+  /** A gap, or the answer that the client waits for will not come. True when the client waited. */
+  #repliesLost(): boolean {
     this.#paired = false;
     if (this.#waiting === 'answer') this.#look();
     else this.#queue = [];
-    if (this.#waiting !== undefined) this.#go();
+    const waited = this.#waiting !== undefined;
+    this.#waiting = undefined;
+    return waited;
   }
 
   /** Let the next bytes say what the last command's answer was. */
