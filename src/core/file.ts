@@ -196,6 +196,8 @@ export interface ChildStream {
 
 /** What an extractor or unpacker may say of the file that it takes apart. */
 export interface Container {
+  /** How deep the file itself lies in its tree (`FileInfo.depth`): what messages within messages are counted by. */
+  readonly depth: number;
   open(child: ChildMeta): ChildStream;
   report(finding: Finding): void;
   /** The headers of a message; once, as soon as they are known. */
