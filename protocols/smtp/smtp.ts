@@ -107,6 +107,8 @@ class SmtpDecoder implements Decoder {
 
   #lmtp = false;
   #tls = false;
+  /** STARTTLS was accepted. */
+  #layering = false;
   #envelope: Envelope | undefined = undefined;
   /** The message that is being sent; live also `#held`. */
   #file: FileStream | undefined = undefined;
@@ -116,6 +118,8 @@ class SmtpDecoder implements Decoder {
   readonly #dots = new DotReader();
   /** The end of the message may lie in a gap: a reply of the server will tell. */
   #uncertain = false;
+  /** A recording: the server is not heard before the message ends. */
+  #repliesWait = false;
   /** `resync`: the line that the gap cut was skipped. */
   #cutLineSkipped = false;
   /** `resync`: what is no command is skipped rather than taken for a message. */
@@ -153,7 +157,7 @@ class SmtpDecoder implements Decoder {
 
   gap(side: Side, length: number): void {
     if (side === CLIENT) this.#clientGap(length);
-    else this.#repliesLost();
+    else if (this.#repliesLost()) this.#flow.resume(CLIENT);
   }
 
   verdict(id: FileId, verdict: Verdict): void {
@@ -165,6 +169,7 @@ class SmtpDecoder implements Decoder {
   }
 
   unanswered(side: Side): void {
+    // The engine offers the client again by itself.
     if (side === CLIENT) this.#repliesLost();
   }
 
@@ -482,6 +487,7 @@ class SmtpDecoder implements Decoder {
     this.#file?.end();
     this.#file = undefined;
     this.#envelope = undefined;
+    this.#hearReplies();
     return end;
   }
 
@@ -502,6 +508,7 @@ class SmtpDecoder implements Decoder {
     this.#file = undefined;
     this.#held = undefined;
     this.#uncertain = false;
+    this.#hearReplies();
   }
 
   #forgetTransaction(): void {
@@ -617,7 +624,7 @@ class SmtpDecoder implements Decoder {
       if (this.#live) this.#flow.reset('smtp-reply-too-long');
       else {
         this.#flow.pass(chunk.length);
-        this.#repliesLost();
+        if (this.#repliesLost()) this.#flow.resume(CLIENT);
       }
       return LEAVE;
     }
@@ -632,11 +639,20 @@ class SmtpDecoder implements Decoder {
     this.#flow.pass(end);
     if (this.#paired) this.#passiveReply(code);
     else this.#unpairedReply(code);
-    return code === 220 && this.#layering ? this.#startLayer() : end;
+    if (this.#layering) return this.#startLayer();
+    if (this.#mode !== 'body' || this.#uncertain) return end;
+    // What the server says next, it says to the message: the recording may have put it in front of the message's end.
+    this.#repliesWait = true;
+    this.#flow.stop(SERVER);
+    return LEAVE;
   }
 
-  /** STARTTLS was accepted. */
-  #layering = false;
+  /** A recording: the message has ended, or where it ends is not known. */
+  #hearReplies(): void {
+    if (!this.#repliesWait) return;
+    this.#repliesWait = false;
+    this.#flow.resume(SERVER);
+  }
 
   #startLayer(): typeof LEAVE {
     this.#layering = false;
@@ -823,12 +839,14 @@ class SmtpDecoder implements Decoder {
     this.#paired = true;
   }
 
-  /** A gap, or the answer that the client waits for will not come. */
-  #repliesLost(): void {
+  /** A gap, or the answer that the client waits for will not come. True when the client waited. */
+  #repliesLost(): boolean {
     this.#paired = false;
     if (this.#waiting === 'answer') this.#look();
     else this.#queue = [];
-    if (this.#waiting !== undefined) this.#go();
+    const waited = this.#waiting !== undefined;
+    this.#waiting = undefined;
+    return waited;
   }
 
   /** Let the next bytes say what the last command's answer was. */
@@ -860,6 +878,7 @@ class SmtpDecoder implements Decoder {
       this.#file?.gap(length);
       this.#dots.gap();
       this.#uncertain = true;
+      this.#hearReplies();
       return;
     }
     if (this.#mode === 'chunk' && length > 0 && length <= this.#chunkLeft) {

@@ -247,6 +247,10 @@ export class FileNode implements RootFile, ChildStream {
     this.end();
   }
 
+  malformed(code: string): void {
+    this.report({ kind: 'malformed', code });
+  }
+
   /** The same finding is kept once. */
   report(finding: Finding): void {
     note(this.#findings, finding);
