@@ -41,8 +41,8 @@ export const MIME_ANOMALIES = [
   'mime-boundary-malformed',
   /** More than 70 characters. */
   'mime-boundary-long',
-  /** The boundary of an enclosing multipart again, or one that it begins with or that begins with it. */
-  'mime-boundary-nested',
+  /** The boundary of an enclosing multipart again. */
+  'mime-boundary-reused',
   /** A boundary on what is no multipart. */
   'mime-boundary-on-leaf',
   /** Part of the message lies elsewhere. */

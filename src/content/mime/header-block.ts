@@ -41,6 +41,8 @@ export class HeaderBlock {
   /** Bytes of the block, kept or not. */
   #seen = 0;
   #lines = 0;
+  #last = 0;
+  #beforeLast = 0;
 
   constructor(limit: number, notes: Notes) {
     this.#limit = limit;
@@ -52,6 +54,7 @@ export class HeaderBlock {
     this.#line = 0;
     this.#seen = 0;
     this.#lines = 0;
+    this.#last = 0;
   }
 
   get over(): boolean {
@@ -67,6 +70,11 @@ export class HeaderBlock {
     return this.#lines === 0;
   }
 
+  /** The present line, which has ended, ended with CRLF. */
+  get crlf(): boolean {
+    return this.#beforeLast === CR;
+  }
+
   /** The present line's bytes, valid until the next call. */
   get line(): Buffer {
     return this.#bytes.subarray(this.#line, this.#length);
@@ -75,6 +83,8 @@ export class HeaderBlock {
   /** Bytes of the present line, not past its LF. */
   append(chunk: Buffer, start: number, end: number): void {
     this.#seen += end - start;
+    this.#beforeLast = end - start > 1 ? chunk[end - 2]! : this.#last;
+    this.#last = chunk[end - 1]!;
     // A line that alone is past the limit is kept up to the limit: enough to say what it is.
     const kept = Math.min(end - start, this.#line + this.#limit - this.#length);
     if (kept <= 0) return;
