@@ -5,9 +5,21 @@
  * Only an exit code of 0 is trusted. Anything else names the container, and what came out is inspected all the same.
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Content, Unpacker } from '../../core/file.js';
-import type { FromChild, Outcome, ToChild } from './seven-zip-messages.js';
+import { otherFormat } from './other-formats.js';
+import {
+  BYTES,
+  FRAME_HEADER,
+  JSON_LIMIT,
+  MEMBER,
+  MEMBER_END,
+  type MemberFrame,
+  OUTCOME,
+  type Outcome,
+  type ToChild,
+} from './seven-zip-messages.js';
 import { type ArchiveLimits, type Member, Unpacking } from './unpacking.js';
 
 const PIECE = 256 * 1024;
@@ -28,18 +40,6 @@ const FORMATS: ReadonlyMap<string, string | undefined> = new Map([
   ['chm', undefined],
   ['msi', undefined],
 ]);
-/** Formats that FortiOS has no name for. */
-const MAGICS: readonly (readonly [string, Buffer])[] = [
-  ['zstd', Buffer.from('28b52ffd', 'hex')],
-  ['Z', Buffer.from('1f9d', 'hex')],
-  ['wim', Buffer.from('MSWIM\0\0\0', 'latin1')],
-  ['ar', Buffer.from('!<arch>\n', 'latin1')],
-  ['cpio', Buffer.from('070701', 'latin1')],
-  ['cpio', Buffer.from('070702', 'latin1')],
-  ['cpio', Buffer.from('070707', 'latin1')],
-  ['squashfs', Buffer.from('hsqs', 'latin1')],
-  ['vhdx', Buffer.from('vhdxfile', 'latin1')],
-];
 /** One stream without a name: the child gets none either. */
 const STREAMS = new Set<string | undefined>(['xz', 'bzip2', 'lzip', 'zstd', 'Z']);
 
@@ -98,6 +98,7 @@ export class SevenZip {
     try {
       if (!unpacking.mayGoOn()) return;
       const outcome = await worker.run(content, unpacking, format, wanted);
+      if (outcome?.retiring === true) worker.kill();
       if (outcome !== undefined) conclude(outcome, unpacking);
     } catch (error) {
       worker.kill();
@@ -140,10 +141,8 @@ export function sevenZipUnpacker(limits: ArchiveLimits, sevenZip: SevenZip): Unp
   ): { readonly format: string | undefined } | undefined => {
     const type = types.find((one) => FORMATS.has(one));
     if (type !== undefined) return { format: FORMATS.get(type) };
-    if (!types.includes('unknown')) return undefined;
-    const head = content.read(0, 8);
-    const magic = MAGICS.find(([, bytes]) => head.subarray(0, bytes.length).equals(bytes));
-    return magic === undefined ? undefined : { format: magic[0] };
+    const format = otherFormat(content.read(0, 8));
+    return format === undefined ? undefined : { format };
   };
   const accepted = new WeakMap<Content, string | undefined>();
   return {
@@ -168,46 +167,66 @@ function conclude(outcome: Outcome, unpacking: Unpacking): void {
   if (outcome.encrypted) unpacking.unscannable('encrypted', 'archive with encrypted members or headers');
   if (over === 'files') unpacking.stop('limit', 'more files than may be unpacked');
   else if (over === 'bytes') unpacking.overrun();
+  else if (outcome.scattered) unpacking.unscannable('unhandled', 'a member that is not written in order');
   else if (status === 1) unpacking.malformed('archive-warnings');
   else if (status !== 0) {
     const detail = `7-Zip exit ${status}${complaint === '' ? '' : `: ${complaint}`}`;
-    if (
-      /unsupported|can ?not open the file as|is not supported archive/i.test(complaint) &&
-      !/data error|crc failed/i.test(complaint)
-    )
-      unpacking.unscannable('unhandled', detail);
-    else if (
-      !outcome.encrypted ||
-      /data error(?! in encrypted)|crc failed(?! in encrypted)|unexpected end/i.test(complaint)
-    )
+    const damaged = /data error(?! in encrypted)|crc failed(?! in encrypted)|unexpected end/i.test(complaint);
+    if (/unsupported/i.test(complaint) && !damaged) unpacking.unscannable('unhandled', detail);
+    else if (!outcome.encrypted || damaged)
       unpacking.unscannable(outcome.members > 0 ? 'partiallycorrupted' : 'corrupted', detail);
   } else if (/data after the end/i.test(complaint)) unpacking.malformed('archive-trailing-data');
+}
+
+/** Takes what a child says of one job. */
+interface Listener {
+  member(name: string): void;
+  bytes(chunk: Buffer, start: number, end: number): void;
+  memberEnd(): void;
+  outcome(outcome: Outcome): void;
+  /** It died, or what it says makes no sense. */
+  failed(why: string): void;
 }
 
 /** One child process and the job that it is at. */
 class Worker {
   readonly #child: ChildProcess;
+  readonly #output: Socket;
   #dead = false;
-  #receive: ((message: FromChild) => void) | undefined;
-  #fail: ((why: string) => void) | undefined;
+  #listener: Listener | undefined;
+  readonly #header = Buffer.alloc(FRAME_HEADER);
+  /** Bytes of the frame's header that are there. */
+  #headed = 0;
+  /** Bytes of the frame's payload that are missing. */
+  #missing = 0;
+  #json: Buffer[] = [];
 
   constructor(memory: number, ended: () => void) {
     const script = fileURLToPath(new URL('./seven-zip-child.js', import.meta.url));
     const node = [process.execPath, '--max-old-space-size=256', script];
-    const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', 'ipc'];
+    const stdio: StdioOptions = ['ignore', 'pipe', 'ignore', 'ipc'];
     // Worker limits do not bind WebAssembly memory, and `ulimit -v` keeps it from starting: the data segment is what can be bounded.
     this.#child =
       process.platform === 'linux'
         ? spawn('/bin/sh', ['-c', `ulimit -d ${memory}; exec "$0" "$@"`, ...node], { stdio, serialization: 'advanced' })
         : spawn(node[0]!, node.slice(1), { stdio, serialization: 'advanced' });
+    this.#output = this.#child.stdout as Socket;
     const gone = (why: string): void => {
       this.#dead = true;
       ended();
-      this.#fail?.(why);
+      this.#listener?.failed(why);
     };
-    this.#child.on('message', (message) => this.#receive?.(message as FromChild));
+    this.#output.on('data', (chunk: Buffer) => {
+      try {
+        this.#receive(chunk);
+      } catch (error) {
+        this.#listener?.failed(error instanceof Error ? error.message : String(error));
+        this.kill();
+      }
+    });
     this.#child.on('error', (error) => gone(error.message));
-    this.#child.on('exit', (code, signal) => gone(`the process ended with ${signal ?? code ?? 'nothing'}`));
+    // Not `exit`: what it said last may still be on its way.
+    this.#child.on('close', (code, signal) => gone(`the process ended with ${signal ?? code ?? 'nothing'}`));
     this.#rest();
   }
 
@@ -224,6 +243,13 @@ class Worker {
   #rest(): void {
     this.#child.unref();
     this.#child.channel?.unref();
+    this.#output.unref();
+  }
+
+  #work(): void {
+    this.#child.ref();
+    this.#child.channel?.ref();
+    this.#output.ref();
   }
 
   /** Undefined when a limit ended it; that was reported. Rejects when the child died. */
@@ -234,8 +260,7 @@ class Worker {
     wanted: (name: string) => boolean,
   ): Promise<Outcome | undefined> {
     const { bytesLeft, filesLeft, timeLeft } = unpacking.container.budget;
-    this.#child.ref();
-    this.#child.channel?.ref();
+    this.#work();
     let timer: NodeJS.Timeout | undefined;
     try {
       const done = new Promise<Outcome | undefined>((resolve, reject) => {
@@ -243,40 +268,44 @@ class Worker {
         const stop = (): void => {
           member?.cut();
           member = undefined;
-          this.#receive = undefined;
-          this.#fail = undefined;
+          this.#listener = undefined;
           this.kill();
           resolve(undefined);
         };
-        this.#fail = (why) => {
-          member?.cut();
-          reject(new Error(why));
+        const late = (): void => {
+          unpacking.timedOut();
+          stop();
         };
-        timer = setTimeout(
-          () => {
-            unpacking.timedOut();
-            stop();
-          },
-          Math.min(Math.max(timeLeft, 0), 2 ** 31 - 1),
-        );
-        this.#receive = (message) => {
-          if (message.kind === 'done') resolve(message);
-          else if (message.kind === 'member') {
-            if (!wanted(message.name)) return;
-            const name = STREAMS.has(format) ? undefined : message.name;
-            member = unpacking.open({ name, declaredSize: message.size });
+        timer = setTimeout(late, Math.min(Math.max(timeLeft, 0), 2 ** 31 - 1));
+        this.#listener = {
+          member(name) {
+            member = undefined;
+            if (!wanted(name)) return;
+            member = unpacking.open({ name: STREAMS.has(format) ? undefined : name });
             if (member === undefined) stop();
-          } else if (message.kind === 'bytes') {
-            if (member !== undefined && !member.write(message.bytes, 0, message.bytes.length)) stop();
-          } else {
+          },
+          bytes(chunk, start, end) {
+            if (member !== undefined && !member.write(chunk, start, end)) stop();
+          },
+          memberEnd() {
             member?.end();
             member = undefined;
-          }
+          },
+          outcome(outcome) {
+            member?.cut();
+            member = undefined;
+            resolve(outcome);
+          },
+          failed(why) {
+            member?.cut();
+            member = undefined;
+            reject(new Error(why));
+          },
         };
       });
       // The promise is awaited below: until then its failure is nobody's.
       done.catch(() => {});
-      // What the ratio allows at most, so that the child stops before the parent has to.
+      // What the ratio allows at most, so that the child stops by itself where the parent would stop it.
       const maxBytes = Math.max(0, Math.min(bytesLeft, unpacking.ratioRoom()));
       await this.#send({ kind: 'job', length: content.length, format, maxBytes, maxFiles: Math.max(0, filesLeft) });
       for (let at = 0; at < content.length && !this.#dead; ) {
@@ -288,8 +317,7 @@ class Worker {
       return await done;
     } finally {
       clearTimeout(timer);
-      this.#receive = undefined;
-      this.#fail = undefined;
+      this.#listener = undefined;
       this.#rest();
     }
   }
@@ -301,10 +329,45 @@ class Worker {
         return;
       }
       this.#child.send(message, (error) => {
-        if (error === null) resolve();
-        else if (this.#dead) resolve();
+        // Of a child that died its end tells.
+        if (error === null || !this.#child.connected) resolve();
         else reject(error);
       });
     });
+  }
+
+  /** Frames as they come, in any pieces; the bytes of members go on without being gathered. */
+  #receive(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length || (this.#headed === FRAME_HEADER && this.#missing === 0)) {
+      if (this.#headed < FRAME_HEADER) {
+        this.#header[this.#headed++] = chunk[at++]!;
+        if (this.#headed < FRAME_HEADER) continue;
+        this.#missing = this.#header.readUInt32LE(1);
+        if (this.#header[0] !== BYTES && this.#missing > JSON_LIMIT) {
+          this.#listener?.failed('a frame of it is too long');
+          this.kill();
+          return;
+        }
+      }
+      const end = Math.min(chunk.length, at + this.#missing);
+      if (this.#header[0] === BYTES) {
+        if (end > at) this.#listener?.bytes(chunk, at, end);
+      } else if (end > at) this.#json.push(chunk.subarray(at, end));
+      this.#missing -= end - at;
+      at = end;
+      if (this.#missing === 0) this.#frame();
+    }
+  }
+
+  #frame(): void {
+    const kind = this.#header[0];
+    this.#headed = 0;
+    if (kind === BYTES) return;
+    const text = Buffer.concat(this.#json).toString();
+    this.#json = [];
+    if (kind === MEMBER) this.#listener?.member((JSON.parse(text) as MemberFrame).name);
+    else if (kind === MEMBER_END) this.#listener?.memberEnd();
+    else if (kind === OUTCOME) this.#listener?.outcome(JSON.parse(text) as Outcome);
   }
 }
