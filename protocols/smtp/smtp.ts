@@ -118,7 +118,9 @@ class SmtpDecoder implements Decoder {
   readonly #dots = new DotReader();
   /** The end of the message may lie in a gap: a reply of the server will tell. */
   #uncertain = false;
-  /** A recording: the server is not heard before the message ends. */
+  /** A recording: the answer that the client waited for was just seen. */
+  #clientsTurn = false;
+  /** A recording: the server is stopped until the client has said what that answer let it say. */
   #repliesWait = false;
   /** `resync`: the line that the gap cut was skipped. */
   #cutLineSkipped = false;
@@ -141,12 +143,14 @@ class SmtpDecoder implements Decoder {
     let at = 0;
     while (at < chunk.length && at !== LEAVE)
       at = side === CLIENT ? this.#fromClient(chunk, at) : this.#fromServer(chunk, at);
+    if (side === CLIENT && (this.#mode !== 'body' || this.#uncertain)) this.#hearReplies();
   }
 
   end(side: Side): void {
     if (side === CLIENT) {
       // A message that waits for its verdict was sent whole: it is not cut by this.
       if (this.#waiting !== 'verdict' && this.#waiting !== 'delivery') this.#abandon('reset');
+      this.#hearReplies();
       if (this.#mode !== 'closed') this.#flow.finish(SERVER);
       return;
     }
@@ -169,8 +173,9 @@ class SmtpDecoder implements Decoder {
   }
 
   unanswered(side: Side): void {
-    // The engine offers the client again by itself.
+    // The engine offers the side again by itself.
     if (side === CLIENT) this.#repliesLost();
+    else this.#repliesWait = false;
   }
 
   wake(): void {}
@@ -322,8 +327,8 @@ class SmtpDecoder implements Decoder {
     const size = chunkSizeOf(chunk.toString('latin1', start, text));
     if (size === undefined || !size.plain) {
       if (this.#live) {
-        if (this.#file !== undefined) this.#undo();
         this.#forgetTransaction();
+        this.#undo();
         return this.#answerFor(end, say.BAD_ARGUMENT, 'smtp-bdat-malformed', true);
       }
       this.#note('smtp-bdat-malformed');
@@ -411,7 +416,11 @@ class SmtpDecoder implements Decoder {
       if (kind === END) return this.#messageEnds(dot + 3);
       kind satisfies typeof AMBIGUOUS;
       this.#note('smtp-smuggling');
-      if (this.#live) return this.#close(say.BARE_LINE_END);
+      if (this.#live) {
+        this.#close(say.BARE_LINE_END);
+        return dot;
+      }
+      this.#file?.malformed('smtp-smuggling');
       // Strictly read, its line goes on, and a dot behind a CRLF was stuffed.
       if (dots.atLine(chunk, dot)) from = dot + 1;
     }
@@ -487,7 +496,6 @@ class SmtpDecoder implements Decoder {
     this.#file?.end();
     this.#file = undefined;
     this.#envelope = undefined;
-    this.#hearReplies();
     return end;
   }
 
@@ -508,7 +516,6 @@ class SmtpDecoder implements Decoder {
     this.#file = undefined;
     this.#held = undefined;
     this.#uncertain = false;
-    this.#hearReplies();
   }
 
   #forgetTransaction(): void {
@@ -565,6 +572,7 @@ class SmtpDecoder implements Decoder {
   }
 
   #go(): void {
+    this.#clientsTurn = !this.#live && this.#waiting !== undefined;
     this.#waiting = undefined;
     this.#flow.resume(CLIENT);
   }
@@ -597,13 +605,12 @@ class SmtpDecoder implements Decoder {
   }
 
   /** Live: the session ends here; nothing of an open message reaches the server. */
-  #close(reply: Buffer): typeof LEAVE {
+  #close(reply: Buffer): void {
     this.#forgetTransaction();
     this.#mode = 'closed';
     this.#flow.send(CLIENT, reply);
     this.#flow.finish(CLIENT);
     this.#flow.finish(SERVER);
-    return LEAVE;
   }
 
   #note(event: SmtpEvent, side: Side = CLIENT): void {
@@ -640,14 +647,15 @@ class SmtpDecoder implements Decoder {
     if (this.#paired) this.#passiveReply(code);
     else this.#unpairedReply(code);
     if (this.#layering) return this.#startLayer();
-    if (this.#mode !== 'body' || this.#uncertain) return end;
-    // What the server says next, it says to the message: the recording may have put it in front of the message's end.
+    if (!this.#clientsTurn) return end;
+    // What the server says next, it says to what the client says now: the recording may have it in front of that.
+    this.#clientsTurn = false;
     this.#repliesWait = true;
     this.#flow.stop(SERVER);
     return LEAVE;
   }
 
-  /** A recording: the message has ended, or where it ends is not known. */
+  /** A recording: the client has said something. Until a message has ended, nothing that the server answers. */
   #hearReplies(): void {
     if (!this.#repliesWait) return;
     this.#repliesWait = false;
@@ -874,11 +882,11 @@ class SmtpDecoder implements Decoder {
 
   #clientGap(length: number): void {
     this.#paired = false;
+    this.#hearReplies();
     if (this.#mode === 'body') {
       this.#file?.gap(length);
       this.#dots.gap();
       this.#uncertain = true;
-      this.#hearReplies();
       return;
     }
     if (this.#mode === 'chunk' && length > 0 && length <= this.#chunkLeft) {
