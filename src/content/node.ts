@@ -249,6 +249,10 @@ export class FileNode implements RootFile, ChildStream {
     this.end();
   }
 
+  malformed(code: string): void {
+    this.report({ kind: 'malformed', code });
+  }
+
   /** The same finding is kept once, and of many (each member of an archive has a password) the first: it is not clean by one already. */
   report(finding: Finding): void {
     this.#note(this.#findings, finding);
@@ -547,6 +551,10 @@ class NodeContainer implements Container {
     this.depth = node.inspected.info.depth;
     this.budget = budget;
     this.archive = archive;
+  }
+
+  get depth(): number {
+    return this.#node.inspected.info.depth;
   }
 
   open(child: ChildMeta): ChildStream {

@@ -48,6 +48,8 @@ export interface FileStream {
   writeAt(at: number, chunk: Buffer, start: number, end: number): void;
   /** `length` bytes are missing here (0: unknown how many) and the file goes on: its state is `gap`, and it is never clean. */
   gap(length: number): void;
+  /** Readers may differ on where it begins or ends, or on what is in it (SMTP smuggling): it is never clean. Before its end. */
+  malformed(code: string): void;
   end(): void;
   /**
    * It ends before its end. `reset`: the connection or transfer was cut; `gap`: the capture lost the rest;
