@@ -585,6 +585,7 @@ test('what a stage throws is an engine error of that file, and the others go on'
     inspect(inspecting({ scanners: [broken, rejected], unpackers: [boxes(fail)], identify: fail }), Buffer.from('[]')),
   );
   assert.deepEqual(root.findings, [
+    'unscannable engine-error keep: broken',
     'unscannable engine-error identify: broken',
     'unscannable engine-error broken: broken',
     'unscannable engine-error rejected: broken',
