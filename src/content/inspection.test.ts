@@ -582,7 +582,10 @@ test('what a stage throws is an engine error of that file, and the others go on'
   const broken: Scanner = { name: 'broken', scan: fail };
   const rejected: Scanner = { name: 'rejected', scan: fail };
   const root = told(
-    inspect(inspecting({ scanners: [broken, rejected], unpackers: [boxes(fail)], identify: fail }), Buffer.from('[]')),
+    inspect(
+      inspecting({ scanners: [broken, rejected], unpackers: [boxes(fail)], identify: fail, keep: fail }),
+      Buffer.from('[]'),
+    ),
   );
   assert.deepEqual(root.findings, [
     'unscannable engine-error keep: broken',
