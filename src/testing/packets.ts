@@ -366,7 +366,7 @@ export function pcapFile(frames: readonly CapturedFrame[], options: PcapOptions 
   const u16 = half(options.order);
   const snaplen = options.snaplen ?? 262_144;
   const nanoseconds = options.nanoseconds === true;
-  const parts = [
+  const parts: Buffer[] = [
     Buffer.concat([
       u32(nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4),
       u16(2),
@@ -416,7 +416,9 @@ export function pcapngFile(
   const u32 = word(order);
   const u16 = half(order);
   const unknownLength = Buffer.alloc(8, 0xff);
-  const parts = [pcapngBlock(0x0a0d0d0a, Buffer.concat([u32(0x1a2b3c4d), u16(1), u16(0), unknownLength]), order)];
+  const parts: Buffer[] = [
+    pcapngBlock(0x0a0d0d0a, Buffer.concat([u32(0x1a2b3c4d), u16(1), u16(0), unknownLength]), order),
+  ];
   for (const one of interfaces) {
     const options: Buffer[] = [];
     if (one.resolution !== undefined) options.push(u16(9), u16(1), Buffer.from([one.resolution, 0, 0, 0]));
