@@ -1,1 +1,5 @@
-export {};
+/** All protocols, in the order in which they are asked whether a connection is theirs. */
+import type { Protocol } from '../src/core/flow.js';
+import { smtp } from './smtp/smtp.js';
+
+export const PROTOCOLS: readonly Protocol[] = [smtp];

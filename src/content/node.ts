@@ -247,6 +247,10 @@ export class FileNode implements RootFile, ChildStream {
     this.end();
   }
 
+  malformed(code: string): void {
+    this.report({ kind: 'malformed', code });
+  }
+
   /** The same finding is kept once. */
   report(finding: Finding): void {
     note(this.#findings, finding);
@@ -338,7 +342,7 @@ export class FileNode implements RootFile, ChildStream {
       if (collection === undefined) this.#notKept += end - start;
       this.#toStage(this.#stage, chunk, start, end);
     }
-    if (collection === undefined || this.#cut) return;
+    if (collection === undefined) return;
     this.#settleGap();
     this.#kept(collection.append(chunk, start, end), end - start);
   }
@@ -533,6 +537,10 @@ class NodeContainer implements Container {
     this.#tree = tree;
     this.budget = budget;
     this.archive = archive;
+  }
+
+  get depth(): number {
+    return this.#node.inspected.info.depth;
   }
 
   open(child: ChildMeta): ChildStream {

@@ -23,6 +23,8 @@ export interface Limits {
   /** A command or reply line of a mail protocol. */
   readonly line: number;
   readonly recipients: number;
+  /** Dots stuffed into one message that are remembered: past them a part cannot be stripped, and the message is refused. */
+  readonly stuffedDots: number;
   /** Commands that may be under way without an answer. */
   readonly pipelined: number;
   readonly mimeDepth: number;
@@ -80,6 +82,7 @@ export const DEFAULT_LIMITS: Limits = {
 
   line: 64 * KiB,
   recipients: 10_000,
+  stuffedDots: 65_536,
   pipelined: 1_000,
   mimeDepth: 50,
   mimeParts: 10_000,

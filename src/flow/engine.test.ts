@@ -31,6 +31,7 @@ function bench(make: (flow: Flow) => Partial<Decoder>, passive = false) {
         write: (chunk, start, end) => said.push(`file ${id}: ${chunk.toString('latin1', start, end)}`),
         writeAt: () => {},
         gap: (length) => said.push(`file ${id}: gap ${length}`),
+        malformed: (code) => said.push(`file ${id}: malformed ${code}`),
         end: () => said.push(`file ${id}: end`),
         abort: (reason) => said.push(`file ${id}: abort ${reason}`),
       };

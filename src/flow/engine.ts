@@ -572,6 +572,9 @@ class TrackedFile implements FileStream {
   gap(length: number): void {
     if (!this.#over) this.#inner.gap(length);
   }
+  malformed(code: string): void {
+    if (!this.#over) this.#inner.malformed(code);
+  }
 
   end(): void {
     if (this.#over) return;

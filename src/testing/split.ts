@@ -428,6 +428,9 @@ class CollectedFile implements FileStream {
   gap(length: number): void {
     this.holes.push(`gap ${length} at ${this.#length}`);
   }
+  malformed(code: string): void {
+    this.holes.push(code);
+  }
   end(): void {
     this.#over('ended');
   }
