@@ -553,10 +553,6 @@ class NodeContainer implements Container {
     this.archive = archive;
   }
 
-  get depth(): number {
-    return this.#node.inspected.info.depth;
-  }
-
   open(child: ChildMeta): ChildStream {
     if (this.#closed) return NOWHERE;
     const crossing =
