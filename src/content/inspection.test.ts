@@ -453,7 +453,7 @@ test('an archive deeper than archives may nest stays closed and says so', () => 
   assert.deepEqual(closed.findings, []);
 });
 
-test('one unpacked byte too many cuts the file, ends unpacking and closes the archives that follow', () => {
+test('one unpacked byte too many cuts the file and ends unpacking', () => {
   const bytes = Buffer.from('[a=12345;b=<c=1>;d=x]');
   const budget = (unpackedBytes: number): ReturnType<typeof told> =>
     told(inspect(inspecting({ unpackers: [boxes()] }, { unpackedBytes }), bytes));
@@ -463,6 +463,22 @@ test('one unpacked byte too many cuts the file, ends unpacking and closes the ar
   const over = budget(4);
   assert.deepEqual(over.findings, [oversize]);
   assert.deepEqual(over.children, [{ name: 'a', size: 5, state: 'limit', findings: [oversize], children: [] }]);
+});
+
+test('once a bound of the whole tree is crossed, later archives stay closed and say why; other files are scanned', () => {
+  const inspection = inspecting({ unpackers: [boxes()], extractors: [LINES] }, { unpackedBytes: 4 });
+  const eicar = EICAR.toString().replaceAll('-', '');
+  const text = Buffer.from(`-[a=12345]-[b=1]-${eicar}`);
+  const root = inspectBy(inspection, (file) => file.write(text, 0, text.length), MESSAGE);
+  const oversize = 'unscannable uncompressed-oversize unpackedBytes';
+  assert.deepEqual(
+    root.children.map((child) => [told(child).findings, child.children.length, child.info.sha256 !== undefined]),
+    [
+      [[oversize], 1, true],
+      [[oversize], 0, true],
+      [[], 0, true],
+    ],
+  );
 });
 
 test('one file too many ends unpacking', () => {
