@@ -48,6 +48,18 @@ export class Delimiters {
     this.#levels.push({ delimiter, digest, begun: false });
   }
 
+  /**
+   * May the line that begins with the `-` at `at` be a delimiter, going by its first bytes before `end`? The cheap question, since a body
+   * may have a dash at the beginning of every line.
+   */
+  possible(bytes: Buffer, at: number, end: number): boolean {
+    if (at + 1 < end && bytes[at + 1] !== DASH) return false;
+    if (at + 2 >= end) return this.#levels.length > 0;
+    const first = bytes[at + 2];
+    for (const { delimiter } of this.#levels) if (delimiter[2] === first) return true;
+    return false;
+  }
+
   /** Is the line `bytes[start, end)`, its line end included where it was seen, a delimiter? Then `take` acts on it. */
   matches(bytes: Buffer, start: number, end: number): boolean {
     let to = end;

@@ -295,7 +295,7 @@ export class MessageStage implements Stage, Notes {
       attachment: header.attachment,
     };
     if (header.encoding === 'base64') {
-      this.#base64 = new Base64Body(this.#container.open(meta), this, this.#scratch);
+      this.#base64 = new Base64Body(this.#container.open(meta), this, this.#delimiters, this.#scratch);
       this.#state = BASE64;
     } else if (header.encoding === 'uuencode') {
       const open = (name: string | undefined): ReturnType<Container['open']> =>
@@ -338,7 +338,7 @@ export class MessageStage implements Stage, Notes {
       }
     }
     if (this.#lineStart) {
-      if (view[at] === DASH && this.#delimiters.depth > 0) {
+      if (view[at] === DASH && this.#delimiters.possible(view, at, end)) {
         this.#suspecting = true;
         return at;
       }
@@ -349,7 +349,8 @@ export class MessageStage implements Stage, Notes {
       this.#body!.write(view, at, end);
       return end;
     }
-    const found = view.indexOf(DASHES, at);
+    let found = view.indexOf(DASHES, at);
+    while (found >= 0 && !this.#suspicious(view, found + 1, end)) found = view.indexOf(DASHES, found + 1);
     if (found >= 0) {
       this.#holdLine(view, at, found + 1);
       return found + 1;
@@ -365,6 +366,13 @@ export class MessageStage implements Stage, Notes {
       return end - 1;
     } else this.#body!.write(view, at, end);
     return end;
+  }
+
+  /** May a delimiter begin at `at`? Lines that are here as a whole are judged at once, so that a body full of dashes stays in one piece. */
+  #suspicious(view: Buffer, at: number, end: number): boolean {
+    if (!this.#delimiters.possible(view, at, end)) return false;
+    const lf = view.indexOf(LF, at);
+    return lf < 0 || lf - at >= DELIMITER_LINE || this.#delimiters.matches(view, at, lf + 1);
   }
 
   /** Hand on `view[start, lineEnd)` but for its line end, which is held. */
@@ -403,7 +411,7 @@ export class MessageStage implements Stage, Notes {
   #suspectStep(view: Buffer, start: number, end: number): number {
     if (this.#suspectLength === 0) {
       // Nearly always the whole line is here, or its second byte already says no.
-      if (this.#delimiters.depth === 0 || (start + 1 < end && view[start + 1] !== DASH)) {
+      if (!this.#delimiters.possible(view, start, end)) {
         this.#acquit();
         return start;
       }
@@ -426,7 +434,7 @@ export class MessageStage implements Stage, Notes {
     this.#suspectLength += stop - start;
     const length = this.#suspectLength;
     const line = this.#suspect;
-    const no = length >= 2 && line[1] !== DASH;
+    const no = !this.#delimiters.possible(line, 0, length);
     if (!no && line[length - 1] !== LF && length < DELIMITER_LINE) return stop;
     if (!no && this.#delimiters.matches(line, 0, length)) {
       this.#clearSuspect();
