@@ -10,6 +10,9 @@ import type { Notes } from './anomalies.js';
 /** Of a line this much is looked at: the longest boundary, and more blanks than anybody writes. */
 export const DELIMITER_LINE = 8192;
 
+/** Blanks behind a delimiter that a gateway may have added (RFC 2046 §5.1.1: transport padding). */
+const BLANKS = 64;
+
 const DASH = 0x2d;
 const SPACE = 0x20;
 const TAB = 0x09;
@@ -76,7 +79,7 @@ export class Delimiters {
       if (rest === 0 || close) {
         this.#level = level;
         this.#close = close;
-        if (written - to > 64) this.#notes.note('mime-delimiter-long');
+        if (written - to > BLANKS) this.#notes.note('mime-delimiter-long');
         return true;
       }
       prefix = true;

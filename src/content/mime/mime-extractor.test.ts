@@ -355,6 +355,16 @@ const TABLE: readonly [title: string, message: Buffer, expected: readonly string
     ['a b.txt text/x attached "A"'],
   ],
   [
+    'a line of a mailbox file before the header is none of it',
+    message('From a@x.test Sun Nov 22 12:00:00 2026', 'Content-Type: text/x', '', 'x'),
+    ['- text/x "x"'],
+  ],
+  [
+    'a list footer behind the close delimiter is no hidden part, nor is raw Japanese a control',
+    message('Subject: \x1b$B4A;z\x1b(B', mixed, '', '--foo', '', 'x', '--foo--', '', '-- ', 'To unsubscribe', '-----'),
+    ['- text/plain "x"'],
+  ],
+  [
     'without an empty line the body begins where the fields end',
     one('Content-Transfer-Encoding: base64', 'QUJD', 'QUJD'),
     ['- text/plain "ABCABC"', '! mime-header-junk'],
