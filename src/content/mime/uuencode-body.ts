@@ -117,6 +117,8 @@ export class UuencodeBody implements Body {
       return;
     }
     this.#state = DATA;
+    // The file begins here, without a name if none came: a `begin` line behind its first data does not name it.
+    this.#opened(undefined);
     for (let at = 1; at < length; at++)
       if (this.#line[at]! < 0x20 || this.#line[at]! > 0x60) this.#notes.note('mime-uu-junk');
     // What is missing counts as blanks.
