@@ -31,8 +31,8 @@ export const MIME_ANOMALIES = [
   // Content-Type and its kin
   'mime-type-malformed',
   'mime-disposition-malformed',
-  /** A parameter twice; the first counts. */
-  'mime-parameter-duplicate',
+  /** More than one boundary; the first plain one counts. */
+  'mime-boundary-duplicate',
   /** RFC 2231 continuations with a number missing or twice. */
   'mime-parameter-continuation',
   /** More names than are kept. */

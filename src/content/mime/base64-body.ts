@@ -26,12 +26,14 @@ import {
 } from '../../kernels/base64-registers.js';
 import type { Notes } from './anomalies.js';
 import { type Base64Scratch, PIECE, type Scratch } from './base64-scratch.js';
+import type { Delimiters } from './delimiters.js';
 
 const DASH = 0x2d;
 
 export class Base64Body {
   readonly #child: ChildStream;
   readonly #notes: Notes;
+  readonly #delimiters: Delimiters;
   readonly #scratch: Base64Scratch;
   readonly #registers = new Int32Array(REGISTERS);
   #lenient = false;
@@ -40,9 +42,10 @@ export class Base64Body {
   /** Memory of its own, where no scratch was left. */
   #own: Buffer | undefined;
 
-  constructor(child: ChildStream, notes: Notes, scratch: Base64Scratch) {
+  constructor(child: ChildStream, notes: Notes, delimiters: Delimiters, scratch: Base64Scratch) {
     this.#child = child;
     this.#notes = notes;
+    this.#delimiters = delimiters;
     this.#scratch = scratch;
     // A body begins at the beginning of a line.
     this.#registers[FLAGS] = LAST_LF | LAST_CRLF;
@@ -62,7 +65,8 @@ export class Base64Body {
   decode(chunk: Buffer, start: number, end: number): number {
     let at = start;
     if (this.#resyncing) {
-      if (at < end && chunk[at] === DASH && (this.flags & LAST_LF) !== 0) return at;
+      if (at < end && chunk[at] === DASH && (this.flags & LAST_LF) !== 0 && this.#delimiters.possible(chunk, at, end))
+        return at;
       while (at < end && this.#resyncing) {
         if (chunk[at++] === LF) this.#resyncing = false;
       }
@@ -170,7 +174,11 @@ export class Base64Body {
 
   /** The kernel stopped at `at`: is there more to decode, leniently from now on? Not when a delimiter may begin there. */
   #goesOn(chunk: Buffer, at: number, end: number): boolean {
-    if (at >= end || (chunk[at] === DASH && (this.flags & LAST_LF) !== 0)) return false;
+    if (at >= end) return false;
+    if (chunk[at] === DASH && (this.flags & LAST_LF) !== 0) {
+      if (this.#delimiters.possible(chunk, at, end)) return false;
+      this.midLine();
+    }
     this.#lenient = true;
     return true;
   }

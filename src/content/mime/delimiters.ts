@@ -10,6 +10,9 @@ import type { Notes } from './anomalies.js';
 /** Of a line this much is looked at: the longest boundary, and more blanks than anybody writes. */
 export const DELIMITER_LINE = 8192;
 
+/** Blanks behind a delimiter that a gateway may have added (RFC 2046 §5.1.1: transport padding). */
+const BLANKS = 64;
+
 const DASH = 0x2d;
 const SPACE = 0x20;
 const TAB = 0x09;
@@ -48,6 +51,18 @@ export class Delimiters {
     this.#levels.push({ delimiter, digest, begun: false });
   }
 
+  /**
+   * May the line that begins with the `-` at `at` be a delimiter, going by its first bytes before `end`? The cheap question, since a body
+   * may have a dash at the beginning of every line.
+   */
+  possible(bytes: Buffer, at: number, end: number): boolean {
+    if (at + 1 < end && bytes[at + 1] !== DASH) return false;
+    if (at + 2 >= end) return this.#levels.length > 0;
+    const first = bytes[at + 2];
+    for (const { delimiter } of this.#levels) if (delimiter[2] === first) return true;
+    return false;
+  }
+
   /** Is the line `bytes[start, end)`, its line end included where it was seen, a delimiter? Then `take` acts on it. */
   matches(bytes: Buffer, start: number, end: number): boolean {
     let to = end;
@@ -64,7 +79,7 @@ export class Delimiters {
       if (rest === 0 || close) {
         this.#level = level;
         this.#close = close;
-        if (written - to > 64) this.#notes.note('mime-delimiter-long');
+        if (written - to > BLANKS) this.#notes.note('mime-delimiter-long');
         return true;
       }
       prefix = true;

@@ -36,6 +36,8 @@ const HIDDEN_READ = 256;
 const SPACE = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
+/** Begins an ISO-2022 sequence: raw Japanese, older than encoded words and still about. */
+const ESC = 0x1b;
 
 export type LineKind = 'blank' | 'field' | 'fold' | 'junk';
 
@@ -184,7 +186,7 @@ export class HeaderBlock {
     const bytes = this.#bytes;
     for (let at = start; at < end; at++) {
       const c = bytes[at]!;
-      if (c >= SPACE || c === TAB || c === LF) continue;
+      if (c >= SPACE || c === TAB || c === LF || c === ESC) continue;
       if (c !== CR) this.#notes.note('mime-header-control');
       else if (bytes[at + 1] !== LF || at + 1 >= end) this.#notes.note('mime-bare-cr');
     }

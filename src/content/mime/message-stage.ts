@@ -95,16 +95,7 @@ export class MessageStage implements Stage, Notes {
     if (start >= end) return;
     // Searches have no end of their own: on a view that ends where the bytes end they cannot run past it.
     const view = end === chunk.length ? chunk : chunk.subarray(0, end);
-    this.#base = this.#offset - start;
-    let at = start;
-    while (at < end) {
-      if (this.#suspecting) at = this.#suspectStep(view, at, end);
-      else if (this.#state === BASE64) at = this.#base64Step(view, at, end);
-      else if (this.#state === TEXT) at = this.#textStep(view, at, end);
-      else if (this.#state === HEADERS) at = this.#headerStep(view, at, end);
-      else if (this.#state === DELIMITER_REST) at = this.#restStep(view, at, end);
-      else at = end;
-    }
+    this.#consume(view, start, end, this.#offset - start);
     this.#offset += end - start;
   }
 
@@ -158,6 +149,23 @@ export class MessageStage implements Stage, Notes {
     this.#container.report({ kind: 'malformed', code });
   }
 
+  /** `bytes[start, end)` go through the machine; their index 0 is at `base` in the message. */
+  #consume(bytes: Buffer, start: number, end: number, base: number): void {
+    const before = this.#base;
+    this.#base = base;
+    let at = start;
+    while (at < end) {
+      if (this.#suspecting) at = this.#suspectStep(bytes, at, end);
+      else if (this.#state === BASE64) at = this.#base64Step(bytes, at, end);
+      else if (this.#state === TEXT) at = this.#textStep(bytes, at, end);
+      else if (this.#state === HEADERS) at = this.#headerStep(bytes, at, end);
+      else if (this.#state === DELIMITER_REST) at = this.#restStep(bytes, at, end);
+      else at = end;
+    }
+    // Kept bytes are consumed in the middle of a chunk.
+    this.#base = before;
+  }
+
   /** The state, for who has just called what may change it. */
   get #past(): boolean {
     return this.#state === PAST;
@@ -190,10 +198,12 @@ export class MessageStage implements Stage, Notes {
     if (kind === 'blank') {
       this.#block.dropLine();
       this.#headersEnded(this.#base + stop);
+    } else if (this.#top && this.#block.first && line.subarray(0, 5).equals(FROM_LINE)) {
+      // A mailbox file's separator, which a message saved out of one may still have.
+      this.#block.dropLine();
     } else if (kind !== 'junk') {
       this.#block.keepLine();
-    } else if (this.#block.over || (this.#top && this.#block.first && line.subarray(0, 5).equals(FROM_LINE))) {
-      // A mailbox file's separator, which a message saved out of one may still have.
+    } else if (this.#block.over) {
       this.#block.dropLine();
     } else {
       this.#junkLine(line, stop);
@@ -209,24 +219,10 @@ export class MessageStage implements Stage, Notes {
       return;
     }
     const bytes = Buffer.from(line);
-    const base = this.#base;
-    const lineStart = base + stop - bytes.length;
+    const lineStart = this.#base + stop - bytes.length;
     this.#block.dropLine();
     this.#headersEnded(lineStart);
-    this.#again(bytes, lineStart);
-    this.#base = base;
-  }
-
-  /** Bytes that were kept go through the machine; they lie at `offset` of the message. */
-  #again(bytes: Buffer, offset: number): void {
-    this.#base = offset;
-    let at = 0;
-    while (at < bytes.length) {
-      if (this.#suspecting) at = this.#suspectStep(bytes, at, bytes.length);
-      else if (this.#state === BASE64) at = this.#base64Step(bytes, at, bytes.length);
-      else if (this.#state === TEXT) at = this.#textStep(bytes, at, bytes.length);
-      else return;
-    }
+    this.#consume(bytes, 0, bytes.length, lineStart);
   }
 
   #finishHeaders(complete: boolean): void {
@@ -295,7 +291,7 @@ export class MessageStage implements Stage, Notes {
       attachment: header.attachment,
     };
     if (header.encoding === 'base64') {
-      this.#base64 = new Base64Body(this.#container.open(meta), this, this.#scratch);
+      this.#base64 = new Base64Body(this.#container.open(meta), this, this.#delimiters, this.#scratch);
       this.#state = BASE64;
     } else if (header.encoding === 'uuencode') {
       const open = (name: string | undefined): ReturnType<Container['open']> =>
@@ -338,7 +334,7 @@ export class MessageStage implements Stage, Notes {
       }
     }
     if (this.#lineStart) {
-      if (view[at] === DASH && this.#delimiters.depth > 0) {
+      if (view[at] === DASH && this.#delimiters.possible(view, at, end)) {
         this.#suspecting = true;
         return at;
       }
@@ -349,7 +345,8 @@ export class MessageStage implements Stage, Notes {
       this.#body!.write(view, at, end);
       return end;
     }
-    const found = view.indexOf(DASHES, at);
+    let found = view.indexOf(DASHES, at);
+    while (found >= 0 && !this.#suspicious(view, found + 1, end)) found = view.indexOf(DASHES, found + 1);
     if (found >= 0) {
       this.#holdLine(view, at, found + 1);
       return found + 1;
@@ -365,6 +362,13 @@ export class MessageStage implements Stage, Notes {
       return end - 1;
     } else this.#body!.write(view, at, end);
     return end;
+  }
+
+  /** May a delimiter begin at `at`? Lines that are here as a whole are judged at once, so that a body full of dashes stays in one piece. */
+  #suspicious(view: Buffer, at: number, end: number): boolean {
+    if (!this.#delimiters.possible(view, at, end)) return false;
+    const lf = view.indexOf(LF, at);
+    return lf < 0 || lf - at >= DELIMITER_LINE || this.#delimiters.matches(view, at, lf + 1);
   }
 
   /** Hand on `view[start, lineEnd)` but for its line end, which is held. */
@@ -403,7 +407,7 @@ export class MessageStage implements Stage, Notes {
   #suspectStep(view: Buffer, start: number, end: number): number {
     if (this.#suspectLength === 0) {
       // Nearly always the whole line is here, or its second byte already says no.
-      if (this.#delimiters.depth === 0 || (start + 1 < end && view[start + 1] !== DASH)) {
+      if (!this.#delimiters.possible(view, start, end)) {
         this.#acquit();
         return start;
       }
@@ -426,7 +430,7 @@ export class MessageStage implements Stage, Notes {
     this.#suspectLength += stop - start;
     const length = this.#suspectLength;
     const line = this.#suspect;
-    const no = length >= 2 && line[1] !== DASH;
+    const no = !this.#delimiters.possible(line, 0, length);
     if (!no && line[length - 1] !== LF && length < DELIMITER_LINE) return stop;
     if (!no && this.#delimiters.matches(line, 0, length)) {
       this.#clearSuspect();
@@ -471,10 +475,8 @@ export class MessageStage implements Stage, Notes {
 
   #acquitKept(line: Buffer, length: number, offset: number): void {
     this.#acquit();
-    const base = this.#base;
     // A copy: the line may end in the beginning of another suspect, which is kept in the same place.
-    this.#again(Buffer.from(line.subarray(0, length)), offset);
-    this.#base = base;
+    this.#consume(Buffer.from(line.subarray(0, length)), 0, length, offset);
   }
 
   /** It is one: `[offset, after)` of the message, and `bytes` up to `end` is where it is seen. */

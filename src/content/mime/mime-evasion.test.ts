@@ -316,3 +316,48 @@ test('canonical writing is extracted and nothing is said of it', () => {
     for (const text of messages) assert.deepEqual(inspect(text), { extracted: true, findings: 0 }, title);
   }
 });
+
+// Names: whatever name a reader might take must be among those that the file filter is given.
+const NAMED: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  'NAM-001 name and filename disagree': [
+    ['Content-Type: image/png; name=a.png', 'Content-Disposition: attachment; filename=a.exe'],
+    ['Content-Disposition: attachment; filename=a.exe', 'Content-Type: image/png; name=a.png'],
+    ['Content-Type: image/png; name=a.exe', 'Content-Disposition: attachment; filename=a.png'],
+    ['Content-Disposition: attachment; filename=a.png', 'Content-Type: image/png; name=a.exe'],
+  ],
+  'NAM-004 continuations in any order': [
+    ['Content-Disposition: attachment; filename*0=a.; filename*1=exe'],
+    ['Content-Disposition: attachment; filename*1=a.; filename*2=exe'],
+    ['Content-Disposition: attachment; filename*1=exe; filename*0=a.'],
+  ],
+  'NAM-005 percent escapes': [["Content-Disposition: attachment; filename*=UTF-8''a.%65%78%65"]],
+  'NAM-008 all of the field as an encoded word': [
+    ['Content-Disposition: =?utf-8?B?YXR0YWNobWVudDsgZmlsZW5hbWU9ImEuZXhlIg==?='],
+  ],
+  'NAM-010 comments': [
+    ['Content-Disposition: attachment; filename=a.e()xe'],
+    ['Content-Disposition: attachment; filename=a.exe(.gif)'],
+    ['Content-Disposition: attachment; filena()me=a.exe'],
+  ],
+};
+
+for (const [title, variants] of Object.entries(NAMED)) {
+  test(title, () => {
+    for (const headers of variants) {
+      const source = Buffer.from(mail([...headers, `${CTE}: base64`], LINES), 'latin1');
+      const container = new RecordingContainer();
+      const stage = extractor.begin(container);
+      stage.write(source, 0, source.length);
+      stage.finish(true);
+      const { meta } = container.children[1]!;
+      assert.ok([meta.name, ...(meta.otherNames ?? [])].includes('a.exe'), headers.join(' '));
+      assert.equal(meta.attachment, true);
+    }
+  });
+}
+
+test('NAM-004 split over two fields, NAM-013 NUL: noted', () => {
+  const disposition = 'Content-Disposition: attachment;';
+  assert.ok(inspect(mail([`${disposition} filename*0=a.`, `${disposition} filename*1=exe`], 'x')).findings > 0);
+  assert.ok(inspect(mail([`${disposition} filename="a.exe\0.txt"`], 'x')).findings > 0);
+});

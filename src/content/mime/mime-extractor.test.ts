@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { Arena } from '../../core/arena.js';
 import { DEFAULT_LIMITS, type Limits } from '../../core/limits.js';
 import { codesOf, type RecordedChild, RecordingContainer } from '../../testing/recording-container.js';
+import { MIME_ANOMALIES, type MimeAnomaly } from './anomalies.js';
 import { createMimeExtractor } from './mime-extractor.js';
 
 const arena = new Arena(64);
@@ -224,6 +225,11 @@ const TABLE: readonly [title: string, message: Buffer, expected: readonly string
     ),
     ['h text/x attached "Hello\\u0000\\u0000\\u0000\\u0000"'],
   ],
+  [
+    'uuencode: a begin line behind the first data names nothing',
+    one('Content-Transfer-Encoding: x-uu', '', '#0V%T', 'begin 644 late', '#0V%T', 'end'),
+    ['- text/plain "CatCat"'],
+  ],
   ['uuencode without a frame', one('Content-Transfer-Encoding: x-uu', '', '#0V%T', '#0V%T'), ['- text/plain "CatCat"']],
   [
     'empty attachments are files of size 0',
@@ -355,6 +361,16 @@ const TABLE: readonly [title: string, message: Buffer, expected: readonly string
     ['a b.txt text/x attached "A"'],
   ],
   [
+    'a line of a mailbox file before the header is none of it',
+    message('From a@x.test Sun Nov 22 12:00:00 2026', 'Content-Type: text/x', '', 'x'),
+    ['- text/x "x"'],
+  ],
+  [
+    'a list footer behind the close delimiter is no hidden part, nor is raw Japanese a control',
+    message('Subject: \x1b$B4A;z\x1b(B', mixed, '', '--foo', '', 'x', '--foo--', '', '-- ', 'To unsubscribe', '-----'),
+    ['- text/plain "x"'],
+  ],
+  [
     'without an empty line the body begins where the fields end',
     one('Content-Transfer-Encoding: base64', 'QUJD', 'QUJD'),
     ['- text/plain "ABCABC"', '! mime-header-junk'],
@@ -376,6 +392,72 @@ for (const [title, source, expected] of TABLE) {
     assert.deepEqual(trace(run(source)).map(short), expected);
   });
 }
+
+/** The anomalies that no message of the table has. */
+const NOTED: Readonly<Partial<Record<MimeAnomaly, Buffer>>> = {
+  'mime-mixed-line-ends': Buffer.from('A: b\r\nC: d\n\nx'),
+  'mime-bare-cr': one('X: a\rb', '', 'x'),
+  'mime-header-name': one('Content-Type : text/plain', '', 'x'),
+  'mime-header-control': one('X: a\0b', '', 'x'),
+  'mime-header-blank-fold': one('X: y', ' ', 'Content-Type: text/plain', '', 'x'),
+  'mime-header-hidden': one('X: y', ' Content-Transfer-Encoding: base64', '', 'x'),
+  'mime-header-unfinished': message(mixed, '', '--foo', 'X: y'),
+  'mime-header-duplicate': one('Content-Type: a/b', 'Content-Type: a/c', '', 'x'),
+  'mime-type-malformed': one('Content-Type: "text/plain"', '', 'x'),
+  'mime-disposition-malformed': one('Content-Disposition: =?utf-8?Q?inline?=', '', 'x'),
+  'mime-parameter-continuation': one('Content-Disposition: inline; filename*0=a; filename*2=b', '', 'x'),
+  'mime-names-many': one(
+    `Content-Type: a/b${Array.from({ length: 33 }, (_, index) => `; name=${index}`).join('')}`,
+    '',
+    'x',
+  ),
+  'mime-boundary-duplicate': message(
+    'Content-Type: multipart/mixed; boundary=a; boundary=b',
+    '',
+    '--a',
+    '',
+    'x',
+    '--a--',
+  ),
+  'mime-boundary-malformed': message('Content-Type: multipart/mixed; boundary="a', '', '--a', '', 'x', '--a--'),
+  'mime-boundary-long': one(`Content-Type: multipart/mixed; boundary=${'b'.repeat(71)}`, '', 'x'),
+  'mime-boundary-reused': one(mixed, '', '--foo', '', 'x', '--foo--'),
+  'mime-boundary-on-leaf': one('Content-Type: text/plain; boundary=x', '', 'x'),
+  'mime-external-body': one('Content-Type: message/external-body; access-type=URL', '', 'x'),
+  'mime-encoding-malformed': one('Content-Transfer-Encoding: "base64"', '', 'QQ=='),
+  'mime-encoding-unknown': one('Content-Transfer-Encoding: plain', '', 'x'),
+  'mime-delimiter-long': message(mixed, '', `--foo${' '.repeat(65)}`, '', 'x', '--foo--'),
+  'mime-multipart-empty': message(mixed, '', '--foo--', ''),
+  'mime-uu-junk': one('Content-Transfer-Encoding: uue', '', 'begin 644 x', '#0V%T~~~~~', 'end'),
+  'mime-uu-unfinished': one('Content-Transfer-Encoding: uue', '', 'begin 644 x', '#0V%T'),
+};
+
+for (const [code, source] of Object.entries(NOTED)) {
+  test(`notes ${code}, in whatever pieces`, () => {
+    const whole = trace(run(source));
+    assert.ok(whole.includes(`! ${code}`), whole.join(', '));
+    for (let size = 1; size <= source.length; size++) {
+      assert.deepEqual(trace(run(source, { pieces: size })), whole);
+      assert.deepEqual(trace(run(source, { cut: size })), whole);
+    }
+  });
+}
+
+test('every anomaly of the list is one that some message here has', () => {
+  const seen = new Set(Object.keys(NOTED));
+  for (const [, source] of TABLE) for (const code of run(source).codes) seen.add(code);
+  assert.deepEqual(
+    MIME_ANOMALIES.filter((code) => !seen.has(code)),
+    [],
+  );
+});
+
+test('a delimiter line with more blanks than are looked at is still a delimiter, and noted', () => {
+  const source = message(mixed, '', `--foo${' '.repeat(9000)}`, '', 'x', '--foo--');
+  for (const pieces of [source.length, 1000, 7]) {
+    assert.deepEqual(trace(run(source, { pieces })).map(short), ['- text/plain "x"', '! mime-delimiter-long']);
+  }
+});
 
 test('a trace is the same whole, at every chunk size and at every two-part split, wherever the chunks lie', () => {
   for (const [title, source] of TABLE) {

@@ -11,9 +11,10 @@ const SHORT = 2048;
 const TAB = 0x09;
 /** Begins an ISO-2022 sequence: a Japanese preamble. */
 const ESC = 0x1b;
-/** How a hidden part, header or encoded file begins. */
-const HIDDEN = /^(--|content-|begin |begin-base64 |=ybegin )/i;
-const LONGEST = 16;
+/** How a hidden part, header or encoded file begins. Dashes alone are a signature's or a list footer's. */
+const HIDDEN = /^(-{2,}[^\s-]|content-|begin(-base64)? [0-7]{3}|=ybegin )/i;
+/** Enough of a line to tell, also behind the dashes of the longest boundaries in use. */
+const LONGEST = 70;
 
 export class OutsideText implements Body {
   readonly #code: MimeAnomaly;

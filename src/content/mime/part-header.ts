@@ -92,7 +92,7 @@ function boundaryOf(type: string, written: string, parameters: readonly Paramete
     return undefined;
   }
   const plain = own.find((parameter) => parameter.name === 'boundary');
-  if (own.length > 1) notes.note('mime-parameter-duplicate');
+  if (own.length > 1) notes.note('mime-boundary-duplicate');
   // Also one that hides in another parameter, a comment or behind a missing semicolon.
   const mentioned = written.match(/boundary[\s*\d()]*=/gi)?.length ?? 0;
   let text = plain?.value ?? readings(parameters, 'boundary')[0]?.text;

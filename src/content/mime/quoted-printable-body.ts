@@ -108,14 +108,15 @@ export class QuotedPrintableBody implements Body {
         default:
       }
       // The state is TEXT here.
-      if (c === EQUALS) {
+      const plain = this.#plain(chunk, at, end);
+      if (plain > at) {
+        at = plain - 1;
+      } else if (c === EQUALS) {
         this.#state = ESCAPE;
-      } else if (c === SPACE || c === TAB) {
+      } else {
         this.#blanks[0] = c;
         this.#blankCount = 1;
         this.#state = BLANK;
-      } else {
-        out[this.#length++] = c;
       }
     }
     this.#flush();
@@ -135,6 +136,21 @@ export class QuotedPrintableBody implements Body {
   abort(reason: AbortReason): void {
     this.#settle();
     this.#child.abort(reason);
+  }
+
+  /** Copies what stands for itself: up to a `=`, or a blank that no visible character follows. Where it ended. */
+  #plain(chunk: Buffer, start: number, end: number): number {
+    const out = this.#out;
+    const to = Math.min(end, start + OUTPUT - BLANKS - this.#length);
+    let length = this.#length;
+    let at = start;
+    for (; at < to; at++) {
+      const c = chunk[at]!;
+      if (c === EQUALS || ((c === SPACE || c === TAB) && (at + 1 >= end || chunk[at + 1]! <= SPACE))) break;
+      out[length++] = c;
+    }
+    this.#length = length;
+    return at;
   }
 
   #softBreak(c: number): boolean {

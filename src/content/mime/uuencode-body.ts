@@ -11,6 +11,8 @@ import type { Body } from './body.js';
 
 /** A data line has at most 61 characters and perhaps a check character; a `begin` line a name. */
 const LINE = 1024;
+/** Decoded bytes that are handed on at once. */
+const DECODED = 4096;
 const BEGIN = /^begin [0-7]{3,4} (.+)$/;
 
 const BEFORE = 0;
@@ -22,7 +24,8 @@ export class UuencodeBody implements Body {
   readonly #open: (name: string | undefined) => ChildStream;
   readonly #notes: Notes;
   readonly #line = Buffer.alloc(LINE);
-  readonly #decoded = Buffer.alloc(64);
+  readonly #decoded = Buffer.alloc(DECODED);
+  #decodedLength = 0;
   #length = 0;
   #overlong = false;
   #state = BEFORE;
@@ -41,6 +44,7 @@ export class UuencodeBody implements Body {
       else if (this.#length < LINE) this.#line[this.#length++] = c;
       else this.#overlong = true;
     }
+    this.#flush();
   }
 
   gap(): void {
@@ -51,14 +55,19 @@ export class UuencodeBody implements Body {
   }
 
   end(spanEnd?: number): void {
-    if (this.#length > 0) this.#lineEnded();
+    this.#finishLine();
     if (this.#begun && this.#state !== AFTER) this.#notes.note('mime-uu-unfinished');
     this.#opened(undefined).end(spanEnd);
   }
 
   abort(reason: AbortReason): void {
-    if (this.#length > 0) this.#lineEnded();
+    this.#finishLine();
     this.#opened(undefined).abort(reason);
+  }
+
+  #finishLine(): void {
+    if (this.#length > 0) this.#lineEnded();
+    this.#flush();
   }
 
   #lineEnded(): void {
@@ -108,18 +117,28 @@ export class UuencodeBody implements Body {
       return;
     }
     this.#state = DATA;
+    // The file begins here, without a name if none came: a `begin` line behind its first data does not name it.
+    this.#opened(undefined);
     for (let at = 1; at < length; at++)
       if (this.#line[at]! < 0x20 || this.#line[at]! > 0x60) this.#notes.note('mime-uu-junk');
     // What is missing counts as blanks.
     this.#line.fill(0x20, length, Math.max(length, 1 + groups * 4));
+    // A line is at most 63 bytes.
+    if (this.#decodedLength > DECODED - 66) this.#flush();
+    const out = this.#decodedLength;
     for (let group = 0; group < groups; group++) {
       const at = 1 + group * 4;
       const joined = (this.#six(at) << 18) | (this.#six(at + 1) << 12) | (this.#six(at + 2) << 6) | this.#six(at + 3);
-      this.#decoded[group * 3] = joined >> 16;
-      this.#decoded[group * 3 + 1] = joined >> 8;
-      this.#decoded[group * 3 + 2] = joined;
+      this.#decoded[out + group * 3] = joined >> 16;
+      this.#decoded[out + group * 3 + 1] = joined >> 8;
+      this.#decoded[out + group * 3 + 2] = joined;
     }
-    this.#opened(undefined).write(this.#decoded, 0, bytes);
+    this.#decodedLength += bytes;
+  }
+
+  #flush(): void {
+    if (this.#decodedLength > 0) this.#opened(undefined).write(this.#decoded, 0, this.#decodedLength);
+    this.#decodedLength = 0;
   }
 
   #six(at: number): number {

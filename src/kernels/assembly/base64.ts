@@ -19,6 +19,8 @@ const HALF_PADDED: i32 = 128;
 const JUNK: i32 = 256;
 const AFTER_PADDING: i32 = 512;
 const BAD_PADDING: i32 = 1024;
+/** As a 16-bit word in memory. */
+const CRLF: u16 = 0x0a0d;
 const LAST: i32 = LAST_CR | LAST_LF | LAST_CRLF;
 
 /** What to add to a character of each high nibble ('/' uses the place of its own), and its inverse tables of what is not allowed. */
@@ -87,7 +89,7 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
             v128.or(v128.or(invalid(a, ah), invalid(b, bh)), v128.or(invalid(d, dh), invalid(e, eh))),
             invalid(f, fh),
           );
-          if (load<u16>(at, 76) !== 0x0a0d || v128.any_true(bad)) break;
+          if (load<u16>(at, 76) !== CRLF || v128.any_true(bad)) break;
           v128.store(out, pack(a, ah));
           v128.store(out, pack(b, bh), 12);
           v128.store(out, pack(d, dh), 24);
@@ -100,6 +102,8 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
           flags |= LAST_LF | LAST_CRLF | SAW_CRLF;
           continue;
         }
+        // Any other line: vectors while they fill, then the quads before its end, and the line end with them.
+        let last = 0;
         while (at + 16 <= to) {
           const chars = v128.load(at);
           const h = high(chars);
@@ -108,13 +112,20 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
           if (bad === 0) {
             at += 16;
             out += 12;
+            last = 0;
             continue;
           }
           const quads = <usize>ctz(bad) >> 2;
+          if (quads > 0) last = 0;
           at += quads << 2;
           out += quads * 3;
-          break;
+          if (at + 2 > to || load<u16>(at) !== CRLF) break;
+          at += 2;
+          last = LAST_LF | LAST_CRLF;
+          flags |= SAW_CRLF;
+          if (at + 78 <= to && load<u16>(at, 76) === CRLF) break;
         }
+        flags |= last;
         if (at !== begin) continue;
       }
       acc = (acc << 6) | value;
