@@ -433,6 +433,7 @@ export class TcpReassembly {
     this.#runSeconds = clock.seconds;
     this.#runNanoseconds = clock.nanoseconds;
     mine.next = (sequence + length) | 0;
+    mine.strangeCount = 0;
   }
 
   /** Something is to be told of a connection: its run first. Another's run goes on, since a chore that interrupts it depends on the share. */
@@ -769,6 +770,8 @@ export class TcpReassembly {
     while (mine.held.length > 0) this.#giveUpFirst(connection, side);
     const lost = lostBytes(mine);
     if (lost > 1) this.#gapTo(connection, side, (mine.next + lost) | 0);
+    // What was too far away to be believed, and came last: that much may be missing.
+    if (mine.strangeCount > 0) this.#gapTo(connection, side, mine.strange);
     if (!mine.finSeen || mine.ended) return;
     this.#gapTo(connection, side, mine.fin);
     if (mine.next === mine.fin) this.#end(connection, side);
