@@ -303,13 +303,12 @@ export class TcpReassembly {
       return again;
     }
     const fresh = isSyn && (!mine.known || sequence !== mine.isn);
-    if (connection.state === SKIPPED || connection.finished) {
-      return fresh && (flags & ACK) === 0
-        ? this.#create(family, connection.slot, swapped, addresses, at, undefined)
-        : undefined;
-    }
+    if (connection.state === SKIPPED && !(fresh && (flags & ACK) === 0)) return undefined;
+    const distance = (sequence - mine.next) | 0;
+    // After both FINs nothing new comes, unless of a later connection whose SYN was not captured.
+    if (connection.finished && !fresh && distance <= REACH && distance >= -REACH) return undefined;
     // Given up before its end was certain: new bytes are not to be lost.
-    if (!fresh && !(this.#opens(at, end) && ((sequence - mine.next) | 0) >= 0)) return undefined;
+    if (!fresh && !(this.#opens(at, end) && (distance >= 0 || connection.finished))) return undefined;
     return this.#create(family, connection.slot, swapped, addresses, at, undefined);
   }
 
@@ -518,7 +517,10 @@ export class TcpReassembly {
         return;
       }
     }
-    for (const held of mine.held) if (this.#contradicts(mine.next, start, end, held)) this.#overlap(connection, side);
+    for (const held of mine.held) {
+      if (((held.sequence - mine.next) | 0) >= end - start) break;
+      if (this.#contradicts(mine.next, start, end, held)) this.#overlap(connection, side);
+    }
     this.#append(connection, side, mine, mine.next, start, end);
     if (mine.held.length > 0) this.#drain(connection, side);
   }
@@ -530,9 +532,7 @@ export class TcpReassembly {
     const mine = connection.half(side);
     let sequence = first;
     let start = payload;
-    // Most come behind all that wait.
-    let index = mine.held.length;
-    while (index > 0 && ((heldEnd(mine.held[index - 1]!) - sequence) | 0) > 0) index--;
+    let index = firstBeyond(mine.held, sequence);
     let news = 0;
     while (start < end) {
       const held = mine.held[index];
@@ -758,7 +758,7 @@ export class TcpReassembly {
     this.#tellRest(connection, SERVER);
     connection.state = CLOSED;
     connection.finished = connection.client.ended && connection.server.ended;
-    const reset = connection.resetPacket >= 0 && cause === 'capture-end';
+    const reset = connection.resetPacket >= 0 && cause !== 'limit';
     const { sink } = connection;
     connection.sink = undefined;
     if (this.#last === connection) this.#forgetLast();
@@ -866,6 +866,18 @@ function sideOf(connection: TcpConnection, swapped: boolean): Side {
 
 function heldEnd(held: Held): number {
   return (held.sequence + held.end - held.start) | 0;
+}
+
+/** The index of the first that ends after `sequence`. By halves: thousands may wait, and come in any order. */
+function firstBeyond(held: readonly Held[], sequence: number): number {
+  let low = 0;
+  let high = held.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (((heldEnd(held[middle]!) - sequence) | 0) > 0) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** How many bytes from `next` on were acknowledged although they were not seen; its FIN is none of them. */
