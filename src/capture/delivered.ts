@@ -112,6 +112,11 @@ export class DeliveredBytes {
       const index = range % RANGES;
       const known = this.#sequences[index]!;
       const length = this.#lengths[index]!;
+      if (((known + length - first) | 0) <= 0) break;
+      if (((known - first) | 0) >= end - at) {
+        range = this.#before[index]!;
+        continue;
+      }
       const position = this.#positions[index]!;
       if (this.#position - position > RING || (half.heard && ((half.acked - known - length) | 0) >= 0)) break;
       if (this.#differ(first, from, at, end, known, this.#ring + (position % RING), length)) return true;

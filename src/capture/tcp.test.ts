@@ -419,3 +419,19 @@ test('thousands of single bytes in reverse order are put right', async () => {
   const one = await only([...frames.slice(0, start), ...frames.slice(start).reverse()]);
   assert.equal(one.streams[CLIENT], text);
 });
+
+test('segments wait over the ends of blocks, neighbours and others', async () => {
+  const talk = opened({ mss: 10 });
+  const start = talk.packets.length;
+  const text = Array.from({ length: 3000 }, (_, at) => String.fromCharCode(97 + (at % 26))).join('');
+  const frames = talk.send(CLIENT, text, false).packets;
+  const head = frames.slice(0, start);
+  const body = frames.slice(start);
+  const other = opened({ client: { address: '10.9.9.9', port: 1 } }).send(CLIENT, 'f'.repeat(300_000)).packets;
+  const evens = body.filter((_, at) => at % 2 === 0 && at > 0 && at < 100);
+  const rest = body.filter((_, at) => at >= 100);
+  const odds = body.filter((_, at) => at % 2 === 1 && at < 100);
+  const connections = await connectionsOf([...head, ...evens, ...other, ...rest, ...other, ...odds, body[0]!]);
+  assert.equal(connections[0]!.streams[CLIENT], text);
+  assert.deepEqual(connections[0]!.events, ['close capture-end']);
+});

@@ -90,8 +90,8 @@ export class TcpReassembly {
   #runNanoseconds = 0;
 
   #heldCost = 0;
-  /** Waiting segments whose bytes still lie in the block. */
-  readonly #heldInBlock: Held[] = [];
+  /** Connections of which segments wait whose bytes still lie in the block. */
+  readonly #heldInBlock: TcpConnection[] = [];
   /** Connections that a RST ended, by the packet of it. */
   readonly #lingering: { readonly connection: TcpConnection; readonly packet: number }[] = [];
   #nextSweep = SWEEP;
@@ -189,13 +189,9 @@ export class TcpReassembly {
   /** The block will be overwritten: nothing may refer to it any more. */
   settle(): void {
     this.interrupt();
-    for (const held of this.#heldInBlock) {
-      if (held.bytes !== this.#bytes) continue;
-      const copy = Buffer.allocUnsafeSlow(held.end - held.start);
-      this.#bytes.copy(copy, 0, held.start, held.end);
-      held.bytes = copy;
-      held.start = 0;
-      held.end = copy.length;
+    for (const connection of this.#heldInBlock) {
+      this.#copyHeld(connection, connection.client);
+      this.#copyHeld(connection, connection.server);
     }
     this.#heldInBlock.length = 0;
     this.#delivered.settle();
@@ -532,6 +528,8 @@ export class TcpReassembly {
     const mine = connection.half(side);
     let sequence = first;
     let start = payload;
+    if (!connection.client.heldInBlock && !connection.server.heldInBlock) this.#heldInBlock.push(connection);
+    mine.heldInBlock = true;
     let index = firstBeyond(mine.held, sequence);
     let news = 0;
     while (start < end) {
@@ -541,7 +539,6 @@ export class TcpReassembly {
         const piece = Math.min(ahead, end - start);
         const added: Held = { sequence, bytes: this.#bytes, start, end: start + piece };
         mine.held.splice(index, 0, added);
-        this.#heldInBlock.push(added);
         this.#charge(connection, piece + HELD_OVERHEAD);
         news += piece;
         sequence = (sequence + piece) | 0;
@@ -590,6 +587,30 @@ export class TcpReassembly {
     }
     mine.held.splice(0, count);
     this.#charge(connection, -cost);
+  }
+
+  /** The block will be overwritten: copies what waits in it, neighbours into one, so that a storm of small segments stays few. */
+  #copyHeld(connection: TcpConnection, half: Half): void {
+    if (!half.heldInBlock) return;
+    half.heldInBlock = false;
+    const kept: Held[] = [];
+    for (let index = 0; index < half.held.length; ) {
+      const first = half.held[index++]!;
+      kept.push(first);
+      if (first.bytes !== this.#bytes) continue;
+      const from = index - 1;
+      let end = heldEnd(first);
+      while (index < half.held.length && half.held[index]!.sequence === end && half.held[index]!.bytes === this.#bytes)
+        end = heldEnd(half.held[index++]!);
+      const copy = Buffer.allocUnsafeSlow((end - first.sequence) | 0);
+      let at = 0;
+      for (const held of half.held.slice(from, index)) at += held.bytes.copy(copy, at, held.start, held.end);
+      this.#charge(connection, -(index - from - 1) * HELD_OVERHEAD);
+      first.bytes = copy;
+      first.start = 0;
+      first.end = copy.length;
+    }
+    half.held = kept;
   }
 
   #charge(connection: TcpConnection, cost: number): void {
