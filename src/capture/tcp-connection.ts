@@ -29,7 +29,9 @@ export class Half {
   /** Its end was told. */
   ended = false;
   /** Out of order, ascending, disjoint. */
-  readonly held: Held[] = [];
+  held: Held[] = [];
+  /** Some of them lie in the arena. */
+  heldInBlock = false;
   /** Packets of the connection to wait until bytes that were acknowledged but not seen are given up. 0: none are missing. */
   patience = 0;
   /** The last sequence number that was too far away to be believed, and how many such agreed. */

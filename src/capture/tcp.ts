@@ -90,8 +90,8 @@ export class TcpReassembly {
   #runNanoseconds = 0;
 
   #heldCost = 0;
-  /** Waiting segments whose bytes still lie in the block. */
-  readonly #heldInBlock: Held[] = [];
+  /** Connections of which segments wait whose bytes still lie in the block. */
+  readonly #heldInBlock: TcpConnection[] = [];
   /** Connections that a RST ended, by the packet of it. */
   readonly #lingering: { readonly connection: TcpConnection; readonly packet: number }[] = [];
   #nextSweep = SWEEP;
@@ -189,13 +189,9 @@ export class TcpReassembly {
   /** The block will be overwritten: nothing may refer to it any more. */
   settle(): void {
     this.interrupt();
-    for (const held of this.#heldInBlock) {
-      if (held.bytes !== this.#bytes) continue;
-      const copy = Buffer.allocUnsafeSlow(held.end - held.start);
-      this.#bytes.copy(copy, 0, held.start, held.end);
-      held.bytes = copy;
-      held.start = 0;
-      held.end = copy.length;
+    for (const connection of this.#heldInBlock) {
+      this.#copyHeld(connection, connection.client);
+      this.#copyHeld(connection, connection.server);
     }
     this.#heldInBlock.length = 0;
     this.#delivered.settle();
@@ -303,13 +299,12 @@ export class TcpReassembly {
       return again;
     }
     const fresh = isSyn && (!mine.known || sequence !== mine.isn);
-    if (connection.state === SKIPPED || connection.finished) {
-      return fresh && (flags & ACK) === 0
-        ? this.#create(family, connection.slot, swapped, addresses, at, undefined)
-        : undefined;
-    }
+    if (connection.state === SKIPPED && !(fresh && (flags & ACK) === 0)) return undefined;
+    const distance = (sequence - mine.next) | 0;
+    // After both FINs nothing new comes, unless of a later connection whose SYN was not captured.
+    if (connection.finished && !fresh && distance <= REACH && distance >= -REACH) return undefined;
     // Given up before its end was certain: new bytes are not to be lost.
-    if (!fresh && !(this.#opens(at, end) && ((sequence - mine.next) | 0) >= 0)) return undefined;
+    if (!fresh && !(this.#opens(at, end) && (distance >= 0 || connection.finished))) return undefined;
     return this.#create(family, connection.slot, swapped, addresses, at, undefined);
   }
 
@@ -433,6 +428,7 @@ export class TcpReassembly {
     this.#runSeconds = clock.seconds;
     this.#runNanoseconds = clock.nanoseconds;
     mine.next = (sequence + length) | 0;
+    mine.strangeCount = 0;
   }
 
   /** Something is to be told of a connection: its run first. Another's run goes on, since a chore that interrupts it depends on the share. */
@@ -517,7 +513,10 @@ export class TcpReassembly {
         return;
       }
     }
-    for (const held of mine.held) if (this.#contradicts(mine.next, start, end, held)) this.#overlap(connection, side);
+    for (const held of mine.held) {
+      if (((held.sequence - mine.next) | 0) >= end - start) break;
+      if (this.#contradicts(mine.next, start, end, held)) this.#overlap(connection, side);
+    }
     this.#append(connection, side, mine, mine.next, start, end);
     if (mine.held.length > 0) this.#drain(connection, side);
   }
@@ -529,9 +528,9 @@ export class TcpReassembly {
     const mine = connection.half(side);
     let sequence = first;
     let start = payload;
-    // Most come behind all that wait.
-    let index = mine.held.length;
-    while (index > 0 && ((heldEnd(mine.held[index - 1]!) - sequence) | 0) > 0) index--;
+    if (!connection.client.heldInBlock && !connection.server.heldInBlock) this.#heldInBlock.push(connection);
+    mine.heldInBlock = true;
+    let index = firstBeyond(mine.held, sequence);
     let news = 0;
     while (start < end) {
       const held = mine.held[index];
@@ -540,7 +539,6 @@ export class TcpReassembly {
         const piece = Math.min(ahead, end - start);
         const added: Held = { sequence, bytes: this.#bytes, start, end: start + piece };
         mine.held.splice(index, 0, added);
-        this.#heldInBlock.push(added);
         this.#charge(connection, piece + HELD_OVERHEAD);
         news += piece;
         sequence = (sequence + piece) | 0;
@@ -589,6 +587,30 @@ export class TcpReassembly {
     }
     mine.held.splice(0, count);
     this.#charge(connection, -cost);
+  }
+
+  /** The block will be overwritten: copies what waits in it, neighbours into one, so that a storm of small segments stays few. */
+  #copyHeld(connection: TcpConnection, half: Half): void {
+    if (!half.heldInBlock) return;
+    half.heldInBlock = false;
+    const kept: Held[] = [];
+    for (let index = 0; index < half.held.length; ) {
+      const first = half.held[index++]!;
+      kept.push(first);
+      if (first.bytes !== this.#bytes) continue;
+      const from = index - 1;
+      let end = heldEnd(first);
+      while (index < half.held.length && half.held[index]!.sequence === end && half.held[index]!.bytes === this.#bytes)
+        end = heldEnd(half.held[index++]!);
+      const copy = Buffer.allocUnsafeSlow((end - first.sequence) | 0);
+      let at = 0;
+      for (const held of half.held.slice(from, index)) at += held.bytes.copy(copy, at, held.start, held.end);
+      this.#charge(connection, -(index - from - 1) * HELD_OVERHEAD);
+      first.bytes = copy;
+      first.start = 0;
+      first.end = copy.length;
+    }
+    half.held = kept;
   }
 
   #charge(connection: TcpConnection, cost: number): void {
@@ -757,7 +779,7 @@ export class TcpReassembly {
     this.#tellRest(connection, SERVER);
     connection.state = CLOSED;
     connection.finished = connection.client.ended && connection.server.ended;
-    const reset = connection.resetPacket >= 0 && cause === 'capture-end';
+    const reset = connection.resetPacket >= 0 && cause !== 'limit';
     const { sink } = connection;
     connection.sink = undefined;
     if (this.#last === connection) this.#forgetLast();
@@ -769,6 +791,8 @@ export class TcpReassembly {
     while (mine.held.length > 0) this.#giveUpFirst(connection, side);
     const lost = lostBytes(mine);
     if (lost > 1) this.#gapTo(connection, side, (mine.next + lost) | 0);
+    // What was too far away to be believed, and came last: that much may be missing.
+    if (mine.strangeCount > 0) this.#gapTo(connection, side, mine.strange);
     if (!mine.finSeen || mine.ended) return;
     this.#gapTo(connection, side, mine.fin);
     if (mine.next === mine.fin) this.#end(connection, side);
@@ -863,6 +887,18 @@ function sideOf(connection: TcpConnection, swapped: boolean): Side {
 
 function heldEnd(held: Held): number {
   return (held.sequence + held.end - held.start) | 0;
+}
+
+/** The index of the first that ends after `sequence`. By halves: thousands may wait, and come in any order. */
+function firstBeyond(held: readonly Held[], sequence: number): number {
+  let low = 0;
+  let high = held.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (((heldEnd(held[middle]!) - sequence) | 0) > 0) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** How many bytes from `next` on were acknowledged although they were not seen; its FIN is none of them. */
