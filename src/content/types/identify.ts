@@ -83,8 +83,9 @@ export function identify(content: Content, name: string | undefined): Identity {
     encrypted ||= zip.encrypted;
   }
   // Text within pictures and documents is theirs; a page or a script in front of a zip is not.
-  if (types.length === 0 || (types.length === 1 && types[0] === 'zip' && head[0] !== 0x50))
-    for (const type of textTypes(head, name)) add(type);
+  if (types.length === 0) for (const type of textTypes(head, name)) add(type);
+  else if (types[0] === 'zip' && head[0] !== 0x50)
+    for (const type of textTypes(head.subarray(0, Math.max(0, head.indexOf('PK', 0, 'latin1'))), name)) add(type);
   return { types: types.length > 0 ? types : ['unknown'], encrypted };
 }
 
