@@ -24,6 +24,8 @@ import {
 import { type ArchiveLimits, type Member, Unpacking } from './unpacking.js';
 
 const PIECE = 256 * 1024;
+/** What a child may use in its life: it retires long before, but it may have lost its parent within a job. */
+const PROCESSOR_SECONDS = 900;
 /** Types that 7-Zip takes apart, and its name for them; undefined where it is to look itself. */
 const FORMATS: ReadonlyMap<string, string | undefined> = new Map([
   ['7z', '7z'],
@@ -218,7 +220,10 @@ class Worker {
     // Worker limits do not bind WebAssembly memory, and `ulimit -v` keeps it from starting: the data segment is what can be bounded.
     this.#child =
       process.platform === 'linux'
-        ? spawn('/bin/sh', ['-c', `ulimit -d ${memory}; exec "$0" "$@"`, ...node], { stdio, serialization: 'advanced' })
+        ? spawn('/bin/sh', ['-c', `ulimit -d ${memory}; ulimit -t ${PROCESSOR_SECONDS}; exec "$0" "$@"`, ...node], {
+            stdio,
+            serialization: 'advanced',
+          })
         : spawn(node[0]!, node.slice(1), { stdio, serialization: 'advanced' });
     this.#output = this.#child.stdout as Socket;
     const gone = (why: string): void => {

@@ -34,6 +34,8 @@ import {
 const PIECE = 64 * 1024;
 /** A few jar writers share two bytes between members. */
 const TOLERATED_OVERLAP = 2;
+/** End records whose directories are read. More are malformed all the same. */
+const DIRECTORIES = 16;
 /** Types that are zip files by construction. */
 const ZIP_TYPES = ['zip', 'msofficex', 'crx', 'hwp'];
 
@@ -408,6 +410,8 @@ class ZipReading {
         const places = other === undefined ? [] : directoriesOf(this.#content, other);
         if (other === undefined || (places.length === 0 && other.directorySize > 0)) continue;
         this.#unpacking.malformed('zip-directories');
+        // A thousand end records may all lead to one long directory.
+        if (this.#ends.size >= DIRECTORIES) continue;
         this.#ends.add(at);
         const known = this.#found.length;
         for (const place of places) this.#readDirectory(place.at, place.base, other.before);
