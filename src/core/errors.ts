@@ -7,6 +7,13 @@
 export class ConfigError extends Error {
   readonly code: string = 'INSPECTD_CONFIG';
   override readonly name: string = 'ConfigError';
+  /** Each thing to mend, one line each; a configuration file is read to its end, so there can be several. */
+  readonly problems: readonly string[];
+
+  constructor(problem: string | readonly string[], options?: ErrorOptions) {
+    super(typeof problem === 'string' ? problem : problem.join('\n'), options);
+    this.problems = typeof problem === 'string' ? [problem] : problem;
+  }
 }
 
 /** A file, socket or scanner failed us; `cause` holds what it said. */
