@@ -8,6 +8,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Content, Unpacker } from '../../core/file.js';
+import { isEncrypted7z, isEncryptedRar } from '../types/encrypted.js';
 import { otherFormat } from './other-formats.js';
 import {
   BYTES,
@@ -23,6 +24,8 @@ import {
 import { type ArchiveLimits, type Member, Unpacking } from './unpacking.js';
 
 const PIECE = 256 * 1024;
+/** What a child may use in its life: it retires long before, but it may have lost its parent within a job. */
+const PROCESSOR_SECONDS = 900;
 /** Types that 7-Zip takes apart, and its name for them; undefined where it is to look itself. */
 const FORMATS: ReadonlyMap<string, string | undefined> = new Map([
   ['7z', '7z'],
@@ -99,7 +102,7 @@ export class SevenZip {
       if (!unpacking.mayGoOn()) return;
       const outcome = await worker.run(content, unpacking, format, wanted);
       if (outcome?.retiring === true) worker.kill();
-      if (outcome !== undefined) conclude(outcome, unpacking);
+      if (outcome !== undefined) conclude(outcome, content, unpacking);
     } catch (error) {
       worker.kill();
       unpacking.unscannable('engine-error', `7-Zip: ${error instanceof Error ? error.message : String(error)}`);
@@ -161,10 +164,12 @@ export function sevenZipUnpacker(limits: ArchiveLimits, sevenZip: SevenZip): Unp
 }
 
 /** What 7-Zip's end means for the container. */
-function conclude(outcome: Outcome, unpacking: Unpacking): void {
+function conclude(outcome: Outcome, content: Content, unpacking: Unpacking): void {
   const { status, over, complaint } = outcome;
+  // Where the headers themselves are locked, 7-Zip fails as with any damage.
+  const encrypted = outcome.encrypted || (status !== 0 && isLocked(content));
   if (outcome.volumes) unpacking.unscannable('multipart', 'archive of several volumes');
-  if (outcome.encrypted) unpacking.unscannable('encrypted', 'archive with encrypted members or headers');
+  if (encrypted) unpacking.unscannable('encrypted', 'archive with encrypted members or headers');
   if (over === 'files') unpacking.stop('limit', 'more files than may be unpacked');
   else if (over === 'bytes') unpacking.overrun();
   else if (outcome.scattered) unpacking.unscannable('unhandled', 'a member that is not written in order');
@@ -173,9 +178,16 @@ function conclude(outcome: Outcome, unpacking: Unpacking): void {
     const detail = `7-Zip exit ${status}${complaint === '' ? '' : `: ${complaint}`}`;
     const damaged = /data error(?! in encrypted)|crc failed(?! in encrypted)|unexpected end/i.test(complaint);
     if (/unsupported/i.test(complaint) && !damaged) unpacking.unscannable('unhandled', detail);
-    else if (!outcome.encrypted || damaged)
+    else if (!encrypted || (damaged && outcome.encrypted))
       unpacking.unscannable(outcome.members > 0 ? 'partiallycorrupted' : 'corrupted', detail);
   } else if (/data after the end/i.test(complaint)) unpacking.malformed('archive-trailing-data');
+}
+
+function isLocked(content: Content): boolean {
+  // Kept while more is read.
+  const head = Buffer.from(content.read(0, 32));
+  if (head.toString('latin1', 0, 2) === '7z') return isEncrypted7z(content, head);
+  return head.toString('latin1', 0, 4) === 'Rar!' && isEncryptedRar(content, head);
 }
 
 /** Takes what a child says of one job. */
@@ -208,7 +220,10 @@ class Worker {
     // Worker limits do not bind WebAssembly memory, and `ulimit -v` keeps it from starting: the data segment is what can be bounded.
     this.#child =
       process.platform === 'linux'
-        ? spawn('/bin/sh', ['-c', `ulimit -d ${memory}; exec "$0" "$@"`, ...node], { stdio, serialization: 'advanced' })
+        ? spawn('/bin/sh', ['-c', `ulimit -d ${memory}; ulimit -t ${PROCESSOR_SECONDS}; exec "$0" "$@"`, ...node], {
+            stdio,
+            serialization: 'advanced',
+          })
         : spawn(node[0]!, node.slice(1), { stdio, serialization: 'advanced' });
     this.#output = this.#child.stdout as Socket;
     const gone = (why: string): void => {

@@ -109,7 +109,7 @@ export class Unpacking {
 
   /** The container cannot be read to its end for this reason. */
   stop(reason: UnscannableReason, detail: string): void {
-    this.unscannable(reason, detail);
+    if (!this.#stopped) this.unscannable(reason, detail);
     this.#stopped = true;
   }
 

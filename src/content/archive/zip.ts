@@ -34,6 +34,8 @@ import {
 const PIECE = 64 * 1024;
 /** A few jar writers share two bytes between members. */
 const TOLERATED_OVERLAP = 2;
+/** End records whose directories are read. More are malformed all the same. */
+const DIRECTORIES = 16;
 /** Types that are zip files by construction. */
 const ZIP_TYPES = ['zip', 'msofficex', 'crx', 'hwp'];
 
@@ -69,6 +71,8 @@ class ZipReading {
   readonly #ends = new Set<number>();
   /** Names of members that only 7-Zip can unpack. */
   readonly #foreign = new Set<string>();
+  /** Names of members that were dealt with here. */
+  readonly #own = new Set<string>();
   readonly #container: Container;
 
   constructor(content: Content, container: Container, limits: ArchiveLimits, sevenZip: SevenZip | undefined) {
@@ -95,7 +99,18 @@ class ZipReading {
       this.#unpacking.unscannable('unhandled', `zip method of ${[...this.#foreign][0] ?? 'a member'}`);
       return undefined;
     }
-    return this.#sevenZip.unpack(this.#content, this.#unpacking, 'zip', (name) => this.#foreign.has(name));
+    return this.#unpackForeign(this.#sevenZip);
+  }
+
+  /** 7-Zip takes the whole file; what it gives out that was not unpacked here is given on. It renames the second member of a name. */
+  async #unpackForeign(sevenZip: SevenZip): Promise<void> {
+    const missing = new Set(this.#foreign);
+    await sevenZip.unpack(this.#content, this.#unpacking, 'zip', (name) => {
+      missing.delete(name);
+      return this.#foreign.has(name) || !this.#own.has(name);
+    });
+    const [name] = missing;
+    if (name !== undefined) this.#unpacking.unscannable('unhandled', `zip method of ${name}`);
   }
 
   #readDirectories(end: End): void {
@@ -119,26 +134,29 @@ class ZipReading {
 
   /** Returns how many entries there are, or undefined when a limit was crossed. */
   #readDirectory(start: number, base: number, before: number): number | undefined {
+    /** Local headers that this directory led to. */
+    const reached = new Set<number>();
     let at = start;
     let count = 0;
     for (;;) {
       const entry = at < before ? readEntry(this.#content, at) : undefined;
       if (entry === undefined) break;
-      if (this.#found.length > this.#container.budget.filesLeft || !this.#unpacking.mayGoOn()) {
+      if (!this.#unpacking.mayGoOn()) return undefined;
+      if (this.#found.length > this.#container.budget.filesLeft) {
         // Directories open no child, so the guard does not see them: a million of them is the same bomb.
         this.#unpacking.stop('limit', 'more zip entries than files may be unpacked');
         return undefined;
       }
       at += entry.length;
       count++;
-      this.#locate(entry, base);
+      this.#locate(entry, base, reached);
     }
     if (at < before && this.#signature(at) !== 0x05054b50) this.#unpacking.malformed('zip-directory-size');
     this.#covered.push([start, at]);
     return count;
   }
 
-  #locate(entry: Entry, base: number): void {
+  #locate(entry: Entry, base: number, reached: Set<number>): void {
     if (entry.odd !== undefined) this.#unpacking.malformed(entry.odd);
     const local =
       (Number.isNaN(entry.offset) ? undefined : readLocal(this.#content, entry.offset + base)) ??
@@ -147,11 +165,12 @@ class ZipReading {
       this.#unpacking.malformed('zip-member-missing');
       return;
     }
-    // Two directories that lead to the same member are named already.
-    if (this.#reached.has(local.at) && this.#ends.size > 1) return;
-    this.#reached.add(local.at);
     if (local.odd !== undefined) this.#unpacking.malformed(local.odd);
     if (differ(entry, local)) this.#unpacking.malformed('zip-headers-differ');
+    // Two directories that lead to one member are named already; one that leads there twice is another matter.
+    if (this.#reached.has(local.at) && !reached.has(local.at)) return;
+    reached.add(local.at);
+    this.#reached.add(local.at);
     this.#found.push({ entry, local });
   }
 
@@ -184,6 +203,7 @@ class ZipReading {
     if (record.encrypted || local.encrypted) {
       this.#unpacking.unscannable('encrypted', `zip member ${record.name}`);
       this.#unpacking.open(meta)?.end();
+      this.#own.add(record.name);
       this.#cover(local, record, finite(record.packed));
       return;
     }
@@ -194,6 +214,7 @@ class ZipReading {
     const methods = new Set([record.method, local.method]);
     let taken = 0;
     for (const method of methods) {
+      if (method === DEFLATE || method === STORED) this.#own.add(record.name);
       if (method === DEFLATE) taken = Math.max(taken, this.#inflate(record, local, meta, methods.size > 1));
       else if (method === STORED) taken = Math.max(taken, this.#copy(record, local, meta, methods.size > 1));
       else {
@@ -389,6 +410,8 @@ class ZipReading {
         const places = other === undefined ? [] : directoriesOf(this.#content, other);
         if (other === undefined || (places.length === 0 && other.directorySize > 0)) continue;
         this.#unpacking.malformed('zip-directories');
+        // A thousand end records may all lead to one long directory.
+        if (this.#ends.size >= DIRECTORIES) continue;
         this.#ends.add(at);
         const known = this.#found.length;
         for (const place of places) this.#readDirectory(place.at, place.base, other.before);

@@ -11,7 +11,7 @@ import { isTarHeader } from '../archive/tar.js';
 import { isEncrypted7z, isEncryptedPdf, isEncryptedRar } from './encrypted.js';
 import { executableTypes } from './executable.js';
 import { readOle2 } from './ole2.js';
-import { fileTypeSignatures, matches } from './signature-table.js';
+import { fileTypeSignatures, matches, type Signature } from './signature-table.js';
 import { textTypes } from './text-kinds.js';
 import { readZip } from './zip-documents.js';
 
@@ -22,8 +22,12 @@ export interface Identity {
   readonly encrypted: boolean;
 }
 
-/** Types that hold files as they are: a zip within one is not the file's own. */
+/** Types that hold files, here and there as they are (stored, not packed): a zip within one is not the file's own. */
 const HOLDERS = new Set([
+  'gzip',
+  'xz',
+  'bzip2',
+  'lzip',
   'tar',
   'iso',
   '7z',
@@ -40,13 +44,15 @@ const HOLDERS = new Set([
   'mime',
 ]);
 /** Types that the first 4 KiB cannot show, or cannot tell from one another: what they are lies further on. */
-const BEYOND_HEAD = new Set(['iso', 'dmg', 'zip', 'msofficex', 'msoffice', 'msi', 'hwp', 'crx', 'unknown']);
+const BEYOND_HEAD = new Set(['dmg', 'zip', 'msofficex', 'msoffice', 'msi', 'hwp', 'unknown']);
 /** How far from its start a PDF's header may stand (ISO 32000-1, implementation note 13). */
 const PDF_WITHIN = 1024;
 
 /** True when a file's head (limits.typeHead) shows whether the file has this type; a file filter rule for any other must see all of it. */
 export function headDecides(type: string): boolean {
-  return !BEYOND_HEAD.has(type);
+  const further = (signature: Signature): boolean =>
+    signature.type === type && signature.reach > DEFAULT_LIMITS.typeHead;
+  return !BEYOND_HEAD.has(type) && !fileTypeSignatures().some(further);
 }
 
 /** `content` may be a head alone: then the types of `headDecides` are right, and the others may be missing. */
@@ -83,8 +89,9 @@ export function identify(content: Content, name: string | undefined): Identity {
     encrypted ||= zip.encrypted;
   }
   // Text within pictures and documents is theirs; a page or a script in front of a zip is not.
-  if (types.length === 0 || (types.length === 1 && types[0] === 'zip' && head[0] !== 0x50))
-    for (const type of textTypes(head, name)) add(type);
+  if (types.length === 0) for (const type of textTypes(head, name)) add(type);
+  else if (types[0] === 'zip' && head[0] !== 0x50)
+    for (const type of textTypes(head.subarray(0, Math.max(0, head.indexOf('PK', 0, 'latin1'))), name)) add(type);
   return { types: types.length > 0 ? types : ['unknown'], encrypted };
 }
 
