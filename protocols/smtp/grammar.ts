@@ -27,6 +27,9 @@ export type Verb = (typeof VERBS)[number];
 const SPACE = 0x20;
 const TAB = 0x09;
 const DASH = 0x2d;
+const STAR = 0x2a;
+const PLUS = 0x2b;
+const EQUALS = 0x3d;
 const LONGEST_VERB = 'STARTTLS'.length;
 /** RFC 5321 section 4.5.3.1.3 allows 256; what is longer is shown cut. */
 const LONGEST_PATH = 512;
@@ -53,6 +56,18 @@ export function hasControl(chunk: Buffer, at: number, end: number): boolean {
     if ((byte < SPACE && byte !== TAB) || byte === 0x7f) return true;
   }
   return false;
+}
+
+/** Is the line's text what an AUTH exchange may hold (RFC 4954 section 4): base64, or `*`? */
+export function isCredentials(chunk: Buffer, at: number, end: number): boolean {
+  if (end - at === 1 && chunk[at] === STAR) return true;
+  for (let i = at; i < end; i++) {
+    const byte = chunk[i] as number;
+    const letter = byte | 0x20;
+    const base64 = (letter >= 0x61 && letter <= 0x7a) || (byte >= 0x2f && byte <= 0x39) || byte === PLUS || byte === EQUALS;
+    if (!base64) return false;
+  }
+  return true;
 }
 
 /** The path of a MAIL or RCPT line without its angle brackets, raw otherwise; undefined when there is none. `<>` gives ''. */

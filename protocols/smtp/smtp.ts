@@ -20,6 +20,7 @@ import {
   chunkSizeOf,
   commandLikeness,
   hasControl,
+  isCredentials,
   lastLine,
   pathOf,
   replyCode,
@@ -62,7 +63,7 @@ type Mode =
   | 'guess'
   /** Bytes are missing: the next command is looked for. */
   | 'resync'
-  /** We have closed the session. */
+  /** Nothing: the client, the server or we have closed. */
   | 'closed';
 
 /** A command, or one of our own, that the server has not answered yet. */
@@ -105,6 +106,8 @@ class SmtpDecoder implements Decoder {
   /** False after a loss: replies can no longer be told to their commands by counting. */
   #paired = true;
 
+  /** Live: both ends were told that the session is over. */
+  #over = false;
   #lmtp = false;
   #tls = false;
   /** STARTTLS was accepted. */
@@ -151,10 +154,11 @@ class SmtpDecoder implements Decoder {
       // A message that waits for its verdict was sent whole: it is not cut by this.
       if (this.#waiting !== 'verdict' && this.#waiting !== 'delivery') this.#abandon('reset');
       this.#hearReplies();
-      if (this.#mode !== 'closed') this.#flow.finish(SERVER);
+      this.#mode = 'closed';
+      if (!this.#over) this.#flow.finish(SERVER);
       return;
     }
-    if (this.#mode === 'closed') return;
+    if (this.#over) return;
     if (this.#live) this.#serverGone();
     this.#flow.finish(CLIENT);
   }
@@ -362,7 +366,16 @@ class SmtpDecoder implements Decoder {
       return at;
     }
     this.#mode = 'command';
-    this.#forward(chunk, end, { kind: 'auth' });
+    if (isCredentials(chunk, at, textEnd(chunk, at, end))) this.#forward(chunk, end, { kind: 'auth' });
+    else {
+      this.#note('smtp-credentials-malformed');
+      if (!this.#live) this.#flow.pass(end);
+      else {
+        this.#flow.drop(end);
+        this.#flow.send(SERVER, say.CANCEL);
+      }
+      this.#queue.push({ kind: 'auth' });
+    }
     return this.#wait('answer');
   }
 
@@ -608,6 +621,7 @@ class SmtpDecoder implements Decoder {
   #close(reply: Buffer): void {
     this.#forgetTransaction();
     this.#mode = 'closed';
+    this.#over = true;
     this.#flow.send(CLIENT, reply);
     this.#flow.finish(CLIENT);
     this.#flow.finish(SERVER);
@@ -620,7 +634,7 @@ class SmtpDecoder implements Decoder {
   // ── The server ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #fromServer(chunk: Buffer, at: number): number {
-    if (this.#mode === 'closed') {
+    if (this.#over) {
       this.#flow.drop(chunk.length);
       return LEAVE;
     }
@@ -947,6 +961,8 @@ class SmtpDecoder implements Decoder {
     this.#forgetTransaction();
     if (waited === 'verdict' || waited === 'delivery' || waited === undefined) this.#flow.send(CLIENT, say.SERVER_GONE);
     this.#mode = 'closed';
+    this.#over = true;
+    this.#flow.finish(SERVER);
     if (waited !== undefined) this.#go();
   }
 }
