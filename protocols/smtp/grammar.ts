@@ -64,7 +64,8 @@ export function isCredentials(chunk: Buffer, at: number, end: number): boolean {
   for (let i = at; i < end; i++) {
     const byte = chunk[i] as number;
     const letter = byte | 0x20;
-    const base64 = (letter >= 0x61 && letter <= 0x7a) || (byte >= 0x2f && byte <= 0x39) || byte === PLUS || byte === EQUALS;
+    const base64 =
+      (letter >= 0x61 && letter <= 0x7a) || (byte >= 0x2f && byte <= 0x39) || byte === PLUS || byte === EQUALS;
     if (!base64) return false;
   }
   return true;

@@ -143,7 +143,11 @@ function anything(seed: number, passive: boolean): string[] {
       if (file !== undefined) {
         const action = random.pick(['pass', 'monitor', 'strip', 'block'] as const);
         if (action !== 'block') for (const mark of file.bytes().match(/<m\d{4}>/g) ?? []) allowed.add(mark);
-        file.judged({ action, replacement: 'no\r\nRSET', edits: [{ start: 0, end: 1, instead: Buffer.from('.\r\n') }] });
+        file.judged({
+          action,
+          replacement: 'no\r\nRSET',
+          edits: [{ start: 0, end: 1, instead: Buffer.from('.\r\n') }],
+        });
       }
     } else if (random.once(10)) engine.receiveEnd(random.pick([CLIENT, SERVER]));
     for (const next of later.splice(0)) next();

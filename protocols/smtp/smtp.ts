@@ -12,7 +12,7 @@ import { CLIENT, type Decoder, type Flow, type Protocol, SERVER, type Side } fro
 import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 import { CR, INCOMPLETE, LF, lineEnd, TOO_LONG, textEnd } from '../../src/core/lines.js';
 import { allowedHello } from './capabilities.js';
-import { AMBIGUOUS, DotReader, END, PLAIN, STUFFED, WAIT } from './dots.js';
+import { type AMBIGUOUS, DotReader, END, PLAIN, STUFFED, WAIT } from './dots.js';
 import { Envelope, type Recipient } from './envelope.js';
 import type { SmtpEvent } from './events.js';
 import {
@@ -32,6 +32,7 @@ import {
 import { HeldMessage } from './held.js';
 import { probe } from './probe.js';
 import * as say from './replies.js';
+import { SecondReading } from './second-reading.js';
 
 const { line: LINE_LIMIT, pipelined: PIPELINED_LIMIT } = DEFAULT_LIMITS;
 
@@ -96,6 +97,8 @@ type Waiting = 'replies' | 'answer' | 'verdict' | 'delivery' | undefined;
 class SmtpDecoder implements Decoder {
   readonly #flow: Flow;
   readonly #live: boolean;
+  /** Reads as a server does that takes any lone dot for the end of a message. */
+  readonly #lenient: boolean;
 
   #mode: Mode = 'command';
   #waiting: Waiting = undefined;
@@ -119,6 +122,8 @@ class SmtpDecoder implements Decoder {
   /** The message comes in chunks. */
   #chunked = false;
   readonly #dots = new DotReader();
+  /** A recording: what stands behind an ambiguous dot, read the other way. */
+  #second: SecondReading | undefined = undefined;
   /** The end of the message may lie in a gap: a reply of the server will tell. */
   #uncertain = false;
   /** A recording: the answer that the client waited for was just seen. */
@@ -137,9 +142,10 @@ class SmtpDecoder implements Decoder {
   /** Live: nobody asked for it; it is swallowed and refused. */
   #chunkRefused = false;
 
-  constructor(flow: Flow) {
+  constructor(flow: Flow, lenient = false) {
     this.#flow = flow;
     this.#live = !flow.passive;
+    this.#lenient = lenient;
   }
 
   push(side: Side, chunk: Buffer): void {
@@ -408,6 +414,8 @@ class SmtpDecoder implements Decoder {
     /** Where the next bytes for the file begin, and where the next dot is looked for. */
     let from = at;
     let search = at;
+    /** What the second reading, if there is one, has not had. */
+    let unread = at;
     for (;;) {
       const dot = dots.next(chunk, search);
       search = dot + 1;
@@ -422,18 +430,33 @@ class SmtpDecoder implements Decoder {
       }
       if (kind === WAIT) {
         this.#flow.pass(dot, this.#held?.body);
+        this.#second?.write(chunk, unread, dot);
         dots.leave(chunk, dot);
         return dot === chunk.length ? dot : LEAVE;
       }
       this.#flow.pass(kind === END ? dot + 3 : dot, this.#held?.body);
-      if (kind === END) return this.#messageEnds(dot + 3);
+      if (kind === END) {
+        this.#second?.write(chunk, unread, dot + 3);
+        return this.#messageEnds(dot + 3);
+      }
       kind satisfies typeof AMBIGUOUS;
+      if (this.#lenient) {
+        const end = dot + (chunk[dot + 1] === CR && chunk[dot + 2] === LF ? 3 : 2);
+        this.#flow.pass(end);
+        return this.#messageEnds(end);
+      }
       this.#note('smtp-smuggling');
       if (this.#live) {
         this.#close(say.BARE_LINE_END);
         return dot;
       }
       this.#file?.malformed('smtp-smuggling');
+      this.#second?.write(chunk, unread, dot);
+      unread = dot;
+      if (this.#second === undefined || this.#second.over) {
+        this.#second = new SecondReading(this.#flow, (flow) => new SmtpDecoder(flow, true));
+        unread = dot + 1;
+      }
       // Strictly read, its line goes on, and a dot behind a CRLF was stuffed.
       if (dots.atLine(chunk, dot)) from = dot + 1;
     }
@@ -499,6 +522,8 @@ class SmtpDecoder implements Decoder {
   #messageEnds(end: number): number {
     this.#mode = 'command';
     this.#uncertain = false;
+    this.#second?.end();
+    this.#second = undefined;
     if (this.#live) {
       // The verdict may come before the next event.
       this.#wait('verdict');
@@ -524,6 +549,8 @@ class SmtpDecoder implements Decoder {
 
   /** The message that is being sent will not be finished. */
   #abandon(reason: 'reset' | 'gap'): void {
+    this.#second?.end();
+    this.#second = undefined;
     this.#file?.abort(reason);
     this.#held?.discard();
     this.#file = undefined;
@@ -767,7 +794,8 @@ class SmtpDecoder implements Decoder {
   #passiveReply(code: number): void {
     const expected = this.#queue[0];
     if (expected === undefined || (code === 354 && !this.#asksForBody(expected))) {
-      if (code === 354 || this.#uncertain || this.#mode === 'guess' || this.#mode === 'resync') this.#unpairedReply(code);
+      if (code === 354 || this.#uncertain || this.#mode === 'guess' || this.#mode === 'resync')
+        this.#unpairedReply(code);
       else if (code !== 421) this.#note('smtp-reply-unexpected', SERVER);
       return;
     }
@@ -795,7 +823,8 @@ class SmtpDecoder implements Decoder {
       default:
         break;
     }
-    if (this.#waiting === 'replies' && this.#queue.every(({ kind }) => kind === 'chunk' || kind === 'message')) this.#go();
+    if (this.#waiting === 'replies' && this.#queue.every(({ kind }) => kind === 'chunk' || kind === 'message'))
+      this.#go();
   }
 
   /** A recording: a size that not every server reads alike was (or may have been) accepted; `undefined`: refused, or unreadable. */
@@ -900,6 +929,8 @@ class SmtpDecoder implements Decoder {
     if (this.#mode === 'body') {
       this.#file?.gap(length);
       this.#dots.gap();
+      this.#second?.end();
+      this.#second = undefined;
       this.#uncertain = true;
       return;
     }
