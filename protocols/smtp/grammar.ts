@@ -137,19 +137,36 @@ export function commandLikeness(chunk: Buffer, at: number): 'yes' | 'no' | 'more
   return more ? 'more' : 'no';
 }
 
-/**
- * One past the last line of the reply that starts at `at`: the first line whose code is not followed by '-'. INCOMPLETE or TOO_LONG as
- * `lineEnd`, of the whole reply. A first line without a code is taken for a reply by itself.
- */
-export function replyEnd(chunk: Buffer, at: number, limit: number): number {
-  let line = at;
-  for (;;) {
-    const end = lineEnd(chunk, line, limit - (line - at));
-    if (end === INCOMPLETE || end === TOO_LONG) return end;
-    const code = replyCode(chunk, line, end);
-    // A line without a code inside a reply belongs to it: some servers write so.
-    if (code === 0 ? line === at : chunk[line + 3] !== DASH) return end;
-    line = end;
+/** Finds where replies end. Remembers how far it has looked, so that a long reply in small pieces is read once. */
+export class ReplyReader {
+  /** Bytes from the start of the reply that are whole lines, none of them the last. */
+  #seen = 0;
+
+  /**
+   * One past the last line of the reply that starts at `at`: the first line whose code is not followed by '-'. INCOMPLETE or TOO_LONG as
+   * `lineEnd`, of the whole reply; after INCOMPLETE the same reply is asked for again. A first line without a code is a reply by itself.
+   */
+  end(chunk: Buffer, at: number, limit: number): number {
+    let line = at + this.#seen;
+    for (;;) {
+      const end = lineEnd(chunk, line, limit - (line - at));
+      if (end === INCOMPLETE) {
+        this.#seen = line - at;
+        return end;
+      }
+      const code = end === TOO_LONG ? 0 : replyCode(chunk, line, end);
+      // A line without a code inside a reply belongs to it: some servers write so.
+      if (end === TOO_LONG || (code === 0 ? line === at : chunk[line + 3] !== DASH)) {
+        this.#seen = 0;
+        return end;
+      }
+      line = end;
+    }
+  }
+
+  /** What was left of a reply is gone. */
+  restart(): void {
+    this.#seen = 0;
   }
 }
 

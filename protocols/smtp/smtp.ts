@@ -23,8 +23,8 @@ import {
   isCredentials,
   lastLine,
   pathOf,
+  ReplyReader,
   replyCode,
-  replyEnd,
   type Verb,
   verbAt,
   verbStart,
@@ -104,6 +104,7 @@ class SmtpDecoder implements Decoder {
   #waiting: Waiting = undefined;
   /** `guess`: what the lost answer was to. */
   #guessing: Expected['kind'] = 'other';
+  readonly #replies = new ReplyReader();
   /** Oldest first. */
   #queue: Expected[] = [{ kind: 'greeting' }];
   /** False after a loss: replies can no longer be told to their commands by counting. */
@@ -171,7 +172,10 @@ class SmtpDecoder implements Decoder {
 
   gap(side: Side, length: number): void {
     if (side === CLIENT) this.#clientGap(length);
-    else if (this.#repliesLost()) this.#flow.resume(CLIENT);
+    else {
+      this.#replies.restart();
+      if (this.#repliesLost()) this.#flow.resume(CLIENT);
+    }
   }
 
   verdict(id: FileId, verdict: Verdict): void {
@@ -665,7 +669,7 @@ class SmtpDecoder implements Decoder {
       this.#flow.drop(chunk.length);
       return LEAVE;
     }
-    const end = replyEnd(chunk, at, LINE_LIMIT);
+    const end = this.#replies.end(chunk, at, LINE_LIMIT);
     if (end === INCOMPLETE) return LEAVE;
     if (end === TOO_LONG) {
       this.#note('smtp-reply-too-long', SERVER);
@@ -705,6 +709,7 @@ class SmtpDecoder implements Decoder {
 
   #startLayer(): typeof LEAVE {
     this.#layering = false;
+    this.#replies.restart();
     this.#tls = true;
     // RFC 3207 section 4.2: what was learnt before is forgotten.
     this.#forgetTransaction();
