@@ -10,6 +10,7 @@ export class EventQueue {
   #ready: ScanEvent[] = [];
   readonly #awaited = new Set<Place>();
   #turn = 0;
+  #waiting: { count: number; resume: () => void } | undefined;
 
   /** The next turn: places of one thread ascend. */
   turn(): number {
@@ -28,6 +29,19 @@ export class EventQueue {
   settle(place: Place, event: ScanEvent): void {
     this.#awaited.delete(place);
     this.#ready.push(event);
+    const waiting = this.#waiting;
+    if (waiting !== undefined && this.#awaited.size <= waiting.count) {
+      this.#waiting = undefined;
+      waiting.resume();
+    }
+  }
+
+  /** Settles when no more than `count` events are awaited. For one caller at a time. */
+  below(count: number): Promise<void> {
+    if (this.#awaited.size <= count) return Promise.resolve();
+    return new Promise((resume) => {
+      this.#waiting = { count, resume };
+    });
   }
 
   get awaiting(): number {

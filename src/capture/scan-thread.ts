@@ -5,25 +5,29 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Config } from '../config/config.js';
-import { matchPolicy } from '../config/match-policy.js';
+import { type MatchPolicy, policyMatcher } from '../config/match-policy.js';
 import { createUnpackers, type Unpackers } from '../content/archive/unpackers.js';
 import { Inspection } from '../content/inspection.js';
 import { createMimeExtractor } from '../content/mime/mime-extractor.js';
 import { identify } from '../content/types/identify.js';
 import { typesByName } from '../content/types/names.js';
 import { Arena } from '../core/arena.js';
-import { SourceError } from '../core/errors.js';
+import { InternalError, SourceError } from '../core/errors.js';
+import type { FileMeta, Inspected, Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
-import type { Endpoint } from '../core/session.js';
+import type { Endpoint, PolicyFacts } from '../core/session.js';
 import { createPolicy } from '../policy/decide.js';
-import { createScanners } from '../scan/scanners.js';
+import type { Policy } from '../policy/outcome.js';
+import { BUILT_IN_PROFILES, type SessionProfiles } from '../policy/profiles.js';
+import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
 import { PROTOCOLS } from '../../protocols/index.js';
-import type { PacketClock } from './connection.js';
+import { CaptureReader } from './capture-reader.js';
 import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
-import { FlowDriver, type Ruling, treeEvent } from './flow-driver.js';
+import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
 import { keepIn } from './keep.js';
+import type { Share } from './ip-address.js';
 import { sessionOfCapture } from './session-facts.js';
 
 /** What to scan with; crosses threads. */
@@ -48,14 +52,10 @@ export interface InputReport {
   readonly damage: string | undefined;
 }
 
-/** Which part of a capture's connections this thread takes. */
-export interface Share {
-  readonly index: number;
-  readonly count: number;
-}
-
-/** Takes events in order; a promise when it wants no more for now. */
+/** Takes an event; a promise when it wants no more for now. */
 export type Deliver = (event: ScanEvent) => void | Promise<void>;
+/** Takes all events before packet `upTo` that it was not given yet, in order. */
+export type DeliverBatch = (events: readonly ScanEvent[], upTo: number) => void | Promise<void>;
 
 /** Loose files are read in pieces of this. */
 const PIECE = 256 * 1024;
@@ -63,31 +63,90 @@ const PIECE = 256 * 1024;
 const ARENA_PAGES = 8192;
 /** So many files may be inspected elsewhere before the reader waits for them. */
 const AWAITED = 64;
+const NO_POLICY: PolicyFacts = { id: 0, type: 'policy' };
 /** A message or file that came over no connection. */
 const NOWHERE: Endpoint = { address: '0.0.0.0', port: 0 };
 
 export class ScanThread {
-  readonly arena = new Arena(ARENA_PAGES);
-  readonly clock: PacketClock = { packet: 0, seconds: 0, nanoseconds: 0 };
   readonly #setup: ScanSetup;
+  readonly #arena = new Arena(ARENA_PAGES);
+  readonly #reader: CaptureReader;
   readonly #unpackers: Unpackers;
   readonly #inspection: Inspection;
+  readonly #match: MatchPolicy | undefined;
+  /** By what the matched policy says; made once each. */
+  readonly #policies = new Map<SessionProfiles, Policy>();
 
-  constructor(setup: ScanSetup) {
-    this.#setup = setup;
-    const { limits } = setup;
+  /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
+  static async start(setup: ScanSetup): Promise<ScanThread> {
     const signatures = loadSignatures(setup.signatures);
+    const scanners = createScanners(signatures);
+    selfTest(scanners);
+    if (signatures.rules.length > 0) {
+      // Loading the rule engine takes longer than scanning a small capture.
+      const { createYaraScanner } = await import('../scan/yara-scanner.js');
+      scanners.push(createYaraScanner(signatures.rules, setup.limits));
+    }
+    return new ScanThread(setup, scanners);
+  }
+
+  private constructor(setup: ScanSetup, scanners: readonly Scanner[]) {
+    this.#setup = setup;
+    const { limits, config } = setup;
+    this.#match = config === undefined ? undefined : policyMatcher(config);
+    this.#reader = new CaptureReader(this.#arena, limits);
     this.#unpackers = createUnpackers({ limits });
     this.#inspection = new Inspection({
-      arena: this.arena,
+      arena: this.#arena,
       limits,
-      extractors: [createMimeExtractor({ arena: this.arena, limits })],
+      extractors: [createMimeExtractor({ arena: this.#arena, limits })],
       unpackers: this.#unpackers.unpackers,
-      scanners: createScanners(signatures),
+      scanners,
       identify,
       hashContainers: setup.hashMessages,
       ...(setup.extract === undefined ? {} : { keep: keepIn(setup.extract) }),
     });
+  }
+
+  /** The connections of a capture that are this thread's share. `-` is standard input. */
+  async capture(name: string, share: Share, deliver: DeliverBatch, advance: (done: number) => void): Promise<InputReport> {
+    const { limits } = this.#setup;
+    const queue = new EventQueue();
+    const failures: string[] = [];
+    const options: FlowDriverOptions = {
+      protocols: PROTOCOLS,
+      limits,
+      inspection: this.#inspection,
+      queue,
+      clock: this.#reader.clock,
+      rule: (start, service) => this.#rule(start.client, start.server, service),
+      failed: (error, start) => failures.push(`connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+    };
+    const hand = (upTo: number): void | Promise<void> => {
+      const taken = queue.take(upTo);
+      if (taken.events.length > 0 || share.count > 1) return deliver(taken.events, taken.upTo);
+      return undefined;
+    };
+    const statistics = await this.#reader.read({
+      input: name === '-' ? process.stdin : name,
+      share,
+      open: (start) => new FlowDriver(start, options),
+      between: (consumed) => {
+        advance(consumed);
+        const handed = hand(this.#reader.clock.packet);
+        if (queue.awaiting > AWAITED) return (handed ?? Promise.resolve()).then(() => queue.below(AWAITED));
+        return handed === undefined ? undefined : handed;
+      },
+    });
+    await queue.below(0);
+    await hand(Number.POSITIVE_INFINITY);
+    if (failures.length > 0) throw new InternalError(failures.join('\n'));
+    return {
+      packets: statistics.packets,
+      bytes: statistics.bytes,
+      ignoredPackets: Object.fromEntries(statistics.ignored),
+      damage: statistics.damage?.message,
+    };
   }
 
   /** A message or any other file, as it lies there. */
@@ -127,8 +186,20 @@ export class ScanThread {
   }
 
   #rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling {
-    const { config } = this.#setup;
-    if (config === undefined) return { facts: NO_POLICY, policy: this.#builtIn };
-    return ruleOf(config, client, server, service);
+    const { facts, profiles } = this.#match?.(client, server, service) ?? { facts: NO_POLICY, profiles: BUILT_IN_PROFILES };
+    let policy = this.#policies.get(profiles);
+    if (policy === undefined) {
+      policy = createPolicy(profiles, typesByName);
+      this.#policies.set(profiles, policy);
+    }
+    return { facts, policy };
+  }
+}
+
+function openInput(name: string): number {
+  try {
+    return openSync(name, 'r');
+  } catch (cause) {
+    throw new SourceError(`${name}: cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }

@@ -199,7 +199,10 @@ export class FlowEngine implements Flow, LineOwner {
     input.stopped = false;
     input.fresh = input.pending > 0;
     this.#pressure(side);
-    this.#run();
+    // Sides are offered in the order in which they were resumed: an answer may have to wait for the question behind it.
+    this.#event(() => {
+      if (this.#state === 'decoding' && this.#layering === undefined) this.#offer(side);
+    });
   }
 
   layer(kind: LayerKind): void {
@@ -393,7 +396,8 @@ export class FlowEngine implements Flow, LineOwner {
       this.#run(side);
       if (input.pending === 0 && input.stopped) break;
     }
-    if (patience === 0 && input.finDue && !input.ended && this.#state === 'decoding') {
+    // Live, the FIN of a stopped side waits behind its bytes until the side is resumed.
+    if (this.passive && patience === 0 && input.finDue && !input.ended && this.#state === 'decoding') {
       input.stopped = false;
       this.#run(side);
     }

@@ -282,7 +282,8 @@ class Run {
       const step = this.#session.script[index];
       if (
         step?.kind !== 'bytes' ||
-        (parts.length > 0 && (!this.#may(index) || (step.afterVerdicts && this.#pending.length > 0)))
+        (parts.length > 0 &&
+          (!this.#may(index) || !this.#inTurn(index) || (step.afterVerdicts && this.#pending.length > 0)))
       )
         break;
       const from = this.#sent[stream] ?? 0;
@@ -294,6 +295,11 @@ class Run {
       else this.#sent[stream] = from + part.length;
     }
     return Buffer.concat(parts);
+  }
+
+  /** Where the order of the directions matters, a chunk does not run ahead of the other side's lines above it. */
+  #inTurn(index: number): boolean {
+    return this.#session.interleave || !this.#done.slice(0, index).includes(false);
   }
 
   #room(): number {

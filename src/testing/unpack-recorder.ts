@@ -35,6 +35,7 @@ export class UnpackRecorder implements Container {
   readonly children: RecordedChild[] = [];
   readonly findings: Finding[] = [];
   readonly budget: Budget;
+  readonly depth = 0;
   #bytesLeft: number;
   #filesLeft: number;
   #timeLeft: number;

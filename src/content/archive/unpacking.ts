@@ -48,9 +48,36 @@ export class Unpacking {
 
   /** Asked between pieces of work that bring nothing out. */
   mayGoOn(): boolean {
-    if (!this.#stopped && this.container.budget.timeLeft <= 0)
-      this.stop('timeout', `unpacking took longer than ${this.#limits.unpackTime} ms`);
-    return !this.#stopped;
+    if (this.#stopped) return false;
+    const { budget } = this.container;
+    if (budget.timeLeft > 0) return true;
+    // With everything at nought the file tree was stopped by a limit crossed elsewhere, which its owner names for every open container.
+    if (budget.bytesLeft <= 0 && budget.filesLeft <= 0) this.#stopped = true;
+    else this.timedOut();
+    return false;
+  }
+
+  timedOut(): void {
+    this.stop('timeout', `unpacking took longer than ${this.#limits.unpackTime} ms`);
+  }
+
+  /** More came out elsewhere than may: by the ratio where that is the tighter bound, else by the budget. */
+  overrun(): void {
+    if (this.ratioRoom() < this.container.budget.bytesLeft) this.#bomb();
+    else this.#oversize();
+  }
+
+  /** Bytes that may still come out by the ratio alone. */
+  ratioRoom(): number {
+    return Math.max(this.#limits.ratioFloor, this.#packed * this.#limits.unpackRatio) - this.#unpacked;
+  }
+
+  #bomb(): void {
+    this.stop('mailbomb', `unpacks to more than ${this.#limits.unpackRatio} times its ${this.#packed} bytes`);
+  }
+
+  #oversize(): void {
+    this.stop('uncompressed-oversize', `more than ${this.#limits.unpackedBytes} bytes unpacked`);
   }
 
   /** The next member, or undefined when a limit forbids it. */
@@ -67,17 +94,16 @@ export class Unpacking {
   room(length: number): number {
     if (!this.mayGoOn()) return 0;
     const left = this.container.budget.bytesLeft;
-    const unpacked = this.#unpacked + length;
-    if (unpacked > this.#limits.ratioFloor && unpacked > this.#packed * this.#limits.unpackRatio) {
-      this.stop('mailbomb', `unpacks to more than ${this.#limits.unpackRatio} times its ${this.#packed} bytes`);
+    if (length > this.ratioRoom()) {
+      this.#bomb();
       return 0;
     }
     if (length > left) {
-      this.stop('uncompressed-oversize', `more than ${this.#limits.unpackedBytes} bytes unpacked`);
+      this.#oversize();
       this.#unpacked += Math.max(0, left);
       return Math.max(0, left);
     }
-    this.#unpacked = unpacked;
+    this.#unpacked += length;
     return length;
   }
 

@@ -19,6 +19,8 @@ export const MIME_ANOMALIES = [
   'mime-header-control',
   /** A continuation line of blanks only, which some readers take for the empty line. */
   'mime-header-blank-fold',
+  /** A continuation line that reads as a Content field: a blank before its name hides it from some readers. */
+  'mime-header-hidden',
   /** A delimiter before the empty line. */
   'mime-header-delimiter',
   /** The message ended within the header block of a part. */
@@ -41,8 +43,8 @@ export const MIME_ANOMALIES = [
   'mime-boundary-malformed',
   /** More than 70 characters. */
   'mime-boundary-long',
-  /** The boundary of an enclosing multipart again, or one that it begins with or that begins with it. */
-  'mime-boundary-nested',
+  /** The boundary of an enclosing multipart again. */
+  'mime-boundary-reused',
   /** A boundary on what is no multipart. */
   'mime-boundary-on-leaf',
   /** Part of the message lies elsewhere. */

@@ -43,10 +43,8 @@ export class Delimiters {
   }
 
   push(delimiter: Buffer, digest: boolean): void {
-    for (const { delimiter: outer } of this.#levels) {
-      const shared = Math.min(outer.length, delimiter.length);
-      if (outer.compare(delimiter, 0, shared, 0, shared) === 0) this.#notes.note('mime-boundary-nested');
-    }
+    // One that only begins with an outer one is in common use and, where whole lines are compared, unambiguous.
+    if (this.#levels.some((level) => level.delimiter.equals(delimiter))) this.#notes.note('mime-boundary-reused');
     this.#levels.push({ delimiter, digest, begun: false });
   }
 
@@ -91,6 +89,11 @@ export class Delimiters {
   /** The message ended, completely: whatever is open was not closed. */
   finish(): void {
     for (const level of this.#levels) this.#notes.note(level.begun ? 'mime-missing-close' : 'mime-multipart-empty');
+    this.forget();
+  }
+
+  /** Nothing more is taken apart. */
+  forget(): void {
     this.#levels.length = 0;
   }
 }

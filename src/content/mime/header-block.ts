@@ -25,6 +25,14 @@ export type Fields = ReadonlyMap<FieldName, readonly string[]>;
 /** The values of one field that are kept; more of a structural one is noted anyway. */
 const SAME = 16;
 
+/**
+ * A continuation that reads as a field of its own. The value must fit too: signatures list the names of fields, with colons between, in
+ * lines of just this look.
+ */
+const HIDDEN =
+  /^[ \t]+content-(?:type[ \t]*:[ \t]*[a-z]+\/|transfer-encoding[ \t]*:[ \t]*(?:base64|quoted-|[78]bit|binary|(?:x-)?uu)|disposition[ \t]*:[ \t]*(?:attachment|inline)\b)/i;
+const HIDDEN_READ = 256;
+
 const SPACE = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
@@ -41,6 +49,8 @@ export class HeaderBlock {
   /** Bytes of the block, kept or not. */
   #seen = 0;
   #lines = 0;
+  #last = 0;
+  #beforeLast = 0;
 
   constructor(limit: number, notes: Notes) {
     this.#limit = limit;
@@ -52,6 +62,7 @@ export class HeaderBlock {
     this.#line = 0;
     this.#seen = 0;
     this.#lines = 0;
+    this.#last = 0;
   }
 
   get over(): boolean {
@@ -67,6 +78,11 @@ export class HeaderBlock {
     return this.#lines === 0;
   }
 
+  /** The present line, which has ended, ended with CRLF. */
+  get crlf(): boolean {
+    return this.#beforeLast === CR;
+  }
+
   /** The present line's bytes, valid until the next call. */
   get line(): Buffer {
     return this.#bytes.subarray(this.#line, this.#length);
@@ -75,6 +91,8 @@ export class HeaderBlock {
   /** Bytes of the present line, not past its LF. */
   append(chunk: Buffer, start: number, end: number): void {
     this.#seen += end - start;
+    this.#beforeLast = end - start > 1 ? chunk[end - 2]! : this.#last;
+    this.#last = chunk[end - 1]!;
     // A line that alone is past the limit is kept up to the limit: enough to say what it is.
     const kept = Math.min(end - start, this.#line + this.#limit - this.#length);
     if (kept <= 0) return;
@@ -126,6 +144,8 @@ export class HeaderBlock {
       while (next < end && (bytes[next] === SPACE || bytes[next] === TAB)) {
         const after = lineAfter(bytes, next, end);
         if (isBlank(bytes, next, after)) this.#notes.note('mime-header-blank-fold');
+        else if (HIDDEN.test(bytes.toString('latin1', next, Math.min(after, next + HIDDEN_READ))))
+          this.#notes.note('mime-header-hidden');
         next = after;
       }
       this.#field(found, at, next);

@@ -173,6 +173,7 @@ export class MessageStage implements Stage, Notes {
     if (lf < 0) return end;
     const line = this.#block.line;
     const kind = this.#block.kind();
+    const crlf = this.#block.crlf;
     if (this.#delimiters.depth > 0 && line[0] === DASH && this.#delimiters.matches(line, 0, line.length)) {
       // The part has no body; its line end is its own.
       const lineStart = this.#base + stop - line.length;
@@ -181,11 +182,11 @@ export class MessageStage implements Stage, Notes {
       this.#headersEnded(lineStart);
       if (this.#past) return stop;
       this.#bodyEnded(lineStart);
-      this.#countLineEnd(view[lf - 1] === CR);
+      this.#countLineEnd(crlf);
       this.#delimiterTaken(this.#base + stop);
       return stop;
     }
-    this.#countLineEnd(kind === 'blank' ? line.length === 2 : line.length > 1 && line[line.length - 2] === CR);
+    this.#countLineEnd(crlf);
     if (kind === 'blank') {
       this.#block.dropLine();
       this.#headersEnded(this.#base + stop);
@@ -273,7 +274,7 @@ export class MessageStage implements Stage, Notes {
       this.#beginLeaf(header);
     } else if (this.#container.depth + this.#delimiters.depth >= this.#limits.mimeDepth) {
       // It is not taken apart but looked at as it is.
-      this.#exceed('mime-depth');
+      this.#report('limit', 'mime-depth');
       this.#beginLeaf({ ...header, encoding: 'identity' });
     } else {
       this.#delimiters.push(header.delimiter, header.type === 'multipart/digest');
@@ -518,6 +519,7 @@ export class MessageStage implements Stage, Notes {
   /** Nothing more is taken apart, and that is said. */
   #exceed(limit: string): void {
     this.#report('limit', limit);
+    this.#delimiters.forget();
     this.#state = PAST;
   }
 

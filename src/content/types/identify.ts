@@ -6,6 +6,7 @@
  */
 import type { Content } from '../../core/file.js';
 import { DEFAULT_LIMITS } from '../../core/limits.js';
+import { otherFormat } from '../archive/other-formats.js';
 import { isTarHeader } from '../archive/tar.js';
 import { isEncrypted7z, isEncryptedPdf, isEncryptedRar } from './encrypted.js';
 import { executableTypes } from './executable.js';
@@ -75,11 +76,7 @@ export function identify(content: Content, name: string | undefined): Identity {
   if (isDiskImage(content)) add('dmg');
   if (types.includes('7z')) encrypted ||= isEncrypted7z(content, head);
   if (types.includes('rar')) encrypted ||= isEncryptedRar(content, head);
-  const zip = readZip(
-    content,
-    head,
-    types.some((type) => HOLDERS.has(type)),
-  );
+  const zip = readZip(content, head, types.some((type) => HOLDERS.has(type)) || otherFormat(head) !== undefined);
   if (zip !== undefined) {
     // A Chrome extension is a zip behind a header, and one thing.
     if (!types.includes('crx')) add(zip.type);

@@ -118,7 +118,7 @@ function isHtml(text: string): boolean {
   )
     return true;
   if (start.startsWith('<!--')) return /-->\s*<(!doctype\s+html|html|head|body)\b/i.test(start);
-  return /<html[\s>]/i.test(text) && /<(head|body)[\s>]/i.test(text);
+  return /^[ \t]{0,64}<html[\s>]/im.test(text) && /<(head|body)[\s>]/i.test(text);
 }
 
 /** A header block with what only messages and MIME entities have. */

@@ -22,8 +22,6 @@ const BAD_PADDING: i32 = 1024;
 const LAST: i32 = LAST_CR | LAST_LF | LAST_CRLF;
 
 /** What to add to a character of each high nibble ('/' uses the place of its own), and its inverse tables of what is not allowed. */
-// @ts-expect-error: decorator
-@inline
 function invalid(chars: v128, high: v128): v128 {
   const low = v128.and(chars, i8x16.splat(0x0f));
   const badLow = i8x16(0x15, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x13, 0x1a, 0x1b, 0x1b, 0x1b, 0x1a);
@@ -31,8 +29,6 @@ function invalid(chars: v128, high: v128): v128 {
   return v128.and(i8x16.swizzle(badLow, low), i8x16.swizzle(badHigh, high));
 }
 
-// @ts-expect-error: decorator
-@inline
 function pack(chars: v128, high: v128): v128 {
   const add = i8x16(0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0);
   const slash = i8x16.eq(chars, i8x16.splat(0x2f));
@@ -43,20 +39,16 @@ function pack(chars: v128, high: v128): v128 {
   return i8x16.shuffle(whole, whole, 2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, 0, 0, 0, 0);
 }
 
-// @ts-expect-error: decorator
-@inline
 function high(chars: v128): v128 {
   return i8x16.shr_u(chars, 4);
 }
 
-// @ts-expect-error: decorator
-@inline
-function valueOf(c: i32): i32 {
+function sixOf(c: i32): i32 {
   if (<u32>(c - 0x61) < 26) return c - 71;
   if (<u32>(c - 0x41) < 26) return c - 65;
   if (<u32>(c - 0x30) < 10) return c + 4;
-  if (c == 0x2b) return 62;
-  return c == 0x2f ? 63 : -1;
+  if (c === 0x2b) return 62;
+  return c === 0x2f ? 63 : -1;
 }
 
 /**
@@ -71,13 +63,13 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
 
   while (at < to) {
     const c = <i32>load<u8>(at);
-    const value = valueOf(c);
+    const value = sixOf(c);
     if (value >= 0) {
       if (flags & LAST_CR) flags |= SAW_BARE_CR;
-      if (flags & PADDED && n == 0) flags |= AFTER_PADDING;
+      if (flags & PADDED && n === 0) flags |= AFTER_PADDING;
       if (flags & HALF_PADDED) flags = (flags | BAD_PADDING) & ~HALF_PADDED;
       flags &= ~LAST;
-      if (n == 0 && at + 16 <= to) {
+      if (n === 0 && at + 16 <= to) {
         const begin = at;
         // Whole lines of 76, the canonical message: five loads, one test.
         while (at + 78 <= to) {
@@ -95,7 +87,7 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
             v128.or(v128.or(invalid(a, ah), invalid(b, bh)), v128.or(invalid(d, dh), invalid(e, eh))),
             invalid(f, fh),
           );
-          if (load<u16>(at, 76) != 0x0a0d || v128.any_true(bad)) break;
+          if (load<u16>(at, 76) !== 0x0a0d || v128.any_true(bad)) break;
           v128.store(out, pack(a, ah));
           v128.store(out, pack(b, bh), 12);
           v128.store(out, pack(d, dh), 24);
@@ -104,7 +96,7 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
           out += 57;
           at += 78;
         }
-        if (at != begin) {
+        if (at !== begin) {
           flags |= LAST_LF | LAST_CRLF | SAW_CRLF;
           continue;
         }
@@ -113,7 +105,7 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
           const h = high(chars);
           const bad = i8x16.bitmask(i8x16.ne(invalid(chars, h), i8x16.splat(0)));
           v128.store(out, pack(chars, h));
-          if (bad == 0) {
+          if (bad === 0) {
             at += 16;
             out += 12;
             continue;
@@ -123,11 +115,11 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
           out += quads * 3;
           break;
         }
-        if (at != begin) continue;
+        if (at !== begin) continue;
       }
       acc = (acc << 6) | value;
       at++;
-      if (++n == 4) {
+      if (++n === 4) {
         store<u8>(out, acc >> 16);
         store<u8>(out, acc >> 8, 1);
         store<u8>(out, acc, 2);
@@ -137,37 +129,37 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
       }
       continue;
     }
-    if (c == 0x0d) {
+    if (c === 0x0d) {
       if (flags & LAST_CR) flags |= SAW_BARE_CR;
       flags = (flags & ~LAST) | LAST_CR;
       at++;
       continue;
     }
-    if (c == 0x0a) {
+    if (c === 0x0a) {
       flags = (flags & ~LAST) | LAST_LF | (flags & LAST_CR ? LAST_CRLF | SAW_CRLF : SAW_BARE_LF);
       at++;
       continue;
     }
-    if (!lenient || (c == 0x2d && flags & LAST_LF)) break;
+    if (!lenient || (c === 0x2d && flags & LAST_LF)) break;
     if (flags & LAST_CR) flags |= SAW_BARE_CR;
     flags &= ~LAST;
     at++;
-    if (c != 0x3d) {
+    if (c !== 0x3d) {
       flags |= JUNK;
-    } else if (n == 3) {
+    } else if (n === 3) {
       store<u8>(out, acc >> 10);
       store<u8>(out, acc >> 2, 1);
       out += 2;
       acc = 0;
       n = 0;
       flags |= PADDED;
-    } else if (n == 2 && flags & HALF_PADDED) {
+    } else if (n === 2 && flags & HALF_PADDED) {
       store<u8>(out, acc >> 4);
       out++;
       acc = 0;
       n = 0;
       flags = (flags | PADDED) & ~HALF_PADDED;
-    } else if (n == 2) {
+    } else if (n === 2) {
       flags |= HALF_PADDED;
     } else {
       flags |= BAD_PADDING;
