@@ -127,8 +127,6 @@ class SmtpDecoder implements Decoder {
   #second: SecondReading | undefined = undefined;
   /** The end of the message may lie in a gap: a reply of the server will tell. */
   #uncertain = false;
-  /** A recording: the answer that the client waited for was just seen. */
-  #clientsTurn = false;
   /** A recording: the server is stopped until the client has said what that answer let it say. */
   #repliesWait = false;
   /** `resync`: the line that the gap cut was skipped. */
@@ -616,7 +614,6 @@ class SmtpDecoder implements Decoder {
   }
 
   #go(): void {
-    this.#clientsTurn = !this.#live && this.#waiting !== undefined;
     this.#waiting = undefined;
     this.#flow.resume(CLIENT);
   }
@@ -688,13 +685,13 @@ class SmtpDecoder implements Decoder {
       return end;
     }
     if (this.#live) return this.#liveReply(chunk, at, end, code);
+    const waited = this.#waiting !== undefined;
     this.#flow.pass(end);
     if (this.#paired) this.#passiveReply(code);
     else this.#unpairedReply(code);
     if (this.#layering) return this.#startLayer();
-    if (!this.#clientsTurn) return end;
+    if (!waited || this.#waiting !== undefined) return end;
     // What the server says next, it says to what the client says now: the recording may have it in front of that.
-    this.#clientsTurn = false;
     this.#repliesWait = true;
     this.#flow.stop(SERVER);
     return LEAVE;
