@@ -6,6 +6,7 @@ export const SMTP_EVENTS = {
   'smtp-bare-lf-command': 'a command line ends in LF without CR',
   'smtp-control-in-command': 'a command line has a control character (a NUL, a CR in its middle)',
   'smtp-space-before-command': 'white space stands before the verb of a command',
+  'smtp-credentials-malformed': 'a line of an AUTH exchange is not base64; live it is cancelled',
   'smtp-command-unknown': 'a command outside those of RFC 5321 and the extensions that are followed',
   'smtp-bdat-malformed': 'the size or the end of a BDAT command cannot be read in one way',
   'smtp-bdat-data-mixed': 'DATA in a transaction that was begun with BDAT (RFC 3030 section 2)',

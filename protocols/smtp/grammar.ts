@@ -27,6 +27,9 @@ export type Verb = (typeof VERBS)[number];
 const SPACE = 0x20;
 const TAB = 0x09;
 const DASH = 0x2d;
+const STAR = 0x2a;
+const PLUS = 0x2b;
+const EQUALS = 0x3d;
 const LONGEST_VERB = 'STARTTLS'.length;
 /** RFC 5321 section 4.5.3.1.3 allows 256; what is longer is shown cut. */
 const LONGEST_PATH = 512;
@@ -53,6 +56,19 @@ export function hasControl(chunk: Buffer, at: number, end: number): boolean {
     if ((byte < SPACE && byte !== TAB) || byte === 0x7f) return true;
   }
   return false;
+}
+
+/** Is the line's text what an AUTH exchange may hold (RFC 4954 section 4): base64, or `*`? */
+export function isCredentials(chunk: Buffer, at: number, end: number): boolean {
+  if (end - at === 1 && chunk[at] === STAR) return true;
+  for (let i = at; i < end; i++) {
+    const byte = chunk[i] as number;
+    const letter = byte | 0x20;
+    const base64 =
+      (letter >= 0x61 && letter <= 0x7a) || (byte >= 0x2f && byte <= 0x39) || byte === PLUS || byte === EQUALS;
+    if (!base64) return false;
+  }
+  return true;
 }
 
 /** The path of a MAIL or RCPT line without its angle brackets, raw otherwise; undefined when there is none. `<>` gives ''. */
@@ -121,19 +137,36 @@ export function commandLikeness(chunk: Buffer, at: number): 'yes' | 'no' | 'more
   return more ? 'more' : 'no';
 }
 
-/**
- * One past the last line of the reply that starts at `at`: the first line whose code is not followed by '-'. INCOMPLETE or TOO_LONG as
- * `lineEnd`, of the whole reply. A first line without a code is taken for a reply by itself.
- */
-export function replyEnd(chunk: Buffer, at: number, limit: number): number {
-  let line = at;
-  for (;;) {
-    const end = lineEnd(chunk, line, limit - (line - at));
-    if (end === INCOMPLETE || end === TOO_LONG) return end;
-    const code = replyCode(chunk, line, end);
-    // A line without a code inside a reply belongs to it: some servers write so.
-    if (code === 0 ? line === at : chunk[line + 3] !== DASH) return end;
-    line = end;
+/** Finds where replies end. Remembers how far it has looked, so that a long reply in small pieces is read once. */
+export class ReplyReader {
+  /** Bytes from the start of the reply that are whole lines, none of them the last. */
+  #seen = 0;
+
+  /**
+   * One past the last line of the reply that starts at `at`: the first line whose code is not followed by '-'. INCOMPLETE or TOO_LONG as
+   * `lineEnd`, of the whole reply; after INCOMPLETE the same reply is asked for again. A first line without a code is a reply by itself.
+   */
+  end(chunk: Buffer, at: number, limit: number): number {
+    let line = at + this.#seen;
+    for (;;) {
+      const end = lineEnd(chunk, line, limit - (line - at));
+      if (end === INCOMPLETE) {
+        this.#seen = line - at;
+        return end;
+      }
+      const code = end === TOO_LONG ? 0 : replyCode(chunk, line, end);
+      // A line without a code inside a reply belongs to it: some servers write so.
+      if (end === TOO_LONG || (code === 0 ? line === at : chunk[line + 3] !== DASH)) {
+        this.#seen = 0;
+        return end;
+      }
+      line = end;
+    }
+  }
+
+  /** What was left of a reply is gone. */
+  restart(): void {
+    this.#seen = 0;
   }
 }
 

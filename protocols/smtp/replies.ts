@@ -14,6 +14,8 @@ export const NOT_DELIVERED = Buffer.from('451 4.3.0 Not delivered, try again lat
 export const SERVER_GONE = Buffer.from('421 4.3.2 Server closed the connection\r\n');
 
 export const DATA_COMMAND = Buffer.from('DATA\r\n');
+/** Ends an AUTH exchange (RFC 4954 section 4). */
+export const CANCEL = Buffer.from('*\r\n');
 export const RSET_COMMAND = Buffer.from('RSET\r\n');
 
 /** RFC 5321 section 4.5.3.1.5: 512 with the line end. */

@@ -20,10 +20,11 @@ import {
   chunkSizeOf,
   commandLikeness,
   hasControl,
+  isCredentials,
   lastLine,
   pathOf,
+  ReplyReader,
   replyCode,
-  replyEnd,
   type Verb,
   verbAt,
   verbStart,
@@ -31,6 +32,7 @@ import {
 import { HeldMessage } from './held.js';
 import { probe } from './probe.js';
 import * as say from './replies.js';
+import { SecondReading } from './second-reading.js';
 
 const { line: LINE_LIMIT, pipelined: PIPELINED_LIMIT } = DEFAULT_LIMITS;
 
@@ -62,7 +64,7 @@ type Mode =
   | 'guess'
   /** Bytes are missing: the next command is looked for. */
   | 'resync'
-  /** We have closed the session. */
+  /** Nothing: the client, the server or we have closed. */
   | 'closed';
 
 /** A command, or one of our own, that the server has not answered yet. */
@@ -95,16 +97,21 @@ type Waiting = 'replies' | 'answer' | 'verdict' | 'delivery' | undefined;
 class SmtpDecoder implements Decoder {
   readonly #flow: Flow;
   readonly #live: boolean;
+  /** Reads as a server does that takes any lone dot for the end of a message. */
+  readonly #lenient: boolean;
 
   #mode: Mode = 'command';
   #waiting: Waiting = undefined;
   /** `guess`: what the lost answer was to. */
   #guessing: Expected['kind'] = 'other';
+  readonly #replies = new ReplyReader();
   /** Oldest first. */
   #queue: Expected[] = [{ kind: 'greeting' }];
   /** False after a loss: replies can no longer be told to their commands by counting. */
   #paired = true;
 
+  /** Live: both ends were told that the session is over. */
+  #over = false;
   #lmtp = false;
   #tls = false;
   /** STARTTLS was accepted. */
@@ -116,10 +123,10 @@ class SmtpDecoder implements Decoder {
   /** The message comes in chunks. */
   #chunked = false;
   readonly #dots = new DotReader();
+  /** A recording: what stands behind an ambiguous dot, read the other way. */
+  #second: SecondReading | undefined = undefined;
   /** The end of the message may lie in a gap: a reply of the server will tell. */
   #uncertain = false;
-  /** A recording: the answer that the client waited for was just seen. */
-  #clientsTurn = false;
   /** A recording: the server is stopped until the client has said what that answer let it say. */
   #repliesWait = false;
   /** `resync`: the line that the gap cut was skipped. */
@@ -134,9 +141,10 @@ class SmtpDecoder implements Decoder {
   /** Live: nobody asked for it; it is swallowed and refused. */
   #chunkRefused = false;
 
-  constructor(flow: Flow) {
+  constructor(flow: Flow, lenient = false) {
     this.#flow = flow;
     this.#live = !flow.passive;
+    this.#lenient = lenient;
   }
 
   push(side: Side, chunk: Buffer): void {
@@ -151,17 +159,21 @@ class SmtpDecoder implements Decoder {
       // A message that waits for its verdict was sent whole: it is not cut by this.
       if (this.#waiting !== 'verdict' && this.#waiting !== 'delivery') this.#abandon('reset');
       this.#hearReplies();
-      if (this.#mode !== 'closed') this.#flow.finish(SERVER);
+      this.#mode = 'closed';
+      if (!this.#over) this.#flow.finish(SERVER);
       return;
     }
-    if (this.#mode === 'closed') return;
+    if (this.#over) return;
     if (this.#live) this.#serverGone();
     this.#flow.finish(CLIENT);
   }
 
   gap(side: Side, length: number): void {
     if (side === CLIENT) this.#clientGap(length);
-    else if (this.#repliesLost()) this.#flow.resume(CLIENT);
+    else {
+      this.#replies.restart();
+      if (this.#repliesLost()) this.#flow.resume(CLIENT);
+    }
   }
 
   verdict(id: FileId, verdict: Verdict): void {
@@ -362,7 +374,16 @@ class SmtpDecoder implements Decoder {
       return at;
     }
     this.#mode = 'command';
-    this.#forward(chunk, end, { kind: 'auth' });
+    if (isCredentials(chunk, at, textEnd(chunk, at, end))) this.#forward(chunk, end, { kind: 'auth' });
+    else {
+      this.#note('smtp-credentials-malformed');
+      if (!this.#live) this.#flow.pass(end);
+      else {
+        this.#flow.drop(end);
+        this.#flow.send(SERVER, say.CANCEL);
+      }
+      this.#queue.push({ kind: 'auth' });
+    }
     return this.#wait('answer');
   }
 
@@ -395,6 +416,8 @@ class SmtpDecoder implements Decoder {
     /** Where the next bytes for the file begin, and where the next dot is looked for. */
     let from = at;
     let search = at;
+    /** What the second reading, if there is one, has not had. */
+    let unread = at;
     for (;;) {
       const dot = dots.next(chunk, search);
       search = dot + 1;
@@ -409,18 +432,33 @@ class SmtpDecoder implements Decoder {
       }
       if (kind === WAIT) {
         this.#flow.pass(dot, this.#held?.body);
+        this.#second?.write(chunk, unread, dot);
         dots.leave(chunk, dot);
         return dot === chunk.length ? dot : LEAVE;
       }
       this.#flow.pass(kind === END ? dot + 3 : dot, this.#held?.body);
-      if (kind === END) return this.#messageEnds(dot + 3);
+      if (kind === END) {
+        this.#second?.write(chunk, unread, dot + 3);
+        return this.#messageEnds(dot + 3);
+      }
       kind satisfies typeof AMBIGUOUS;
+      if (this.#lenient) {
+        const end = dot + (chunk[dot + 1] === CR && chunk[dot + 2] === LF ? 3 : 2);
+        this.#flow.pass(end);
+        return this.#messageEnds(end);
+      }
       this.#note('smtp-smuggling');
       if (this.#live) {
         this.#close(say.BARE_LINE_END);
         return dot;
       }
       this.#file?.malformed('smtp-smuggling');
+      this.#second?.write(chunk, unread, dot);
+      unread = dot;
+      if (this.#second === undefined || this.#second.over) {
+        this.#second = new SecondReading(this.#flow, (flow) => new SmtpDecoder(flow, true));
+        unread = dot + 1;
+      }
       // Strictly read, its line goes on, and a dot behind a CRLF was stuffed.
       if (dots.atLine(chunk, dot)) from = dot + 1;
     }
@@ -486,6 +524,8 @@ class SmtpDecoder implements Decoder {
   #messageEnds(end: number): number {
     this.#mode = 'command';
     this.#uncertain = false;
+    this.#second?.end();
+    this.#second = undefined;
     if (this.#live) {
       // The verdict may come before the next event.
       this.#wait('verdict');
@@ -511,6 +551,8 @@ class SmtpDecoder implements Decoder {
 
   /** The message that is being sent will not be finished. */
   #abandon(reason: 'reset' | 'gap'): void {
+    this.#second?.end();
+    this.#second = undefined;
     this.#file?.abort(reason);
     this.#held?.discard();
     this.#file = undefined;
@@ -572,7 +614,6 @@ class SmtpDecoder implements Decoder {
   }
 
   #go(): void {
-    this.#clientsTurn = !this.#live && this.#waiting !== undefined;
     this.#waiting = undefined;
     this.#flow.resume(CLIENT);
   }
@@ -608,6 +649,7 @@ class SmtpDecoder implements Decoder {
   #close(reply: Buffer): void {
     this.#forgetTransaction();
     this.#mode = 'closed';
+    this.#over = true;
     this.#flow.send(CLIENT, reply);
     this.#flow.finish(CLIENT);
     this.#flow.finish(SERVER);
@@ -620,11 +662,11 @@ class SmtpDecoder implements Decoder {
   // ── The server ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #fromServer(chunk: Buffer, at: number): number {
-    if (this.#mode === 'closed') {
+    if (this.#over) {
       this.#flow.drop(chunk.length);
       return LEAVE;
     }
-    const end = replyEnd(chunk, at, LINE_LIMIT);
+    const end = this.#replies.end(chunk, at, LINE_LIMIT);
     if (end === INCOMPLETE) return LEAVE;
     if (end === TOO_LONG) {
       this.#note('smtp-reply-too-long', SERVER);
@@ -643,13 +685,13 @@ class SmtpDecoder implements Decoder {
       return end;
     }
     if (this.#live) return this.#liveReply(chunk, at, end, code);
+    const waited = this.#waiting !== undefined;
     this.#flow.pass(end);
     if (this.#paired) this.#passiveReply(code);
     else this.#unpairedReply(code);
     if (this.#layering) return this.#startLayer();
-    if (!this.#clientsTurn) return end;
+    if (!waited || this.#waiting !== undefined) return end;
     // What the server says next, it says to what the client says now: the recording may have it in front of that.
-    this.#clientsTurn = false;
     this.#repliesWait = true;
     this.#flow.stop(SERVER);
     return LEAVE;
@@ -664,6 +706,7 @@ class SmtpDecoder implements Decoder {
 
   #startLayer(): typeof LEAVE {
     this.#layering = false;
+    this.#replies.restart();
     this.#tls = true;
     // RFC 3207 section 4.2: what was learnt before is forgotten.
     this.#forgetTransaction();
@@ -888,6 +931,8 @@ class SmtpDecoder implements Decoder {
     if (this.#mode === 'body') {
       this.#file?.gap(length);
       this.#dots.gap();
+      this.#second?.end();
+      this.#second = undefined;
       this.#uncertain = true;
       return;
     }
@@ -949,6 +994,8 @@ class SmtpDecoder implements Decoder {
     this.#forgetTransaction();
     if (waited === 'verdict' || waited === 'delivery' || waited === undefined) this.#flow.send(CLIENT, say.SERVER_GONE);
     this.#mode = 'closed';
+    this.#over = true;
+    this.#flow.finish(SERVER);
     if (waited !== undefined) this.#go();
   }
 }
