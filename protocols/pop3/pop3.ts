@@ -174,6 +174,7 @@ class Pop3 implements Decoder {
     if (end > at) this.#flow.pass(end, message.unit);
     if (message.ambiguous) {
       this.#odd('pop3-ambiguous-end', SERVER);
+      message.file.malformed('pop3-ambiguous-end');
       if (this.#failed('pop3-ambiguous-end')) return -1;
       message.tolerate();
       return end;
@@ -341,6 +342,7 @@ class Pop3 implements Decoder {
       direction: 'download',
       declaredType: 'message/rfc822',
       fixedLength: !top,
+      partial: top,
       mail,
     } as const;
     this.#message = new Message(this.#flow.openFile(meta, unit), unit, status, this.#flow.passive);
@@ -506,4 +508,4 @@ export function pop3With(limits: Limits): Protocol {
   };
 }
 
-export const POP3: Protocol = pop3With(DEFAULT_LIMITS);
+export const pop3: Protocol = pop3With(DEFAULT_LIMITS);

@@ -407,7 +407,8 @@ export class FileNode implements RootFile, ChildStream {
   }
 
   #finishStage(stage: Stage): void {
-    this.#try(this.#extractor!.name, () => stage.finish(this.#info.state === 'complete'));
+    const complete = this.#info.state === 'complete' && this.#info.meta.partial !== true;
+    this.#try(this.#extractor!.name, () => stage.finish(complete));
     this.#container!.close();
     this.#info.size = this.size;
     this.#info.sha256 = this.#hash?.digest();
