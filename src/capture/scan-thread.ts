@@ -4,6 +4,9 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
+import { PROTOCOLS } from '../../protocols/index.js';
+import type { Config } from '../config/config.js';
+import { type MatchPolicy, policyMatcher } from '../config/match-policy.js';
 import { createUnpackers, type Unpackers } from '../content/archive/unpackers.js';
 import { Inspection } from '../content/inspection.js';
 import { createMimeExtractor } from '../content/mime/mime-extractor.js';
@@ -11,24 +14,25 @@ import { identify } from '../content/types/identify.js';
 import { typesByName } from '../content/types/names.js';
 import { Arena } from '../core/arena.js';
 import { InternalError, SourceError } from '../core/errors.js';
-import type { FileMeta, Inspected } from '../core/file.js';
+import type { FileMeta, Inspected, Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
 import type { Endpoint, PolicyFacts } from '../core/session.js';
 import { createPolicy } from '../policy/decide.js';
-import { createScanners } from '../scan/scanners.js';
+import type { Policy } from '../policy/outcome.js';
+import { BUILT_IN_PROFILES, type SessionProfiles } from '../policy/profiles.js';
+import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
-import { PROTOCOLS } from '../../protocols/index.js';
-import type { PacketClock } from './connection.js';
-import { readCapture } from './read-capture.js';
+import { CaptureReader } from './capture-reader.js';
 import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
+import type { Share } from './ip-address.js';
 import { keepIn } from './keep.js';
 import { sessionOfCapture } from './session-facts.js';
 
 /** What to scan with; crosses threads. */
 export interface ScanSetup {
-  readonly config: undefined;
+  readonly config: Config | undefined;
   /** Signature files and directories. */
   readonly signatures: readonly string[];
   readonly limits: Limits;
@@ -48,12 +52,6 @@ export interface InputReport {
   readonly damage: string | undefined;
 }
 
-/** Which part of a capture's connections this thread takes. */
-export interface Share {
-  readonly index: number;
-  readonly count: number;
-}
-
 /** Takes an event; a promise when it wants no more for now. */
 export type Deliver = (event: ScanEvent) => void | Promise<void>;
 /** Takes all events before packet `upTo` that it was not given yet, in order. */
@@ -70,24 +68,40 @@ const NO_POLICY: PolicyFacts = { id: 0, type: 'policy' };
 const NOWHERE: Endpoint = { address: '0.0.0.0', port: 0 };
 
 export class ScanThread {
-  readonly arena = new Arena(ARENA_PAGES);
-  readonly clock: PacketClock = { packet: 0, seconds: 0, nanoseconds: 0 };
   readonly #setup: ScanSetup;
-  readonly #builtIn = createPolicy(undefined, typesByName);
+  readonly #arena = new Arena(ARENA_PAGES);
+  readonly #reader: CaptureReader;
   readonly #unpackers: Unpackers;
   readonly #inspection: Inspection;
+  readonly #match: MatchPolicy | undefined;
+  /** By what the matched policy says; made once each. */
+  readonly #policies = new Map<SessionProfiles, Policy>();
 
-  constructor(setup: ScanSetup) {
-    this.#setup = setup;
-    const { limits } = setup;
+  /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
+  static async start(setup: ScanSetup): Promise<ScanThread> {
     const signatures = loadSignatures(setup.signatures);
+    const scanners = createScanners(signatures);
+    selfTest(scanners);
+    if (signatures.rules.length > 0) {
+      // Loading the rule engine takes longer than scanning a small capture.
+      const { createYaraScanner } = await import('../scan/yara-scanner.js');
+      scanners.push(createYaraScanner(signatures.rules, setup.limits));
+    }
+    return new ScanThread(setup, scanners);
+  }
+
+  private constructor(setup: ScanSetup, scanners: readonly Scanner[]) {
+    this.#setup = setup;
+    const { limits, config } = setup;
+    this.#match = config === undefined ? undefined : policyMatcher(config);
+    this.#reader = new CaptureReader(this.#arena, limits);
     this.#unpackers = createUnpackers({ limits });
     this.#inspection = new Inspection({
-      arena: this.arena,
+      arena: this.#arena,
       limits,
-      extractors: [createMimeExtractor({ arena: this.arena, limits })],
+      extractors: [createMimeExtractor({ arena: this.#arena, limits })],
       unpackers: this.#unpackers.unpackers,
-      scanners: createScanners(signatures),
+      scanners,
       identify,
       hashContainers: setup.hashMessages,
       ...(setup.extract === undefined ? {} : { keep: keepIn(setup.extract) }),
@@ -95,7 +109,12 @@ export class ScanThread {
   }
 
   /** The connections of a capture that are this thread's share. `-` is standard input. */
-  async capture(name: string, share: Share, deliver: DeliverBatch, advance: (done: number) => void): Promise<InputReport> {
+  async capture(
+    name: string,
+    share: Share,
+    deliver: DeliverBatch,
+    advance: (done: number) => void,
+  ): Promise<InputReport> {
     const { limits } = this.#setup;
     const queue = new EventQueue();
     const failures: string[] = [];
@@ -104,26 +123,27 @@ export class ScanThread {
       limits,
       inspection: this.#inspection,
       queue,
-      clock: this.clock,
+      clock: this.#reader.clock,
       rule: (start, service) => this.#rule(start.client, start.server, service),
-      failed: (error, start) => failures.push(`connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+      failed: (error, start) =>
+        failures.push(
+          `connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        ),
     };
     const hand = (upTo: number): void | Promise<void> => {
       const taken = queue.take(upTo);
       if (taken.events.length > 0 || share.count > 1) return deliver(taken.events, taken.upTo);
       return undefined;
     };
-    const statistics = await readCapture({
-      from: name === '-' ? process.stdin : name,
-      arena: this.arena,
-      limits,
-      clock: this.clock,
+    const statistics = await this.#reader.read({
+      input: name === '-' ? process.stdin : name,
       share,
       open: (start) => new FlowDriver(start, options),
-      progress: advance,
-      between: () => {
-        const handed = hand(this.clock.packet);
-        return queue.awaiting > AWAITED ? (handed ?? Promise.resolve()).then(() => queue.below(AWAITED)) : handed;
+      between: (consumed) => {
+        advance(consumed);
+        const handed = hand(this.#reader.clock.packet);
+        if (queue.awaiting > AWAITED) return (handed ?? Promise.resolve()).then(() => queue.below(AWAITED));
+        return handed === undefined ? undefined : handed;
       },
     });
     await queue.below(0);
@@ -142,7 +162,11 @@ export class ScanThread {
     const file = openInput(name);
     let done = 0;
     try {
-      const meta: FileMeta = { name: basename(name), direction: 'download', ...(message ? { declaredType: 'message/rfc822' } : {}) };
+      const meta: FileMeta = {
+        name: basename(name),
+        direction: 'download',
+        ...(message ? { declaredType: 'message/rfc822' } : {}),
+      };
       let inspected: (root: Inspected) => void = () => {};
       const settled = new Promise<Inspected>((resolve) => {
         inspected = resolve;
@@ -174,7 +198,16 @@ export class ScanThread {
   }
 
   #rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling {
-    return { facts: NO_POLICY, policy: this.#builtIn };
+    const { facts, profiles } = this.#match?.(client, server, service) ?? {
+      facts: NO_POLICY,
+      profiles: BUILT_IN_PROFILES,
+    };
+    let policy = this.#policies.get(profiles);
+    if (policy === undefined) {
+      policy = createPolicy(profiles, typesByName);
+      this.#policies.set(profiles, policy);
+    }
+    return { facts, policy };
   }
 }
 
@@ -182,6 +215,8 @@ function openInput(name: string): number {
   try {
     return openSync(name, 'r');
   } catch (cause) {
-    throw new SourceError(`${name}: cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new SourceError(`${name}: cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }

@@ -37,7 +37,7 @@ const WORTH_A_WORKER = 512 * MiB;
 
 export class Scan {
   readonly #setup: ScanSetup;
-  #thread: ScanThread | undefined;
+  #thread: Promise<ScanThread> | undefined;
   readonly #workers: Worker[] = [];
 
   constructor(setup: ScanSetup) {
@@ -46,27 +46,37 @@ export class Scan {
 
   /** Rejects with SourceError when the input cannot be opened; what can be read of a damaged one is delivered, and the report says what is wrong. */
   async capture(job: CaptureJob): Promise<InputReport> {
-    const jobs = job.size === undefined ? 1 : (job.jobs ?? Math.min(availableParallelism(), 1 + Math.floor(job.size / WORTH_A_WORKER)));
+    const jobs =
+      job.size === undefined
+        ? 1
+        : (job.jobs ?? Math.min(availableParallelism(), 1 + Math.floor(job.size / WORTH_A_WORKER)));
     if (jobs === 1) {
       const merge = new OrderedDelivery(1, job.deliver);
-      const report = await this.#own.capture(job.name, { index: 0, count: 1 }, (events, upTo) => merge.add(0, events, upTo), job.advance);
+      const thread = await this.#own();
+      const report = await thread.capture(
+        job.name,
+        { index: 0, count: 1 },
+        (events, upTo) => merge.add(0, events, upTo),
+        job.advance,
+      );
       await merge.end();
       return report;
     }
     return this.#shared(job, jobs);
   }
 
-  file(job: FileJob): Promise<InputReport> {
-    return this.#own.file(job.name, job.message, job.deliver, job.advance);
+  async file(job: FileJob): Promise<InputReport> {
+    const thread = await this.#own();
+    return thread.file(job.name, job.message, job.deliver, job.advance);
   }
 
   async close(): Promise<void> {
-    this.#thread?.close();
+    (await this.#thread)?.close();
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
-  get #own(): ScanThread {
-    this.#thread ??= new ScanThread(this.#setup);
+  #own(): Promise<ScanThread> {
+    this.#thread ??= ScanThread.start(this.#setup);
     return this.#thread;
   }
 
@@ -78,13 +88,17 @@ export class Scan {
     const done = new Array<number>(count).fill(0);
     const reports = await Promise.all(
       this.#workers.slice(0, count).map((worker, index) =>
-        workOn(worker, { name: job.name, share: { index, count } }, {
-          events: (events, upTo) => merge.add(index, events, upTo),
-          advance: (bytes) => {
-            done[index] = bytes;
-            job.advance(Math.min(...done));
+        workOn(
+          worker,
+          { name: job.name, share: { index, count } },
+          {
+            events: (events, upTo) => merge.add(index, events, upTo),
+            advance: (bytes) => {
+              done[index] = bytes;
+              job.advance(Math.min(...done));
+            },
           },
-        }),
+        ),
       ),
     );
     await merge.end();

@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SourceError } from '../core/errors.js';
 import type { ScanEvent } from './events.js';
-import { type InputReport, type ScanSetup, ScanThread, type Share } from './scan-thread.js';
+import type { Share } from './ip-address.js';
+import { type InputReport, type ScanSetup, ScanThread } from './scan-thread.js';
 
 export interface WorkerJob {
   readonly name: string;
@@ -22,13 +23,16 @@ const AHEAD = 16;
 const port = parentPort;
 if (port === null) throw new SourceError('this file is started as a worker thread only');
 
-const thread = new ScanThread(workerData as ScanSetup);
+const starting = ScanThread.start(workerData as ScanSetup);
+// Told to whoever asks for work; until then it is nobody's.
+starting.catch(() => {});
 let ahead = 0;
 let resume: (() => void) | undefined;
 const post = (message: FromWorker) => port.postMessage(message);
 
 async function work(job: WorkerJob): Promise<void> {
   try {
+    const thread = await starting;
     const report = await thread.capture(
       job.name,
       job.share,

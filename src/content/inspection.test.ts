@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { Arena } from '../core/arena.js';
 import type {
   ChildMeta,
   ChildStream,
@@ -15,8 +16,9 @@ import type {
   Scanner,
   Unpacker,
 } from '../core/file.js';
+import { DEFAULT_LIMITS } from '../core/limits.js';
 import { EICAR, inspecting, told } from '../testing/inspecting.js';
-import type { Inspection } from './inspection.js';
+import { Inspection } from './inspection.js';
 import type { RootFile } from './node.js';
 
 const FILE: FileMeta = { name: 'a.bin', direction: 'upload' };
@@ -372,6 +374,16 @@ test('a message that comes out of order is taken apart when it is whole', () => 
   );
 });
 
+test('what is a message by its name only is inspected as a file as well', () => {
+  const byName: Extractor = { ...LINES, accepts: (meta) => meta.name?.endsWith('.eml') === true };
+  const bytes = Buffer.concat([EICAR, Buffer.from('-part')]);
+  const meta: FileMeta = { name: 'm.eml', direction: 'upload' };
+  const root = inspectBy(inspecting({ extractors: [byName] }), (file) => file.write(bytes, 0, bytes.length), meta);
+  assert.deepEqual(told(root).findings, ['infected EICAR_TEST_FILE']);
+  assert.equal(root.info.sha256, sha256(bytes));
+  assert.equal(root.children.at(-1)!.info.sha256, sha256(Buffer.from('part')));
+});
+
 test('a message that is cut cuts the part that it was in', () => {
   const root = inspectBy(
     inspecting({ extractors: [LINES] }),
@@ -414,7 +426,7 @@ test('a message deeper than messages may lie is not taken apart', () => {
     }),
   };
   let file = inspectBy(
-    inspecting({ extractors: [nested] }, { mimeDepth: 2 }),
+    inspecting({ extractors: [nested] }, { mimeDepth: 1 }),
     (one) => one.write(Buffer.from('abcd'), 0, 4),
     MESSAGE,
   );
@@ -471,7 +483,7 @@ test('a bomb by its ratio is cut one byte past it, and the next archive of the m
     child.end();
   });
   const inspection = inspecting({ unpackers: [bomb], extractors: [LINES] }, { unpackRatio: 5, ratioFloor: 3 });
-  const text = Buffer.from('-[26]-[20]');
+  const text = Buffer.from('-[21]-[20]');
   const root = inspectBy(inspection, (file) => file.write(text, 0, text.length), MESSAGE);
   const mailbomb = 'unscannable mailbomb unpackRatio';
   assert.deepEqual(
@@ -513,6 +525,42 @@ test('time that scanners take is not time that unpacking takes', () => {
   };
   const inspection = inspecting({ unpackers: [boxes()], scanners: [slow], clock: () => now }, { unpackTime: 1000 });
   assert.deepEqual(told(inspect(inspection, Buffer.from('[a=1;b=2;c=3]'))).findings, []);
+});
+
+test('a child whose bytes were put into the arena is charged for them like any other', () => {
+  const bytes = Buffer.from('0123456789');
+  const direct = (arena: Arena, cut: boolean): Unpacker =>
+    boxes((_content, container) => {
+      const child = container.open({ name: 'direct' });
+      const room = child.reserve(64);
+      bytes.copy(arena.bytes, room);
+      child.grew(bytes.length);
+      assert.equal(child.reserve(64), cut ? -1 : room + bytes.length);
+      child.end();
+    });
+  for (const unpackedBytes of [10, 9]) {
+    const arena = new Arena(8);
+    const limits = { ...DEFAULT_LIMITS, slot: 65_536, slots: 4 * 65_536, unpackedBytes };
+    const identify = (): { types: string[] } => ({ types: ['unknown'] });
+    const tools = { extractors: [], unpackers: [direct(arena, unpackedBytes === 9)], scanners: [], identify };
+    const child = inspect(new Inspection({ ...tools, arena, limits }), Buffer.from('[]')).children[0]!;
+    assert.equal(child.info.sha256, sha256(bytes.subarray(0, unpackedBytes)));
+    assert.equal(child.info.size, bytes.length);
+    assert.equal(child.info.state, unpackedBytes === 10 ? 'complete' : 'limit');
+  }
+});
+
+test('of many findings in one file the first are kept, and every infection', () => {
+  const many = boxes((_content, container) => {
+    for (let count = 0; count < 10; count++)
+      container.report({ kind: 'unscannable', reason: 'encrypted', detail: `member ${count % 5}` });
+    container.report({ kind: 'infected', virus: 'V', virusId: 1, dtype: 'av-engine', by: 'box' });
+  });
+  const root = (findings: number): readonly string[] =>
+    told(inspect(inspecting({ unpackers: [many] }, { findings }), Buffer.from('[]'))).findings;
+  const members = [0, 1, 2, 3, 4].map((index) => `unscannable encrypted member ${index}`);
+  assert.deepEqual(root(5), [...members, 'infected V']);
+  assert.deepEqual(root(4), [...members.slice(0, 4), 'infected V']);
 });
 
 test('a child that its unpacker left open is cut, and one opened too late is nowhere', () => {

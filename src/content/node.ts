@@ -48,7 +48,7 @@ export interface Tools {
   readonly identify: Identify;
   /** Hash what extractors take apart, too. With `keep`, such files are collected for it. */
   readonly hashContainers?: boolean;
-  /** Called for each file that ended, with its bytes, before they are scanned. It may not keep `content`. */
+  /** Called for each file that ended, with its bytes, before they are scanned. It may not keep `content`, nor throw. */
   readonly keep?: (sha256: string, content: Content) => void;
 }
 
@@ -85,6 +85,8 @@ export class FileNode implements RootFile, ChildStream {
   readonly #nextId: () => FileId;
 
   #extractor: Extractor | undefined;
+  /** It is collected first and taken apart when it has ended. */
+  #collects = false;
   #stage: Stage | undefined;
   #container: NodeContainer | undefined;
   #collection: Collection | undefined;
@@ -251,15 +253,15 @@ export class FileNode implements RootFile, ChildStream {
     this.report({ kind: 'malformed', code });
   }
 
-  /** The same finding is kept once. */
+  /** The same finding is kept once, and of many (each member of an archive has a password) the first: it is not clean by one already. */
   report(finding: Finding): void {
-    note(this.#findings, finding);
+    this.#note(this.#findings, finding);
   }
 
   /** For the file's container: what an extractor or unpacker says of it. */
   contain(finding: Finding): void {
     if (finding.kind === 'unscannable' && finding.reason === 'encrypted') this.#info.encrypted = true;
-    note(this.#contained, finding);
+    this.#note(this.#contained, finding);
   }
 
   headers(headers: MailHeaders): void {
@@ -293,7 +295,9 @@ export class FileNode implements RootFile, ChildStream {
   #choose(meta: FileMeta | ChildMeta): void {
     const extractor = this.#tools.extractors.find((one) => one.accepts(meta));
     if (extractor === undefined) return;
-    if (this.#place.mimeDepth >= this.#place.tree.limits.mimeDepth) {
+    // What only its name calls a message may be anything: it is inspected as a file, and taken apart as well.
+    this.#collects = !extractor.accepts({ ...meta, name: undefined });
+    if (this.#place.mimeDepth > this.#place.tree.limits.mimeDepth) {
       this.report({ kind: 'unscannable', reason: 'nested', detail: 'mimeDepth' });
       return;
     }
@@ -304,10 +308,11 @@ export class FileNode implements RootFile, ChildStream {
   #begin(): void {
     if (this.#stage !== undefined || this.#collection !== undefined) return;
     const extractor = this.#extractor;
-    if (extractor === undefined) {
+    if (extractor === undefined || this.#collects) {
       this.#collection = new Collection(this.#storage);
       return;
     }
+    this.#info.types = [extractor.name];
     this.#stage = this.#beginStage(extractor);
     if (this.#tools.hashContainers === true) {
       if (this.#tools.keep === undefined) this.#hash = new RunningSha256();
@@ -316,7 +321,6 @@ export class FileNode implements RootFile, ChildStream {
   }
 
   #beginStage(extractor: Extractor): Stage {
-    this.#info.types = [extractor.name];
     const nesting = this.#place.nesting;
     this.#container = new NodeContainer(this, this.#place.tree, { ...UNBOUNDED, nesting }, undefined);
     return extractor.begin(this.#container);
@@ -388,6 +392,11 @@ export class FileNode implements RootFile, ChildStream {
     return end;
   }
 
+  #note(findings: Finding[], finding: Finding): void {
+    if (findings.length >= this.#place.tree.limits.findings && finding.kind !== 'infected') return;
+    if (!findings.some((one) => isSame(one, finding))) findings.push(finding);
+  }
+
   /** Stops taking bytes; what came is inspected at the end. */
   #limit(crossing: Crossing): void {
     this.#cut = true;
@@ -397,6 +406,8 @@ export class FileNode implements RootFile, ChildStream {
 
   #lose(state: 'gap' | 'truncated', detail: string): void {
     this.#state(state);
+    // A part that stops where the client asked the message to stop: all that it gets was seen.
+    if (state === 'truncated' && partOfPartial(this.#info)) return;
     if (!this.#findings.some((finding) => finding.kind === 'unscannable' && finding.reason === state))
       this.report({ kind: 'unscannable', reason: state, detail });
   }
@@ -422,8 +433,10 @@ export class FileNode implements RootFile, ChildStream {
     this.#info.size = size;
     this.#tools.keep?.(sha256, content);
     if (this.#stage !== undefined) return;
-    if (this.#extractor !== undefined) {
-      this.#extract(this.#extractor, content);
+    const extractor = this.#extractor;
+    if (extractor !== undefined && !this.#collects) {
+      this.#info.types = [extractor.name];
+      this.#extract(extractor, content);
       return;
     }
     const identity = this.#try('identify', () => this.#tools.identify(content, this.#info.meta.name));
@@ -432,10 +445,11 @@ export class FileNode implements RootFile, ChildStream {
       this.#info.encrypted = identity.encrypted ?? false;
     }
     this.#place.tree.aside(() => this.#scan(content));
+    if (extractor !== undefined) this.#extract(extractor, content);
     this.#unpack(content);
   }
 
-  /** A message that was collected, because it came out of order. */
+  /** A message that was collected: it came out of order, or is one by its name only. */
   #extract(extractor: Extractor, content: Content): void {
     const stage = this.#beginStage(extractor);
     this.#try(extractor.name, () => {
@@ -525,6 +539,7 @@ export class FileNode implements RootFile, ChildStream {
 
 /** What an extractor or unpacker is given of the file that it takes apart. */
 class NodeContainer implements Container {
+  readonly depth: number;
   readonly budget: Budget;
   /** The budget again when it is an archive. */
   readonly archive: ArchiveBudget | undefined;
@@ -536,12 +551,9 @@ class NodeContainer implements Container {
   constructor(node: FileNode, tree: FileTree, budget: Budget, archive: ArchiveBudget | undefined) {
     this.#node = node;
     this.#tree = tree;
+    this.depth = node.inspected.info.depth;
     this.budget = budget;
     this.archive = archive;
-  }
-
-  get depth(): number {
-    return this.#node.inspected.info.depth;
   }
 
   open(child: ChildMeta): ChildStream {
@@ -585,12 +597,21 @@ const NOWHERE: ChildStream = {
   abort() {},
 };
 
-function note(findings: Finding[], finding: Finding): void {
-  const same =
-    finding.kind === 'unscannable'
-      ? (one: Finding) => one.kind === 'unscannable' && one.reason === finding.reason && one.detail === finding.detail
-      : finding.kind === 'malformed'
-        ? (one: Finding) => one.kind === 'malformed' && one.code === finding.code
-        : (one: Finding) => one.kind === 'infected' && one.virus === finding.virus && one.by === finding.by;
-  if (!findings.some(same)) findings.push(finding);
+function isSame(one: Finding, other: Finding): boolean {
+  switch (one.kind) {
+    case 'infected':
+      return other.kind === 'infected' && one.virus === other.virus && one.by === other.by;
+    case 'malformed':
+      return other.kind === 'malformed' && one.code === other.code;
+    case 'unscannable':
+      return other.kind === 'unscannable' && one.reason === other.reason && one.detail === other.detail;
+  }
+}
+
+/** Does the file come out of one of which only the beginning was asked for? */
+function partOfPartial(info: FileInfo): boolean {
+  if (info.parent === undefined) return false;
+  let root: FileInfo = info.parent;
+  while (root.parent !== undefined) root = root.parent;
+  return root.meta.partial === true;
 }

@@ -116,7 +116,7 @@ export interface FileInfo {
   readonly headers?: MailHeaders;
   /** On a part of a message. */
   readonly span?: PartSpan;
-  /** Any other name that a reader might take: every candidate goes to the file filter. */
+  /** Any other name that a reader might take, for a container's member or part: the file filter looks at each. */
   readonly otherNames?: readonly string[];
   /** On a part of a message: it is offered as an attachment (a name, or a disposition of attachment). */
   readonly attachment?: boolean;

@@ -44,6 +44,8 @@ export interface Limits {
   /** Missing stretches of one file whose bytes come out of order, and their bytes together. */
   readonly holes: number;
   readonly holeBytes: number;
+  /** Things found in one file that are kept, infections aside. */
+  readonly findings: number;
   /** Everything unpacked out of one root file. */
   readonly unpackedBytes: number;
   /** Unpacked size over packed size of one archive, where the unpacked size is past `ratioFloor`. */
@@ -94,6 +96,7 @@ export const DEFAULT_LIMITS: Limits = {
   fileSize: 16 * GiB,
   holes: 1_000,
   holeBytes: 16 * MiB,
+  findings: 100,
   unpackedBytes: 1 * GiB,
   unpackRatio: 250,
   ratioFloor: 8 * MiB,

@@ -5,8 +5,8 @@
  */
 import { Buffer } from 'node:buffer';
 
-/** From this many literals on the automaton is faster (bench/literals). */
-const MANY = 12;
+/** From this many literals on the automaton is faster. Over base64 text: 8 one by one 970 MB/s, 11 700; the automaton 340 up to 32, 190 with 1000. */
+const MANY = 20;
 
 /** A search under way in one file, whose pieces are given in order. */
 export interface Search {

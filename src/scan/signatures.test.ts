@@ -7,13 +7,12 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { EICAR, inspecting, told } from '../testing/inspecting.js';
 import { createScanners, selfTest } from './scanners.js';
-import { loadSignatures } from './signatures.js';
+import { BUILT_IN_SIGNATURES, loadSignatures } from './signatures.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'signatures-test-'));
 after(() => rmSync(directory, { recursive: true }));
 
-/** The project's own signatures, seen from dist/src/scan. */
-const OURS = join(import.meta.dirname, '../../../signatures');
+const OURS = BUILT_IN_SIGNATURES;
 
 function file(name: string, text: string | Buffer): string {
   const path = join(directory, name);

@@ -6,6 +6,7 @@
 import { Buffer } from 'node:buffer';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../core/errors.js';
 
 export interface Signature {
@@ -29,6 +30,9 @@ export interface Signatures {
   /** Paths of YARA rule files. */
   readonly rules: readonly string[];
 }
+
+/** The directory of the signatures that come with the program. */
+export const BUILT_IN_SIGNATURES: string = fileURLToPath(new URL('../../../signatures', import.meta.url));
 
 /** A literal below this length would be found in half of all files; one above it is a hash's work. */
 const SHORTEST = 4;

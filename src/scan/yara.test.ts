@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ConfigError } from '../core/errors.js';
-import type { Content, FileInfo, Finding, Scanner } from '../core/file.js';
+import type { Content, FileInfo, Finding, Inspected, Scanner } from '../core/file.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
+import { inspecting, told } from '../testing/inspecting.js';
 import { createYaraPool } from './yara-pool.js';
 import { createYaraScanner } from './yara-scanner.js';
 
@@ -132,6 +133,20 @@ test('a rule that does not end is killed at its deadline and named, and the next
     assert.ok(endless.status === 'rejected');
     assert.equal((endless.reason as Error).message, `timeout: longer than 300 ms in ${picky}`);
     assert.deepEqual(waiting, { status: 'fulfilled', value: ['Worm.Test 77'] });
+  } finally {
+    pool.close();
+  }
+});
+
+test('a file whose rule did not end is unscannable, with the name of the rule file', async () => {
+  const pool = await createYaraPool([ENDLESS], { limits: { ...DEFAULT_LIMITS, scanTime: 100 } });
+  try {
+    const root = await new Promise<Inspected>((resolve) => {
+      const file = inspecting({ scanners: [pool] }).open(INFO.meta, resolve);
+      file.write(Buffer.from('x'), 0, 1);
+      file.end();
+    });
+    assert.deepEqual(told(root).findings, [`unscannable engine-error yara: timeout: longer than 100 ms in ${ENDLESS}`]);
   } finally {
     pool.close();
   }

@@ -19,6 +19,8 @@ export const MIME_ANOMALIES = [
   'mime-header-control',
   /** A continuation line of blanks only, which some readers take for the empty line. */
   'mime-header-blank-fold',
+  /** A continuation line that reads as a Content field: a blank before its name hides it from some readers. */
+  'mime-header-hidden',
   /** A delimiter before the empty line. */
   'mime-header-delimiter',
   /** The message ended within the header block of a part. */

@@ -25,6 +25,14 @@ export type Fields = ReadonlyMap<FieldName, readonly string[]>;
 /** The values of one field that are kept; more of a structural one is noted anyway. */
 const SAME = 16;
 
+/**
+ * A continuation that reads as a field of its own. The value must fit too: signatures list the names of fields, with colons between, in
+ * lines of just this look.
+ */
+const HIDDEN =
+  /^[ \t]+content-(?:type[ \t]*:[ \t]*[a-z]+\/|transfer-encoding[ \t]*:[ \t]*(?:base64|quoted-|[78]bit|binary|(?:x-)?uu)|disposition[ \t]*:[ \t]*(?:attachment|inline)\b)/i;
+const HIDDEN_READ = 256;
+
 const SPACE = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
@@ -136,6 +144,8 @@ export class HeaderBlock {
       while (next < end && (bytes[next] === SPACE || bytes[next] === TAB)) {
         const after = lineAfter(bytes, next, end);
         if (isBlank(bytes, next, after)) this.#notes.note('mime-header-blank-fold');
+        else if (HIDDEN.test(bytes.toString('latin1', next, Math.min(after, next + HIDDEN_READ))))
+          this.#notes.note('mime-header-hidden');
         next = after;
       }
       this.#field(found, at, next);

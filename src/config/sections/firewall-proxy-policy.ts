@@ -1,0 +1,33 @@
+/** `config firewall proxy-policy`: the rules of the access proxy (ZTNA) and of explicit proxies. */
+import { choice, integer, names } from '../options.js';
+import { numericKey, tableSection } from '../section.js';
+import { elsewhere, policyProfiles } from './firewall-policy.js';
+
+// biome-ignore format: a list of words.
+const ELSEWHERE = [
+  'access-proxy6', 'srcintf', 'dstintf', 'schedule', 'logtraffic', 'logtraffic-start', 'session-ttl', 'groups', 'users', 'poolname',
+  'poolname6', 'webproxy-profile', 'webproxy-forward-server', 'isolator-server', 'webcache', 'webcache-https', 'http-tunnel-auth',
+  'ssh-policy-redirect', 'transparent', 'disclaimer', 'redirect-url', 'label', 'global-label', 'block-notification', 'decrypted-traffic-mirror',
+  'detect-https-in-http-request', 'device-ownership', 'ztna-geo-tag', 'ztna-proxy', 'url-risk', 'internet-service-name',
+  'internet-service-group', 'internet-service-custom', 'internet-service-custom-group', 'internet-service-negate', 'internet-service6',
+  'internet-service6-name', 'log-http-transaction', 'https-sub-category', 'dnsfilter', 'telemetry-profile', 'ssh-filter', 'internet-service-id',
+] as const;
+
+export const firewallProxyPolicy = tableSection(
+  {
+    ...policyProfiles,
+    ...elsewhere(ELSEWHERE),
+    proxy: choice(
+      ['explicit-web', 'transparent-web', 'ftp', 'ssh', 'ssh-tunnel', 'access-proxy', 'ztna-proxy', 'wanopt'],
+      undefined,
+    ),
+    'access-proxy': names(),
+    'ztna-ems-tag': names(),
+    'ztna-ems-tag-secondary': names(),
+    'ztna-tags-match-logic': choice(['or', 'and'], 'or'),
+    'ztna-ems-tag-negate': choice(['enable', 'disable'], 'disable'),
+    /** Set by FortiOS; kept in exports. */
+    policyid: integer(0, 0xffff_ffff, undefined),
+  },
+  { key: numericKey },
+);
