@@ -7,11 +7,7 @@ import { listening, pathOf, run, scratch } from './peers.js';
 export const USER = 'alice';
 export const PASSWORD = 'only-for-this-test';
 
-export async function startDovecot(
-  context: TestContext,
-  port: number,
-  messages: readonly (string | Buffer)[],
-): Promise<void> {
+export async function startDovecot(context: TestContext, port: number, messages: readonly (string | Buffer)[]): Promise<void> {
   const base = scratch(context, 'dovecot');
   chmodSync(base, 0o755);
   const maildir = join(base, 'mail');

@@ -12,16 +12,11 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A test that needs `programs`, and root: servers change their user. */
-export function peerTest(
-  title: string,
-  programs: readonly string[],
-  body: (context: TestContext) => Promise<void>,
-): void {
+export function peerTest(title: string, programs: readonly string[], body: (context: TestContext) => Promise<void>): void {
   const missing = programs.filter((program) => pathOf(program) === undefined);
   if (process.getuid?.() !== 0) missing.push('root rights');
   if (missing.length === 0) test(title, body);
-  else if (process.env['INSPECTD_PEERS'] === 'required')
-    test(title, () => assert.fail(`missing: ${missing.join(', ')} (run scripts/install-peers)`));
+  else if (process.env['INSPECTD_PEERS'] === 'required') test(title, () => assert.fail(`missing: ${missing.join(', ')} (run scripts/install-peers)`));
   else test(title, { skip: `needs ${missing.join(', ')}` }, () => {});
 }
 
@@ -47,20 +42,9 @@ export function scratch(context: TestContext, name: string): string {
 }
 
 /** Runs a program to its end; what it printed. Fails the test unless it ends with 0, or one of `statuses`. */
-export function run(
-  program: string,
-  args: readonly string[],
-  options: { input?: string | Buffer; statuses?: readonly number[] } = {},
-): string {
-  const done = spawnSync(pathOf(program) ?? program, args, {
-    encoding: 'utf8',
-    timeout: 60_000,
-    ...(options.input === undefined ? {} : { input: options.input }),
-  });
-  assert.ok(
-    (options.statuses ?? [0]).includes(done.status ?? -1),
-    `${program} ended with ${done.status ?? done.signal}: ${done.stderr}${done.stdout}`,
-  );
+export function run(program: string, args: readonly string[], options: { input?: string | Buffer; statuses?: readonly number[] } = {}): string {
+  const done = spawnSync(pathOf(program) ?? program, args, { encoding: 'utf8', timeout: 60_000, ...(options.input === undefined ? {} : { input: options.input }) });
+  assert.ok((options.statuses ?? [0]).includes(done.status ?? -1), `${program} ended with ${done.status ?? done.signal}: ${done.stderr}${done.stdout}`);
   return done.stdout;
 }
 
@@ -83,13 +67,9 @@ export async function listening(port: number): Promise<void> {
 
 /** tcpdump on loopback, writing `file`. `stop` returns when every packet so far is in it. */
 export async function capture(context: TestContext, port: number, file: string): Promise<{ stop(): Promise<void> }> {
-  const tcpdump: ChildProcess = spawn(
-    pathOf('tcpdump') ?? 'tcpdump',
-    ['-i', 'lo', '-U', '-s', '0', '-B', '8192', '-w', file, `tcp port ${port}`],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+  const tcpdump: ChildProcess = spawn(pathOf('tcpdump') ?? 'tcpdump', ['-i', 'lo', '-U', '-s', '0', '-B', '8192', '-w', file, `tcp port ${port}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   context.after(() => tcpdump.kill('SIGKILL'));
   await new Promise<void>((resolve, reject) => {
     let said = '';

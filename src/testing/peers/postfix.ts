@@ -30,11 +30,7 @@ maillog_file_prefixes = ${base}
 message_size_limit = 104857600
 `,
   );
-  const services = [
-    'cleanup unix n - n - 0 cleanup',
-    'qmgr unix n - n 300 1 qmgr',
-    'postlog unix-dgram n - n - 1 postlogd',
-  ];
+  const services = ['cleanup unix n - n - 0 cleanup', 'qmgr unix n - n 300 1 qmgr', 'postlog unix-dgram n - n - 1 postlogd'];
   for (const name of ['bounce', 'defer', 'trace']) services.push(`${name} unix - - n - 0 bounce`);
   for (const name of ['discard', 'error', 'proxymap', 'anvil']) services.push(`${name} unix - - n - - ${name}`);
   services.push('rewrite unix - - n - - trivial-rewrite', 'retry unix - - n - - error');
