@@ -239,7 +239,8 @@ export class FileNode implements RootFile, ChildStream {
         this.#lose('gap', '');
         break;
       case 'reset':
-        this.#lose('truncated', '');
+        // Nothing of it was asked for: it was not cut.
+        if (this.size > 0 || !partOfPartial(this.#info)) this.#lose('truncated', '');
         break;
       case 'rewritten':
         this.#state('truncated');
@@ -406,8 +407,6 @@ export class FileNode implements RootFile, ChildStream {
 
   #lose(state: 'gap' | 'truncated', detail: string): void {
     this.#state(state);
-    // A part that stops where the client asked the message to stop: all that it gets was seen.
-    if (state === 'truncated' && partOfPartial(this.#info)) return;
     if (!this.#findings.some((finding) => finding.kind === 'unscannable' && finding.reason === state))
       this.report({ kind: 'unscannable', reason: state, detail });
   }
