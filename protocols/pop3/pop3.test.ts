@@ -95,7 +95,7 @@ test('any order of lines, gaps, ends and verdicts neither fails the flow nor let
       const { problems } = runSession(session(['S: +OK ready', ...lines], mode), { mode, verdicts, seed });
       assert.deepEqual(problems, []);
     }),
-    { numRuns: 600 },
+    { numRuns: 3000 },
   );
 });
 
