@@ -47,7 +47,7 @@ class Pop3 implements Decoder {
   readonly #held = new Map<FileId, Message>();
   /** Missing bytes since the last message was understood: told to the one that they may have begun. */
   #missing: number | undefined;
-
+  /** What follows a too long line of the server. */
   #afterLong: ServerState = 'status';
 
   /** `response`: the client's next line belongs to an AUTH exchange. `long`: the rest of a line that is too long. */
@@ -284,6 +284,8 @@ class Pop3 implements Decoder {
 
   /** RFC 2595 §4: the session begins anew inside TLS, without a greeting. */
   #startTls(): number {
+    this.#cutMessage('gap');
+    this.#server = 'status';
     this.#awaited.length = 0;
     this.#login = undefined;
     this.#client = 'command';
