@@ -47,7 +47,7 @@ class Pop3 implements Decoder {
   readonly #held = new Map<FileId, Message>();
   /** Missing bytes since the last message was understood: told to the one that they may have begun. */
   #missing: number | undefined;
-
+  /** What follows a too long line of the server. */
   #afterLong: ServerState = 'status';
 
   /** `response`: the client's next line belongs to an AUTH exchange. `long`: the rest of a line that is too long. */
@@ -174,6 +174,7 @@ class Pop3 implements Decoder {
     if (end > at) this.#flow.pass(end, message.unit);
     if (message.ambiguous) {
       this.#odd('pop3-ambiguous-end', SERVER);
+      message.file.malformed('pop3-ambiguous-end');
       if (this.#failed('pop3-ambiguous-end')) return -1;
       message.tolerate();
       return end;
@@ -283,6 +284,8 @@ class Pop3 implements Decoder {
 
   /** RFC 2595 §4: the session begins anew inside TLS, without a greeting. */
   #startTls(): number {
+    this.#cutMessage('gap');
+    this.#server = 'status';
     this.#awaited.length = 0;
     this.#login = undefined;
     this.#client = 'command';
@@ -341,6 +344,7 @@ class Pop3 implements Decoder {
       direction: 'download',
       declaredType: 'message/rfc822',
       fixedLength: !top,
+      partial: top,
       mail,
     } as const;
     this.#message = new Message(this.#flow.openFile(meta, unit), unit, status, this.#flow.passive);
@@ -506,4 +510,4 @@ export function pop3With(limits: Limits): Protocol {
   };
 }
 
-export const POP3: Protocol = pop3With(DEFAULT_LIMITS);
+export const pop3: Protocol = pop3With(DEFAULT_LIMITS);

@@ -31,7 +31,7 @@ function begins(chunk: Buffer, at: number, wanted: readonly number[]): 'yes' | '
 
 const CAPABILITIES = new Set([
   ...['TOP', 'USER', 'RESP-CODES', 'LOGIN-DELAY', 'PIPELINING', 'EXPIRE', 'UIDL', 'IMPLEMENTATION', 'STLS', 'UTF8'],
-  ...['LANG', 'AUTH-RESP-CODE'],
+  ...['LANG', 'AUTH-RESP-CODE', 'CAPA'],
 ]);
 
 /** The capability line as the client may see it: the same, with fewer mechanisms, or undefined when it is hidden. */
@@ -39,6 +39,7 @@ export function allowedCapability(line: string): string | undefined {
   const [name = '', ...words] = line.split(' ');
   if (name.toUpperCase() !== 'SASL') return CAPABILITIES.has(name.toUpperCase()) ? line : undefined;
   const known = words.filter((word) => mechanismKnown(word.toUpperCase()));
+  if (known.length === words.length) return line;
   return known.length === 0 ? undefined : ['SASL', ...known].join(' ');
 }
 

@@ -19,6 +19,7 @@ import type {
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import { EICAR, inspecting, told } from '../testing/inspecting.js';
 import { Inspection } from './inspection.js';
+import { createMimeExtractor } from './mime/mime-extractor.js';
 import type { RootFile } from './node.js';
 
 const FILE: FileMeta = { name: 'a.bin', direction: 'upload' };
@@ -704,6 +705,27 @@ test('a part lies in its message from its headers to where it was ended', () => 
 test('a transfer encoding that nobody takes off is unscannable, not scanned as it stands', () => {
   const root = inspectBy(inspecting(), () => {}, { ...FILE, encoding: 'base64' });
   assert.deepEqual(told(root).findings, ['unscannable unhandled encoding base64']);
+});
+
+test('of a message of which only the beginning was asked for, parts that were cut are truncated, and nothing else is wrong', () => {
+  const limits = { ...DEFAULT_LIMITS, slot: 65_536, slots: 4 * 65_536 };
+  const arena = new Arena(64);
+  const inspection = inspecting({ extractors: [createMimeExtractor({ arena, limits })] });
+  const header = 'From: a@b\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="foo"\r\n\r\n';
+  const beginning = (text: string) =>
+    told(
+      inspectBy(inspection, (file) => file.write(Buffer.from(text), 0, text.length), {
+        name: undefined,
+        direction: 'download',
+        declaredType: 'message/rfc822',
+        partial: true,
+      }),
+    );
+  assert.deepEqual(beginning(header).findings, []);
+  assert.deepEqual(beginning('From: a@b\r\nSubject: x\r\n\r\n').children[0]?.findings, []);
+  const cut = beginning(`${header}--foo\r\n\r\nhel`);
+  assert.deepEqual(cut.findings, []);
+  assert.deepEqual(cut.children[0]?.findings, ['unscannable truncated']);
 });
 
 test('whatever is done to a file, in whatever order, it is done with once, and is clean only when it came whole', () => {

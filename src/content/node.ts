@@ -239,7 +239,8 @@ export class FileNode implements RootFile, ChildStream {
         this.#lose('gap', '');
         break;
       case 'reset':
-        this.#lose('truncated', '');
+        // Nothing of it was asked for: it was not cut.
+        if (this.size > 0 || !partOfPartial(this.#info)) this.#lose('truncated', '');
         break;
       case 'rewritten':
         this.#state('truncated');
@@ -416,7 +417,8 @@ export class FileNode implements RootFile, ChildStream {
   }
 
   #finishStage(stage: Stage): void {
-    this.#try(this.#extractor!.name, () => stage.finish(this.#info.state === 'complete'));
+    const complete = this.#info.state === 'complete' && this.#info.meta.partial !== true;
+    this.#try(this.#extractor!.name, () => stage.finish(complete));
     this.#container!.close();
     this.#info.size = this.size;
     this.#info.sha256 = this.#hash?.digest();
@@ -603,4 +605,12 @@ function isSame(one: Finding, other: Finding): boolean {
     case 'unscannable':
       return other.kind === 'unscannable' && one.reason === other.reason && one.detail === other.detail;
   }
+}
+
+/** Does the file come out of one of which only the beginning was asked for? */
+function partOfPartial(info: FileInfo): boolean {
+  if (info.parent === undefined) return false;
+  let root: FileInfo = info.parent;
+  while (root.parent !== undefined) root = root.parent;
+  return root.meta.partial === true;
 }

@@ -35,6 +35,8 @@ export interface FileMeta {
   readonly mayTrickle?: boolean;
   /** Its size was announced to the receiver: what replaces a part must be exactly as long as the part (POP3, IMAP). */
   readonly fixedLength?: boolean;
+  /** Only its beginning was asked for (POP3's TOP): that it stops early is no fault; a part that was cut is truncated. */
+  readonly partial?: boolean;
   /** The decoder can refuse the whole (SMTP, an upload) rather than strip a part. */
   readonly refusable?: boolean;
 }

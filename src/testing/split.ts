@@ -177,7 +177,7 @@ class Run {
 
   go(): Outcome {
     this.#open(0, (flow) => this.#session.decode(flow));
-    for (let left = this.#session.script.length * 2 + 1e6; left > 0; left--) {
+    for (;;) {
       const stream = this.#next();
       if (stream === undefined) break;
       this.#move(stream);
