@@ -4,7 +4,8 @@
  */
 import { isIP, isIPv4 } from 'node:net';
 import { didYouMean, oneOf, shown } from './did-you-mean.js';
-import type { Position, Word } from './words.js';
+import type { Position } from './position.js';
+import type { Word } from './words.js';
 
 /** What a kind may say while it reads. */
 export interface Reader {

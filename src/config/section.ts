@@ -4,8 +4,9 @@
  */
 import { didYouMean, shown } from './did-you-mean.js';
 import type { OptionKind, Reader } from './options.js';
+import type { Position } from './position.js';
 import { type Body, pathText, type SectionNode, type Setting } from './tree.js';
-import type { Position, Word } from './words.js';
+import type { Word } from './words.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: any kind of value, each typed where the table is written.
 type Options = Readonly<Record<string, OptionKind<any>>>;
