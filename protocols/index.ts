@@ -1,1 +1,6 @@
-export {};
+/** All protocols, in the order in which they are asked whether a connection is theirs. */
+import type { Protocol } from '../src/core/flow.js';
+import { POP3 } from './pop3/pop3.js';
+import { smtp } from './smtp/smtp.js';
+
+export const PROTOCOLS: readonly Protocol[] = [smtp, POP3];

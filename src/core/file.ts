@@ -48,6 +48,8 @@ export interface FileStream {
   writeAt(at: number, chunk: Buffer, start: number, end: number): void;
   /** `length` bytes are missing here (0: unknown how many) and the file goes on: its state is `gap`, and it is never clean. */
   gap(length: number): void;
+  /** Readers may differ on where it begins or ends, or on what is in it (SMTP smuggling): it is never clean. Before its end. */
+  malformed(code: string): void;
   end(): void;
   /**
    * It ends before its end. `reset`: the connection or transfer was cut; `gap`: the capture lost the rest;
@@ -196,6 +198,8 @@ export interface ChildStream {
 
 /** What an extractor or unpacker may say of the file that it takes apart. */
 export interface Container {
+  /** How deep the file itself lies in its tree (`FileInfo.depth`): what messages within messages are counted by. */
+  readonly depth: number;
   open(child: ChildMeta): ChildStream;
   report(finding: Finding): void;
   /** The headers of a message; once, as soon as they are known. */

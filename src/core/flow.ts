@@ -66,7 +66,7 @@ export interface Flow {
 
   /** Offer nothing more of `side` for now (pipelined commands, a layer change under way). Its bytes wait with the driver. */
   stop(side: Side): void;
-  /** Offer `side` again, from its first untaken byte, after the present event. */
+  /** Offer `side` again, from its first untaken byte, after the present event; sides in the order in which they were resumed. */
   resume(side: Side): void;
   /**
    * Both directions change after what was taken and sent so far; return from `push` at once: the rest is the new layer's.

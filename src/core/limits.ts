@@ -23,6 +23,8 @@ export interface Limits {
   /** A command or reply line of a mail protocol. */
   readonly line: number;
   readonly recipients: number;
+  /** Dots stuffed into one message that are remembered: past them a part cannot be stripped, and the message is refused. */
+  readonly stuffedDots: number;
   /** Commands that may be under way without an answer. */
   readonly pipelined: number;
   readonly mimeDepth: number;
@@ -39,6 +41,11 @@ export interface Limits {
   readonly spool: number;
   /** One file. */
   readonly fileSize: number;
+  /** Missing stretches of one file whose bytes come out of order, and their bytes together. */
+  readonly holes: number;
+  readonly holeBytes: number;
+  /** Things found in one file that are kept, infections aside. */
+  readonly findings: number;
   /** Everything unpacked out of one root file. */
   readonly unpackedBytes: number;
   /** Unpacked size over packed size of one archive, where the unpacked size is past `ratioFloor`. */
@@ -77,6 +84,7 @@ export const DEFAULT_LIMITS: Limits = {
 
   line: 64 * KiB,
   recipients: 10_000,
+  stuffedDots: 65_536,
   pipelined: 1_000,
   mimeDepth: 50,
   mimeParts: 10_000,
@@ -86,6 +94,9 @@ export const DEFAULT_LIMITS: Limits = {
   slots: 128 * MiB,
   spool: 16 * GiB,
   fileSize: 16 * GiB,
+  holes: 1_000,
+  holeBytes: 16 * MiB,
+  findings: 100,
   unpackedBytes: 1 * GiB,
   unpackRatio: 250,
   ratioFloor: 8 * MiB,

@@ -25,6 +25,8 @@ export type Outcome =
       readonly detail: string;
     })
   | (Reported & { readonly kind: 'oversize' })
+  /** Blocked for its name or pattern, unseen (FortiOS's old antivirus file block). */
+  | (Reported & { readonly kind: 'filename' })
   | (Reported & { readonly kind: 'mimefragmented' })
   | (Reported & { readonly kind: 'filetype-executable' })
   | (Reported & {

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { CLIENT, SERVER } from '../../src/core/flow.js';
+import { DEFAULT_LIMITS } from '../../src/core/limits.js';
+import { parseCaseFile, runSession, testCases } from '../../src/testing/index.js';
+import { parseCommand, saslLogin } from './commands.js';
+import { messageOfLength } from './message.js';
+import { POP3, pop3With } from './pop3.js';
+
+testCases(new URL('../../../samples/pop3/', import.meta.url), (limits) => [pop3With(limits)]);
+
+test('knows a server by its whole +OK, and a client by verbs of its own', () => {
+  assert.equal(POP3.probe(SERVER, Buffer.from('+OK ready')), 'yes');
+  assert.equal(POP3.probe(SERVER, Buffer.from('+O')), 'more');
+  assert.equal(POP3.probe(SERVER, Buffer.from('+OKAY')), 'no');
+  assert.equal(POP3.probe(SERVER, Buffer.from('220 mail')), 'no');
+  assert.equal(POP3.probe(CLIENT, Buffer.from('CAPA\r\n')), 'yes');
+  assert.equal(POP3.probe(CLIENT, Buffer.from('USER x\r\n')), 'more');
+  assert.equal(POP3.probe(CLIENT, Buffer.from('*1\r\n$4\r\nPING\r\n')), 'no');
+  assert.equal(POP3.probe(CLIENT, Buffer.of(0x16, 3, 1, 0)), 'no');
+});
+
+test('keeps the login name as it was written, and no password', () => {
+  assert.equal(parseCommand('USER "a b"').login, '"a b"');
+  assert.equal(parseCommand('APOP bob 0123').login, 'bob');
+  assert.equal(parseCommand('PASS secret').login, undefined);
+  assert.equal(saslLogin('PLAIN', Buffer.from('z\0alice\0pw').toString('base64')), 'alice');
+  assert.equal(saslLogin('CRAM-MD5', Buffer.from('tim o 00ff').toString('base64')), 'tim o');
+  assert.equal(saslLogin('XOAUTH2', Buffer.from('user=a@b\x01auth=Bearer t\x01\x01').toString('base64')), 'a@b');
+  assert.equal(saslLogin('SCRAM-SHA-256', Buffer.from('n,,n=u,r=x').toString('base64')), 'u');
+  assert.equal(saslLogin('LOGIN', '*'), undefined);
+});
+
+test('a replacement is as long as the message, whatever that is', () => {
+  for (const length of [0, 2, 3, 40, 100, 5_000]) {
+    const message = messageOfLength('Blocked: x.exe\nVirus', length);
+    assert.equal(message.length, length);
+    if (length > 0) assert.equal(message.toString('latin1', length - 2), '\r\n');
+  }
+  assert.match(
+    messageOfLength('Blocked: x.exe\nVirus', 500).toString(),
+    /^MIME-Version: 1\.0\r\n[\s\S]*\r\n\r\nBlocked: x\.exe\r\nVirus\r\n/,
+  );
+  assert.match(messageOfLength('Blocked: x.exe\nVirus', 40).toString(), /^\r\nBlocked: x\.exe\r\nVirus/);
+});
+
+const LINE = fc.constantFrom(
+  ...['C: RETR 1', 'C: TOP 1 2', 'C: LIST', 'C: AUTH PLAIN', 'C: AGEAYg==', 'C: STLS', 'C: XYZ', 'C: CAPA', 'C: QUIT'],
+  ...[
+    'S: +OK',
+    'S: -ERR',
+    'S: +',
+    'S: .',
+    'S: ..',
+    'S: A: b',
+    'S:',
+    'S: 1 10',
+    'S: x\\n.\\n\\',
+    'S: \\r\\',
+    'S: .\\',
+    'S: +O\\',
+  ],
+  ...[
+    'C: \\*70{y}',
+    'S: \\*70{z}',
+    '-- gap S 7',
+    '-- gap C 7',
+    '-- gap S 0',
+    '-- verdicts',
+    '-- pipelined',
+    '-- in-order',
+    '-- fin S',
+    '-- fin C',
+  ],
+);
+
+/** A session of these lines; live ones have no gaps. */
+function session(lines: readonly string[], mode: 'live' | 'passive') {
+  const script = lines.filter((line) => mode === 'passive' || !line.startsWith('-- gap')).join('\n');
+  const front = `protocol: pop3\nmodes: ${mode}\ninterleave: no\nlimits: line=64, pipelined=3\nverdicts: block "no"; strip 1-2 "."; pass`;
+  return parseCaseFile(`---\n${front}\n---\n\`\`\`session\n${script}\n\`\`\`\n`, (limits) => [pop3With(limits)])
+    .session;
+}
+
+test('any order of lines, gaps, ends and verdicts neither fails the flow nor lets anything out too early', () => {
+  const plan = fc.record({
+    mode: fc.constantFrom('live', 'passive'),
+    verdicts: fc.constantFrom('at once', 'late', 'random', 'never'),
+    seed: fc.integer({ min: 1, max: 1_000 }),
+  });
+  fc.assert(
+    fc.property(fc.array(LINE, { maxLength: 30 }), plan, (lines, { mode, verdicts, seed }) => {
+      const { problems } = runSession(session(['S: +OK ready', ...lines], mode), { mode, verdicts, seed });
+      assert.deepEqual(problems, []);
+    }),
+    { numRuns: 600 },
+  );
+});
+
+// Without STLS: whether clear text behind it came before or after the layer changed is a matter of time.
+test('the same bytes give the same trace in single bytes and whole', () => {
+  fc.assert(
+    fc.property(fc.array(LINE, { maxLength: 20 }), fc.constantFrom('live', 'passive'), (lines, mode) => {
+      const run = session(['S: +OK ready', ...lines.filter((line) => line !== 'C: STLS')], mode);
+      const whole = runSession(run, { mode, verdicts: 'late' }).trace;
+      assert.equal(runSession(run, { mode, verdicts: 'late', size: 1 }).trace, whole);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a command line one byte over the limit is too long, one at the limit is not', () => {
+  const run = (length: number) =>
+    runSession(
+      parseCaseFile(`---\nprotocol: pop3\n---\n\`\`\`session\nS: +OK\nC: NOOP \\*${length - 7}{x}\n\`\`\`\n`, [POP3])
+        .session,
+      { mode: 'live', verdicts: 'at once' },
+    ).trace;
+  assert.doesNotMatch(run(DEFAULT_LIMITS.line), /pop3-line-too-long/);
+  assert.match(run(DEFAULT_LIMITS.line + 1), /pop3-line-too-long of the client/);
+});

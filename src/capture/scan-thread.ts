@@ -1,0 +1,205 @@
+/**
+ * What one thread scans with: its arena, its inspection, its policies. The main thread has one, and so has each worker; nothing is shared
+ * between them but the description that they are made from, which crosses threads as it is.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { Config } from '../config/config.js';
+import { type MatchPolicy, policyMatcher } from '../config/match-policy.js';
+import { createUnpackers, type Unpackers } from '../content/archive/unpackers.js';
+import { Inspection } from '../content/inspection.js';
+import { createMimeExtractor } from '../content/mime/mime-extractor.js';
+import { identify } from '../content/types/identify.js';
+import { typesByName } from '../content/types/names.js';
+import { Arena } from '../core/arena.js';
+import { InternalError, SourceError } from '../core/errors.js';
+import type { FileMeta, Inspected, Scanner } from '../core/file.js';
+import type { Limits } from '../core/limits.js';
+import type { Endpoint, PolicyFacts } from '../core/session.js';
+import { createPolicy } from '../policy/decide.js';
+import type { Policy } from '../policy/outcome.js';
+import { BUILT_IN_PROFILES, type SessionProfiles } from '../policy/profiles.js';
+import { createScanners, selfTest } from '../scan/scanners.js';
+import { loadSignatures } from '../scan/signatures.js';
+import { PROTOCOLS } from '../../protocols/index.js';
+import { CaptureReader } from './capture-reader.js';
+import { EventQueue } from './event-queue.js';
+import type { ScanEvent } from './events.js';
+import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
+import { keepIn } from './keep.js';
+import type { Share } from './ip-address.js';
+import { sessionOfCapture } from './session-facts.js';
+
+/** What to scan with; crosses threads. */
+export interface ScanSetup {
+  readonly config: Config | undefined;
+  /** Signature files and directories. */
+  readonly signatures: readonly string[];
+  readonly limits: Limits;
+  /** Hash messages as well as what is in them. */
+  readonly hashMessages: boolean;
+  /** Keep every file as `<extract>/<sha256>`. */
+  readonly extract: string | undefined;
+}
+
+/** What was read of an input, and what kept it from being read to its end. */
+export interface InputReport {
+  readonly packets: number;
+  readonly bytes: number;
+  /** Packets that were not looked at, by reason. */
+  readonly ignoredPackets: Readonly<Record<string, number>>;
+  /** Says what is wrong and where. */
+  readonly damage: string | undefined;
+}
+
+/** Takes an event; a promise when it wants no more for now. */
+export type Deliver = (event: ScanEvent) => void | Promise<void>;
+/** Takes all events before packet `upTo` that it was not given yet, in order. */
+export type DeliverBatch = (events: readonly ScanEvent[], upTo: number) => void | Promise<void>;
+
+/** Loose files are read in pieces of this. */
+const PIECE = 256 * 1024;
+/** 512 MiB of address space: the slots, a capture's read block, kernels' scratch areas. Pages cost nothing until they are touched. */
+const ARENA_PAGES = 8192;
+/** So many files may be inspected elsewhere before the reader waits for them. */
+const AWAITED = 64;
+const NO_POLICY: PolicyFacts = { id: 0, type: 'policy' };
+/** A message or file that came over no connection. */
+const NOWHERE: Endpoint = { address: '0.0.0.0', port: 0 };
+
+export class ScanThread {
+  readonly #setup: ScanSetup;
+  readonly #arena = new Arena(ARENA_PAGES);
+  readonly #reader: CaptureReader;
+  readonly #unpackers: Unpackers;
+  readonly #inspection: Inspection;
+  readonly #match: MatchPolicy | undefined;
+  /** By what the matched policy says; made once each. */
+  readonly #policies = new Map<SessionProfiles, Policy>();
+
+  /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
+  static async start(setup: ScanSetup): Promise<ScanThread> {
+    const signatures = loadSignatures(setup.signatures);
+    const scanners = createScanners(signatures);
+    selfTest(scanners);
+    if (signatures.rules.length > 0) {
+      // Loading the rule engine takes longer than scanning a small capture.
+      const { createYaraScanner } = await import('../scan/yara-scanner.js');
+      scanners.push(createYaraScanner(signatures.rules, setup.limits));
+    }
+    return new ScanThread(setup, scanners);
+  }
+
+  private constructor(setup: ScanSetup, scanners: readonly Scanner[]) {
+    this.#setup = setup;
+    const { limits, config } = setup;
+    this.#match = config === undefined ? undefined : policyMatcher(config);
+    this.#reader = new CaptureReader(this.#arena, limits);
+    this.#unpackers = createUnpackers({ limits });
+    this.#inspection = new Inspection({
+      arena: this.#arena,
+      limits,
+      extractors: [createMimeExtractor({ arena: this.#arena, limits })],
+      unpackers: this.#unpackers.unpackers,
+      scanners,
+      identify,
+      hashContainers: setup.hashMessages,
+      ...(setup.extract === undefined ? {} : { keep: keepIn(setup.extract) }),
+    });
+  }
+
+  /** The connections of a capture that are this thread's share. `-` is standard input. */
+  async capture(name: string, share: Share, deliver: DeliverBatch, advance: (done: number) => void): Promise<InputReport> {
+    const { limits } = this.#setup;
+    const queue = new EventQueue();
+    const failures: string[] = [];
+    const options: FlowDriverOptions = {
+      protocols: PROTOCOLS,
+      limits,
+      inspection: this.#inspection,
+      queue,
+      clock: this.#reader.clock,
+      rule: (start, service) => this.#rule(start.client, start.server, service),
+      failed: (error, start) => failures.push(`connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+    };
+    const hand = (upTo: number): void | Promise<void> => {
+      const taken = queue.take(upTo);
+      if (taken.events.length > 0 || share.count > 1) return deliver(taken.events, taken.upTo);
+      return undefined;
+    };
+    const statistics = await this.#reader.read({
+      input: name === '-' ? process.stdin : name,
+      share,
+      open: (start) => new FlowDriver(start, options),
+      between: (consumed) => {
+        advance(consumed);
+        const handed = hand(this.#reader.clock.packet);
+        if (queue.awaiting > AWAITED) return (handed ?? Promise.resolve()).then(() => queue.below(AWAITED));
+        return handed === undefined ? undefined : handed;
+      },
+    });
+    await queue.below(0);
+    await hand(Number.POSITIVE_INFINITY);
+    if (failures.length > 0) throw new InternalError(failures.join('\n'));
+    return {
+      packets: statistics.packets,
+      bytes: statistics.bytes,
+      ignoredPackets: Object.fromEntries(statistics.ignored),
+      damage: statistics.damage?.message,
+    };
+  }
+
+  /** A message or any other file, as it lies there. */
+  async file(name: string, message: boolean, deliver: Deliver, advance: (done: number) => void): Promise<InputReport> {
+    const file = openInput(name);
+    let done = 0;
+    try {
+      const meta: FileMeta = { name: basename(name), direction: 'download', ...(message ? { declaredType: 'message/rfc822' } : {}) };
+      let inspected: (root: Inspected) => void = () => {};
+      const settled = new Promise<Inspected>((resolve) => {
+        inspected = resolve;
+      });
+      const stream = this.#inspection.open(meta, (root) => inspected(root));
+      const piece = Buffer.allocUnsafeSlow(PIECE);
+      for (let length = readSync(file, piece); length > 0; length = readSync(file, piece)) {
+        stream.write(piece, 0, length);
+        done += length;
+        advance(done);
+      }
+      stream.end();
+      const now = Date.now();
+      const time = { seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 };
+      const ruling = this.#rule(NOWHERE, NOWHERE, undefined);
+      const session = sessionOfCapture(NOWHERE, NOWHERE, undefined, undefined, ruling.facts);
+      const root = await settled;
+      await deliver(treeEvent(root, session, ruling.policy, { packet: 0, flow: -1, turn: 0, time }));
+    } catch (cause) {
+      throw new SourceError(`cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    } finally {
+      closeSync(file);
+    }
+    return { packets: 0, bytes: done, ignoredPackets: {}, damage: undefined };
+  }
+
+  close(): void {
+    this.#unpackers.close();
+  }
+
+  #rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling {
+    const { facts, profiles } = this.#match?.(client, server, service) ?? { facts: NO_POLICY, profiles: BUILT_IN_PROFILES };
+    let policy = this.#policies.get(profiles);
+    if (policy === undefined) {
+      policy = createPolicy(profiles, typesByName);
+      this.#policies.set(profiles, policy);
+    }
+    return { facts, policy };
+  }
+}
+
+function openInput(name: string): number {
+  try {
+    return openSync(name, 'r');
+  } catch (cause) {
+    throw new SourceError(`${name}: cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}

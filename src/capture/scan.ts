@@ -1,0 +1,183 @@
+/**
+ * Scans inputs one after the other: in this thread, or a large capture shared by several. Whoever does the work, the same events are delivered
+ * in the same order.
+ */
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { SourceError } from '../core/errors.js';
+import { MiB } from '../core/limits.js';
+import { EventMerge } from './event-queue.js';
+import type { ScanEvent } from './events.js';
+import { type Deliver, type InputReport, type ScanSetup, ScanThread } from './scan-thread.js';
+import type { FromWorker, ToWorker, WorkerJob } from './worker.js';
+
+export interface CaptureJob {
+  /** A path, or `-` for standard input. */
+  readonly name: string;
+  /** Bytes; undefined where it cannot be known. */
+  readonly size: number | undefined;
+  /** Threads; undefined: as many as pay. */
+  readonly jobs: number | undefined;
+  readonly deliver: Deliver;
+  readonly advance: (done: number) => void;
+}
+
+export interface FileJob {
+  readonly name: string;
+  readonly message: boolean;
+  readonly deliver: Deliver;
+  readonly advance: (done: number) => void;
+}
+
+/**
+ * A worker costs a tenth of a second to start, and each reads the whole capture: with few signatures a second one pays from about half a
+ * gigabyte (docs/performance.md).
+ */
+const WORTH_A_WORKER = 512 * MiB;
+
+export class Scan {
+  readonly #setup: ScanSetup;
+  #thread: Promise<ScanThread> | undefined;
+  readonly #workers: Worker[] = [];
+
+  constructor(setup: ScanSetup) {
+    this.#setup = setup;
+  }
+
+  /** Rejects with SourceError when the input cannot be opened; what can be read of a damaged one is delivered, and the report says what is wrong. */
+  async capture(job: CaptureJob): Promise<InputReport> {
+    const jobs = job.size === undefined ? 1 : (job.jobs ?? Math.min(availableParallelism(), 1 + Math.floor(job.size / WORTH_A_WORKER)));
+    if (jobs === 1) {
+      const merge = new OrderedDelivery(1, job.deliver);
+      const thread = await this.#own();
+      const report = await thread.capture(job.name, { index: 0, count: 1 }, (events, upTo) => merge.add(0, events, upTo), job.advance);
+      await merge.end();
+      return report;
+    }
+    return this.#shared(job, jobs);
+  }
+
+  async file(job: FileJob): Promise<InputReport> {
+    const thread = await this.#own();
+    return thread.file(job.name, job.message, job.deliver, job.advance);
+  }
+
+  async close(): Promise<void> {
+    (await this.#thread)?.close();
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  #own(): Promise<ScanThread> {
+    this.#thread ??= ScanThread.start(this.#setup);
+    return this.#thread;
+  }
+
+  async #shared(job: CaptureJob, count: number): Promise<InputReport> {
+    while (this.#workers.length < count) {
+      this.#workers.push(new Worker(new URL('./worker.js', import.meta.url), { workerData: this.#setup }));
+    }
+    const merge = new OrderedDelivery(count, job.deliver);
+    const done = new Array<number>(count).fill(0);
+    const reports = await Promise.all(
+      this.#workers.slice(0, count).map((worker, index) =>
+        workOn(worker, { name: job.name, share: { index, count } }, {
+          events: (events, upTo) => merge.add(index, events, upTo),
+          advance: (bytes) => {
+            done[index] = bytes;
+            job.advance(Math.min(...done));
+          },
+        }),
+      ),
+    );
+    await merge.end();
+    const [first] = reports;
+    if (first === undefined) throw new SourceError('no worker answered');
+    return first;
+  }
+}
+
+/** Delivers in order, one at a time; `add` and `end` wait while the receiver does. */
+class OrderedDelivery {
+  readonly #merge: EventMerge;
+  readonly #deliver: Deliver;
+  #queue: ScanEvent[] = [];
+  #delivering: Promise<void> | undefined;
+
+  constructor(sources: number, deliver: Deliver) {
+    this.#deliver = deliver;
+    this.#merge = new EventMerge(sources, (event) => this.#queue.push(event));
+  }
+
+  add(source: number, events: readonly ScanEvent[], upTo: number): void | Promise<void> {
+    this.#merge.add(source, events, upTo);
+    if (this.#delivering === undefined && this.#queue.length > 0) {
+      const pending = this.#drain();
+      if (pending !== undefined) {
+        this.#delivering = pending.finally(() => {
+          this.#delivering = undefined;
+        });
+      }
+    }
+    return this.#delivering;
+  }
+
+  async end(): Promise<void> {
+    await this.#delivering;
+    await this.#drain();
+  }
+
+  #drain(): Promise<void> | undefined {
+    const queue = this.#queue;
+    for (let at = 0; at < queue.length; at++) {
+      const event = queue[at];
+      if (event === undefined) continue;
+      const pending = this.#deliver(event);
+      if (pending !== undefined) {
+        this.#queue = queue.slice(at + 1);
+        return pending.then(() => this.#drain());
+      }
+    }
+    this.#queue = [];
+    return undefined;
+  }
+}
+
+interface WorkerCallbacks {
+  events(events: readonly ScanEvent[], upTo: number): void | Promise<void>;
+  advance(bytes: number): void;
+}
+
+/** One job of a worker, to its report. */
+function workOn(worker: Worker, job: WorkerJob, callbacks: WorkerCallbacks): Promise<InputReport> {
+  return new Promise((resolve, reject) => {
+    const tell = (message: ToWorker) => worker.postMessage(message);
+    const settle = (act: () => void) => {
+      worker.off('message', hear);
+      worker.off('error', fail);
+      worker.off('exit', left);
+      act();
+    };
+    const fail = (error: Error) => settle(() => reject(error));
+    const left = (code: number) => settle(() => reject(new SourceError(`a scanning thread ended with ${code}`)));
+    const hear = (message: FromWorker) => {
+      switch (message.kind) {
+        case 'events':
+          Promise.resolve(callbacks.events(message.events, message.upTo)).then(() => tell({ kind: 'taken' }), fail);
+          break;
+        case 'advance':
+          callbacks.advance(message.bytes);
+          break;
+        case 'done':
+          settle(() => resolve(message.report));
+          break;
+        case 'failed':
+          settle(() => reject(message.error));
+          break;
+      }
+    };
+    worker.on('message', hear);
+    worker.on('error', fail);
+    worker.on('exit', left);
+    tell({ kind: 'job', job });
+  });
+}

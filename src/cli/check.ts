@@ -1,0 +1,27 @@
+/** `inspectd check`: is the configuration right, do the signatures load and find EICAR, what are the defaults. */
+import { createScanners, selfTest } from '../scan/scanners.js';
+import { loadSignatures } from '../scan/signatures.js';
+import { loadConfig, signaturePaths } from './settings.js';
+
+export interface CheckOptions {
+  readonly config?: string;
+  readonly signatures: readonly string[];
+  readonly defaults?: boolean;
+}
+
+/** The exit status. What is wrong is thrown as ConfigError, every line of it. */
+export async function check(options: CheckOptions): Promise<number> {
+  if (options.defaults === true) {
+    const { describeDefaults } = await import('../config/defaults.js');
+    process.stdout.write(`${describeDefaults()}\n`);
+  }
+  const { warnings } = await loadConfig(options.config);
+  for (const warning of warnings) process.stderr.write(`inspectd: ${warning}\n`);
+  const signatures = loadSignatures(signaturePaths(options.signatures));
+  selfTest(createScanners(signatures));
+  if (signatures.rules.length > 0) {
+    const { compileRules } = await import('../scan/yara-rules.js');
+    compileRules(signatures.rules, { refuseSlow: true });
+  }
+  return 0;
+}

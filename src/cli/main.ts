@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+/** The program: what a user types becomes one call of a command's file, loaded only then. */
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { ConfigError, SourceError } from '../core/errors.js';
+import type { ScanOptions } from './scan.js';
+
+/** Nothing bad; something that policy strips or blocks; the work could not be done. */
+export const EXIT = { clean: 0, found: 1, failed: 2 } as const;
+
+const program = new Command('inspectd')
+  .description('Takes the files out of mail, judges them, and writes FortiOS-format logs.')
+  .version(version())
+  .showHelpAfterError('(inspectd --help explains)')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true });
+
+program
+  .command('scan')
+  .summary('scan captures, messages, files or directories')
+  .description(
+    'Scans captures (.pcap, .pcapng, either gzipped), messages (.eml), any other file, directories (walked), or - (a capture on standard input).\n' +
+      'Logs go to standard output, one FortiOS line for each infected or filtered object; a summary goes to standard error.',
+  )
+  .argument('<input...>', 'captures, messages, files, directories, or -')
+  .option('-c, --config <file>', 'FortiOS-syntax configuration (default: antivirus on with block, built-in signatures, no file filter)')
+  .option('--signatures <path>', 'a signature file, a YARA rule file (.yar) or a directory of them, beside the built-in ones (repeatable)', collect, [])
+  .option('--log <file>', 'where FortiOS logs go (default: standard output)')
+  .addOption(new Option('--log-format <format>', 'format of the logs').choices(['default', 'csv', 'cef', 'rfc5424', 'json']).default('default'))
+  .option('--files <file>', 'write one JSON object a line for each file seen (- for standard output)')
+  .option('--flows <file>', 'write one JSON object a line for each connection (- for standard output)')
+  .option('--extract <dir>', 'keep each extracted file as <dir>/<sha256>')
+  .option('--jobs <n>', 'worker threads (default: one a core, fewer for small input)', count)
+  .addOption(new Option('--summary <form>', 'what to say at the end, on standard error').choices(['text', 'json', 'none']).default('text'))
+  .option('--quiet', 'no progress, no warnings')
+  .option('--no-progress', 'no progress bar (there is none anyway unless standard error is a terminal)')
+  .addHelpText(
+    'after',
+    `
+Exit status: 0 nothing found, 1 policy strips or blocks something, 2 the work could not be done (a damaged capture is scanned as far as it can be read).
+
+Examples:
+  inspectd scan mail.pcap                              what is in this capture?
+  inspectd scan --files files.jsonl --extract out *.pcap.gz   list and keep every file
+  tcpdump -w - port 25 | inspectd scan -               watch as it happens
+  inspectd scan -c utm.conf --log-format cef --log /var/log/utm.cef mail.pcapng
+  inspectd scan --signatures my-rules.yar suspicious.eml`,
+  )
+  .action(async (inputs: string[], options: ScanOptions) => {
+    const { scan } = await import('./scan.js');
+    process.exitCode = await scan(inputs, options);
+  });
+
+program
+  .command('check')
+  .summary('check a configuration and the signatures')
+  .description('Reads a configuration and says what is wrong with it, by line, or nothing. Also loads the signatures and finds the EICAR test string with them.')
+  .option('-c, --config <file>', 'FortiOS-syntax configuration')
+  .option('--signatures <path>', 'signatures beside the built-in ones (repeatable)', collect, [])
+  .option('--defaults', 'print every limit and default, and where it can be set')
+  .addHelpText(
+    'after',
+    `
+Exit status: 0 nothing wrong, 2 something is.
+
+Examples:
+  inspectd check -c utm.conf
+  inspectd check --defaults`,
+  )
+  .action(async (options: { config?: string; signatures: string[]; defaults?: boolean }) => {
+    const { check } = await import('./check.js');
+    process.exitCode = await check(options);
+  });
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function count(value: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(value)) throw new InvalidArgumentError('give a whole number from 1 to 999.');
+  return Number(value);
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+// A reader that goes away (| head) is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.clean);
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof Error && 'exitCode' in error && 'code' in error && String(error.code).startsWith('commander.')) {
+    process.exitCode = error.exitCode === 0 ? EXIT.clean : EXIT.failed;
+  } else if (error instanceof ConfigError || error instanceof SourceError) {
+    process.stderr.write(`inspectd: ${error.message}\n`);
+    process.exitCode = EXIT.failed;
+  } else {
+    process.stderr.write(`inspectd: an error of ours; please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = EXIT.failed;
+  }
+}

@@ -1,0 +1,80 @@
+/** Ordered events of a scan to rows, log records and the summary. Gives connections and files their numbers. */
+import type { ScanEvent, TreeInspected } from '../capture/events.js';
+import type { FileId } from '../core/file.js';
+import type { LogSink } from '../log/sink.js';
+import type { TimeZone } from '../log/time-zone.js';
+import { toRecord } from '../log/utm.js';
+import type { LineFile } from './line-file.js';
+import { fileRow, flowRow } from './rows.js';
+import type { Summary } from './summary.js';
+
+export interface ScanOutputOptions {
+  readonly files: LineFile | undefined;
+  readonly flows: LineFile | undefined;
+  readonly log: LogSink;
+  readonly zone: TimeZone;
+  readonly summary: Summary;
+}
+
+export class ScanOutput {
+  readonly #options: ScanOutputOptions;
+  #input = '';
+  /** Connections of all inputs, and loose files, are counted through. */
+  #flows = 0;
+  #loose = 0;
+  /** Of this input: number and files so far, by the connection's first packet. */
+  #open = new Map<number, { number: number; files: number }>();
+
+  constructor(options: ScanOutputOptions) {
+    this.#options = options;
+  }
+
+  /** What follows comes out of `input`. */
+  begin(input: string): void {
+    this.#input = input;
+    this.#open = new Map();
+  }
+
+  /** A promise when the log's reader is slower than we are. */
+  event(event: ScanEvent): void | Promise<void> {
+    this.#options.summary.event(event);
+    switch (event.kind) {
+      case 'flow-started':
+        this.#open.set(event.flow, { number: ++this.#flows, files: 0 });
+        return undefined;
+      case 'flow-ended': {
+        const flow = this.#open.get(event.flow);
+        // Kept while files of it may still be inspected elsewhere; the map goes with the input.
+        this.#options.flows?.write(flowRow(event, { input: this.#input, flow: flow?.number ?? null }));
+        return undefined;
+      }
+      case 'tree':
+        return this.#tree(event, this.#open.get(event.flow));
+    }
+  }
+
+  close(): void {
+    this.#options.files?.close();
+    this.#options.flows?.close();
+  }
+
+  #tree(tree: TreeInspected, flow: { number: number; files: number } | undefined): void | Promise<void> {
+    const prefix = flow === undefined ? `f${++this.#loose}` : String(flow.number);
+    const counter = flow ?? { files: 0 };
+    const place = { input: this.#input, flow: flow?.number ?? null };
+    const ids = new Map<FileId, string>();
+    for (const file of tree.files) {
+      const id = `${prefix}.${++counter.files}`;
+      ids.set(file.id, id);
+      this.#options.files?.write(fileRow(tree, file, id, file.parent === undefined ? null : (ids.get(file.parent) ?? null), place));
+    }
+    const session = { ...tree.session, id: flow?.number ?? 0 };
+    const eventTime = BigInt(tree.time.seconds) * 1_000_000_000n + BigInt(tree.time.nanoseconds);
+    let pending: Promise<void> | undefined;
+    for (const outcome of tree.outcomes) {
+      const written = this.#options.log.write(toRecord(outcome, session, { eventTime, zone: this.#options.zone }));
+      if (written !== undefined) pending = written;
+    }
+    return pending;
+  }
+}

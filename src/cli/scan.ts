@@ -1,0 +1,113 @@
+/** `inspectd scan`: inputs through inspection to logs, rows and a summary. */
+import { mkdirSync } from 'node:fs';
+import type { ScanEvent } from '../capture/events.js';
+import { Scan } from '../capture/scan.js';
+import type { InputReport } from '../capture/scan-thread.js';
+import { ConfigError, SourceError } from '../core/errors.js';
+import { DEFAULT_LIMITS } from '../core/limits.js';
+import { FileSink } from '../log/file-sink.js';
+import type { LogFormat } from '../log/format.js';
+import { StreamSink } from '../log/stream-sink.js';
+import { timeZone } from '../log/time-zone.js';
+import { findInputs, type ScanInput, said } from './inputs.js';
+import { LineFile } from './line-file.js';
+import { Progress } from './progress.js';
+import { ScanOutput } from './scan-output.js';
+import { configuredZone, loadConfig, signaturePaths } from './settings.js';
+import { Summary } from './summary.js';
+
+export interface ScanOptions {
+  readonly config?: string;
+  readonly signatures: readonly string[];
+  readonly log?: string;
+  readonly logFormat: LogFormat;
+  readonly files?: string;
+  readonly flows?: string;
+  readonly extract?: string;
+  readonly jobs?: number;
+  readonly summary: 'text' | 'json' | 'none';
+  readonly quiet?: boolean;
+  readonly progress: boolean;
+}
+
+/** The exit status: 0 nothing found, 1 policy strips or blocks something, 2 something could not be read. */
+export async function scan(names: readonly string[], options: ScanOptions): Promise<number> {
+  const started = process.hrtime.bigint();
+  const say = (line: string) => process.stderr.write(`inspectd: ${line}\n`);
+  const { config, warnings } = await loadConfig(options.config);
+  if (options.quiet !== true) for (const warning of warnings) say(warning);
+  if (options.extract !== undefined) makeDirectory(options.extract);
+  const { inputs, problems } = findInputs(names);
+  for (const problem of problems) say(problem);
+  let failed = problems.length > 0;
+
+  const summary = new Summary();
+  const toStream = options.log === undefined || options.log === '-';
+  const log = toStream ? new StreamSink(process.stdout, options.logFormat) : new FileSink(options.log ?? '', options.logFormat);
+  const output = new ScanOutput({
+    files: options.files === undefined ? undefined : new LineFile(options.files),
+    flows: options.flows === undefined ? undefined : new LineFile(options.flows),
+    log,
+    zone: timeZone(configuredZone(config)),
+    summary,
+  });
+  const progress = new Progress(options.quiet !== true && options.progress, inputs);
+  const running = new Scan({
+    config,
+    signatures: signaturePaths(options.signatures),
+    limits: DEFAULT_LIMITS,
+    // The rows and the kept files have the hash of a message; otherwise it is not worth a second pass over every byte.
+    hashMessages: options.files !== undefined || options.extract !== undefined,
+    extract: options.extract,
+  });
+  try {
+    for (const input of inputs) {
+      output.begin(input.name);
+      try {
+        const report = await scanOne(running, input, options, (event) => output.event(event), progress);
+        summary.input(report);
+        if (report.damage !== undefined) {
+          failed = true;
+          progress.clear();
+          say(`${input.name}: ${report.damage}`);
+        }
+      } catch (error) {
+        // What is wrong with the configuration, the signatures or our outputs is wrong for every input.
+        if (error instanceof ConfigError || !(error instanceof SourceError)) throw error;
+        failed = true;
+        progress.clear();
+        say(`${input.name}: ${said(error)}`);
+      }
+    }
+  } finally {
+    progress.end();
+    await running.close();
+    output.close();
+    await log.close();
+  }
+  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+  if (options.summary === 'text' && options.quiet !== true) process.stderr.write(`\n${summary.text(seconds)}`);
+  if (options.summary === 'json') process.stderr.write(summary.json(seconds));
+  if (failed) return 2;
+  return summary.refused > 0 ? 1 : 0;
+}
+
+function scanOne(
+  running: Scan,
+  input: ScanInput,
+  options: ScanOptions,
+  deliver: (event: ScanEvent) => void | Promise<void>,
+  progress: Progress,
+): Promise<InputReport> {
+  const advance = (done: number) => progress.at(input, done);
+  if (input.kind === 'capture') return running.capture({ name: input.name, size: input.size, jobs: options.jobs, deliver, advance });
+  return running.file({ name: input.name, message: input.kind === 'message', deliver, advance });
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new SourceError(`--extract ${path}: cannot be made: ${said(cause)}`, { cause });
+  }
+}

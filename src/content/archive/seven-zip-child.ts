@@ -1,0 +1,323 @@
+/**
+ * The process in which 7-Zip (compiled to WebAssembly) takes one container after another apart. It writes into a file system in memory
+ * that keeps nothing: what it writes goes on to the parent at once, under the member's name as mere text, so no name and no link leads
+ * anywhere and no member is too large. The same hook counts, and stops at the job's bounds; listed sizes may lie. Whatever else
+ * goes wrong in here (a loop, memory), the parent kills the process.
+ */
+import { readFileSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { FileSystem, SevenZipModule, SevenZipModuleFactory } from '7z-wasm';
+import {
+  BYTES,
+  FRAME_HEADER,
+  JSON_LIMIT,
+  MEMBER,
+  MEMBER_END,
+  type MemberFrame,
+  OUTCOME,
+  type Outcome,
+  type ToChild,
+} from './seven-zip-messages.js';
+
+const COMPLAINT = 2000;
+/** Lines of output that are kept: a listing has a few dozen a member. */
+const LINES = 1_000_000;
+/** Processor seconds after which it makes room for a fresh process: what leaks here ends with it. */
+const RETIRE = 300;
+const ARCHIVE = '/in/archive';
+const OUTPUT = '/out';
+const STDOUT = 1;
+/** `No space left on device` in the numbers of this build. */
+const ENOSPC = 51;
+
+/** The global exists in every runtime that we promise; its types are the DOM's. */
+type Opaque = object;
+declare const WebAssembly: {
+  compile(bytes: Uint8Array): Promise<Opaque>;
+  instantiate(module: Opaque, imports: Opaque): Promise<Opaque>;
+};
+
+/** What the build has beyond its declarations. */
+interface Node {
+  usedBytes: number;
+  readonly stream_ops: { write: Write; allocate?: () => void };
+  readonly node_ops: {
+    setattr: (node: Node, attributes: { readonly size?: number }) => void;
+    mknod: (...args: unknown[]) => unknown;
+  };
+}
+type Write = (
+  stream: { readonly node: Node },
+  buffer: Int8Array,
+  offset: number,
+  length: number,
+  position: number,
+) => number;
+type Fs = Omit<FileSystem, 'getPath'> & {
+  readonly ErrnoError: new (errno: number) => Error;
+  getPath(node: Node): string;
+};
+
+const require = createRequire(import.meta.url);
+let compiled: Promise<{ readonly factory: SevenZipModuleFactory; readonly module: Opaque }> | undefined;
+
+async function load(): Promise<{ readonly factory: SevenZipModuleFactory; readonly module: Opaque }> {
+  const main = require.resolve('7z-wasm');
+  const module = await WebAssembly.compile(readFileSync(join(dirname(main), '7zz.wasm')));
+  return { factory: require(main) as SevenZipModuleFactory, module };
+}
+
+/** A fresh instance for each run: one that failed is in an unknown state. */
+async function instantiate(print: (line: string) => void): Promise<SevenZipModule> {
+  compiled ??= load();
+  const { factory, module } = await compiled;
+  const options = {
+    print,
+    printErr: print,
+    instantiateWasm(imports: Opaque, done: (instance: Opaque, module: Opaque) => void) {
+      void WebAssembly.instantiate(module, imports).then((instance) => done(instance, module));
+      return {};
+    },
+  };
+  return factory(options);
+}
+
+/** What 7-Zip writes below /out, on its way to the parent. */
+class Output {
+  over: Outcome['over'];
+  members = 0;
+  scattered = false;
+  readonly #fs: Fs;
+  readonly #maxBytes: number;
+  readonly #maxFiles: number;
+  readonly #locked: ReadonlySet<string>;
+  /** Files that were begun, and how far; few are ever open at once, one as a rule. */
+  readonly #begun = new Set<Node>();
+  #current: Node | undefined;
+  #currentLocked = false;
+  #bytes = 0;
+  #files = 0;
+
+  constructor(fs: Fs, maxBytes: number, maxFiles: number, locked: ReadonlySet<string>) {
+    this.#fs = fs;
+    this.#maxBytes = maxBytes;
+    this.#maxFiles = maxFiles;
+    this.#locked = locked;
+  }
+
+  hook(): void {
+    const fs = this.#fs;
+    const probe = fs.open(`${OUTPUT}/.probe`, 'w+');
+    const { stream_ops: ops, node_ops: fileOps } = (probe as unknown as { readonly node: Node }).node;
+    fs.close(probe);
+    fs.unlink(`${OUTPUT}/.probe`);
+    const directoryOps = (fs.lookupPath(OUTPUT).node as unknown as Node).node_ops;
+    ops.write = (stream, buffer, offset, length, position) => {
+      this.#write(stream.node, Buffer.from(buffer.buffer, buffer.byteOffset + offset, length), position);
+      return length;
+    };
+    ops.allocate = () => {};
+    // A file that is made long before it is filled would be allocated by a header's word. It is only said to be so long.
+    fileOps.setattr = (node, attributes) => {
+      if (attributes.size !== undefined) node.usedBytes = attributes.size;
+    };
+    const { mknod } = directoryOps;
+    directoryOps.mknod = (...args) => {
+      this.#files++;
+      if (this.#files > this.#maxFiles) this.#refuse('files');
+      return mknod(...args);
+    };
+  }
+
+  #write(node: Node, bytes: Buffer, position: number): void {
+    this.#bytes += bytes.length;
+    if (this.#bytes > this.#maxBytes) this.#refuse('bytes');
+    if (node !== this.#current) {
+      this.finish();
+      // Members are written one after another, from front to back; anything else cannot be given on in order.
+      if (this.#begun.has(node) || position !== 0) {
+        this.scattered = true;
+        return;
+      }
+      this.#begun.add(node);
+      this.#current = node;
+      this.#at = 0;
+      const name = this.#fs.getPath(node).slice(OUTPUT.length + 1);
+      this.#currentLocked = this.#locked.has(name);
+      // Locked members were named already, and what a wrong password decrypts to is noise.
+      if (!this.#currentLocked) this.begin(name);
+    }
+    if (position !== this.#at) {
+      this.scattered = true;
+      return;
+    }
+    this.#at += bytes.length;
+    if (this.#at > node.usedBytes) node.usedBytes = this.#at;
+    if (!this.#currentLocked) frame(BYTES, bytes);
+  }
+
+  #at = 0;
+
+  begin(name: string): void {
+    this.members++;
+    const member: MemberFrame = { name };
+    frame(MEMBER, json(member));
+  }
+
+  /** The member being written has ended. */
+  finish(): void {
+    // One that a bound cut is left without its end.
+    if (this.#current !== undefined && !this.#currentLocked && this.over === undefined) frame(MEMBER_END, nothing);
+    this.#current = undefined;
+  }
+
+  /** Members that nothing was written to are members all the same. Links are not followed, and are none. */
+  giveEmpty(directory: string): void {
+    const fs = this.#fs;
+    for (const entry of fs.readdir(directory)) {
+      if (entry === '.' || entry === '..') continue;
+      const path = `${directory}/${entry}`;
+      const { mode } = fs.lstat(path);
+      if (fs.isDir(mode)) this.giveEmpty(path);
+      else if (fs.isFile(mode) && !this.#begun.has(fs.lookupPath(path).node as unknown as Node))
+        this.giveName(path.slice(OUTPUT.length + 1));
+    }
+  }
+
+  giveName(name: string): void {
+    this.begin(name);
+    frame(MEMBER_END, nothing);
+  }
+
+  #refuse(over: NonNullable<Outcome['over']>): never {
+    this.over = over;
+    throw new this.#fs.ErrnoError(ENOSPC);
+  }
+}
+
+async function run(job: ToChild & { readonly kind: 'job' }, archive: Buffer): Promise<void> {
+  let lines: string[] = [];
+  const print = (line: string): void => {
+    if (lines.length < LINES) lines.push(line);
+  };
+  const format = job.format === undefined ? [] : [`-t${job.format}`];
+  // Listed first, in an instance of its own: extracting says of a locked member only that something is wrong.
+  const lister = await instantiate(print);
+  place(lister, archive);
+  call(lister, ['l', '-slt', '-pnone', ...format, '--', ARCHIVE]);
+  const locked = lockedNames(lines);
+  const volumes = lines.some((line) =>
+    /^(Multivolume = \+|Volumes = ([2-9]|\d\d)|Characteristics = .*\bVolume\b)/.test(line),
+  );
+  lines = [];
+
+  const seven = await instantiate(print);
+  place(seven, archive);
+  seven.FS.mkdir(OUTPUT);
+  const output = new Output(seven.FS as unknown as Fs, job.maxBytes, job.maxFiles, locked);
+  output.hook();
+  for (const name of locked) output.giveName(name);
+  // -aou: members of one name are all kept; -spd: names are no patterns.
+  const status = call(seven, ['x', '-y', '-aou', '-spd', '-pnone', ...format, `-o${OUTPUT}`, '--', ARCHIVE]);
+  output.finish();
+  if (output.over === undefined && locked.size === 0) output.giveEmpty(OUTPUT);
+  const said = lines
+    .filter((line) => /error|warning|wrong|unsupported|cannot|unexpected|missing|data after/i.test(line))
+    .join('; ');
+  const outcome: Outcome = {
+    status,
+    over: output.over,
+    members: output.members,
+    scattered: output.scattered,
+    complaint: said.slice(0, COMPLAINT),
+    encrypted: locked.size > 0 || /wrong password|encrypted archive/i.test(said),
+    retiring: retiring(),
+    volumes: volumes || /missing volume/i.test(said),
+  };
+  frame(OUTCOME, json(outcome));
+}
+
+function retiring(): boolean {
+  const { user, system } = process.cpuUsage();
+  return user + system > RETIRE * 1e6;
+}
+
+function place(seven: SevenZipModule, archive: Buffer): void {
+  seven.FS.mkdir('/in');
+  // Both instances look at the same bytes: nothing is copied, and nothing writes there.
+  const writeFile = seven.FS.writeFile as (path: string, data: Buffer, options: { readonly canOwn: boolean }) => void;
+  writeFile(ARCHIVE, archive, { canOwn: true });
+}
+
+function call(seven: SevenZipModule, args: string[]): number {
+  try {
+    const status: unknown = seven.callMain(args);
+    return typeof status === 'number' ? status : -1;
+  } catch {
+    // An exception of C++ comes as a number that means nothing outside.
+    return -1;
+  }
+}
+
+/** Paths of the members that a listing marks as encrypted. */
+function lockedNames(lines: readonly string[]): Set<string> {
+  const locked = new Set<string>();
+  let path = '';
+  for (const line of lines) {
+    if (line.startsWith('Path = ')) path = line.slice(7);
+    else if (line === 'Encrypted = +' && path !== ARCHIVE) locked.add(path);
+  }
+  return locked;
+}
+
+const nothing = Buffer.alloc(0);
+const header = Buffer.alloc(FRAME_HEADER);
+
+/** Returns when the parent, or the pipe to it, has taken everything. */
+function frame(kind: number, payload: Buffer): void {
+  header[0] = kind;
+  header.writeUInt32LE(payload.length, 1);
+  writeAll(header);
+  writeAll(payload);
+}
+
+function writeAll(bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at, bytes.length - at);
+}
+
+function json(value: MemberFrame | Outcome): Buffer {
+  const bytes = Buffer.from(JSON.stringify(value));
+  if (bytes.length <= JSON_LIMIT) return bytes;
+  return Buffer.from(
+    JSON.stringify('name' in value ? { name: value.name.slice(0, 1024) } : { ...value, complaint: '' }),
+  );
+}
+
+let job: (ToChild & { readonly kind: 'job' }) | undefined;
+let archive = Buffer.alloc(0);
+let filled = 0;
+
+process.on('message', (message: ToChild) => {
+  if (message.kind === 'job') {
+    job = message;
+    // As long as the container is, not as it says: the parent has it.
+    archive = Buffer.allocUnsafeSlow(message.length);
+    filled = 0;
+    return;
+  }
+  if (job === undefined) return;
+  archive.set(message.bytes, filled);
+  filled += message.bytes.length;
+  if (filled < archive.length) return;
+  const started = job;
+  job = undefined;
+  void run(started, archive).then(
+    () => {
+      archive = nothing;
+    },
+    // The parent sees an end without an outcome and says so.
+    () => process.exit(1),
+  );
+});
+process.on('disconnect', () => process.exit(0));

@@ -1,0 +1,60 @@
+/** Everything that takes finished containers apart, in the order in which it is asked. A file of several types is given to all that accept it. */
+import type { Container, Content, Unpacker } from '../../core/file.js';
+import { gzipUnpacker } from './gzip.js';
+import { SEVEN_ZIP_DEFAULTS, SevenZip, type SevenZipOptions, sevenZipUnpacker } from './seven-zip.js';
+import { tarUnpacker } from './tar.js';
+import type { ArchiveLimits } from './unpacking.js';
+import { zipUnpacker } from './zip.js';
+
+export interface Unpackers {
+  readonly unpackers: readonly Unpacker[];
+  /** Ends every child process. Unpacking that goes on there ends as `engine-error`. */
+  close(): void;
+}
+
+export interface UnpackerOptions {
+  readonly limits: ArchiveLimits;
+  readonly sevenZip?: Partial<SevenZipOptions>;
+}
+
+export function createUnpackers(options: UnpackerOptions): Unpackers {
+  const { limits } = options;
+  const sevenZip = new SevenZip({ ...SEVEN_ZIP_DEFAULTS, ...options.sevenZip });
+  const unpackers = [
+    gzipUnpacker(limits),
+    zipUnpacker(limits, sevenZip),
+    tarUnpacker(limits),
+    sevenZipUnpacker(limits, sevenZip),
+  ];
+  return { unpackers: [eachThatAccepts(unpackers)], close: () => sevenZip.close() };
+}
+
+/** A polyglot is taken apart in every way in which somebody could. */
+function eachThatAccepts(unpackers: readonly Unpacker[]): Unpacker {
+  const accepted = new WeakMap<Content, readonly Unpacker[]>();
+  return {
+    name: 'archive',
+    accepts(types, content) {
+      const accepting = unpackers.filter((unpacker) => unpacker.accepts(types, content));
+      if (accepting.length > 0) accepted.set(content, accepting);
+      return accepting.length > 0;
+    },
+    unpack(content: Content, container: Container): void | Promise<void> {
+      return inTurn(accepted.get(content) ?? [], 0, content, container);
+    },
+  };
+}
+
+/** Synchronous as long as every unpacker is. */
+function inTurn(
+  unpackers: readonly Unpacker[],
+  from: number,
+  content: Content,
+  container: Container,
+): void | Promise<void> {
+  for (let i = from; i < unpackers.length; i++) {
+    const working = unpackers[i]!.unpack(content, container);
+    if (working instanceof Promise) return working.then(() => inTurn(unpackers, i + 1, content, container));
+  }
+  return undefined;
+}

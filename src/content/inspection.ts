@@ -1,0 +1,60 @@
+/**
+ * One thread's inspection of files: the memory and the spool that they are collected in, and what they are inspected with.
+ * Takes files from whoever extracts them, and hands back each with all that came out of it. Knows no flow and no profile.
+ */
+import { tmpdir } from 'node:os';
+import type { Arena } from '../core/arena.js';
+import type { FileMeta, Inspected } from '../core/file.js';
+import type { Limits } from '../core/limits.js';
+import type { Storage } from './collection.js';
+import { FileNode, type RootFile, type Tools } from './node.js';
+import { SlotPool } from './slots.js';
+import { Spool } from './spool.js';
+import { type Clock, FileTree } from './tree.js';
+
+export interface InspectionOptions extends Tools {
+  /** Must hold `limits.slots` more bytes. */
+  readonly arena: Arena;
+  readonly limits: Limits;
+  /** Where files go on that memory does not hold; the system's temporary directory unless told. */
+  readonly spoolDirectory?: string;
+  /** Measures what unpacking takes. */
+  readonly clock?: Clock;
+}
+
+export class Inspection {
+  readonly #limits: Limits;
+  readonly #tools: Tools;
+  readonly #storage: Storage;
+  readonly #clock: Clock;
+  #lastId = 0;
+
+  constructor(options: InspectionOptions) {
+    const { arena, limits } = options;
+    this.#limits = limits;
+    this.#tools = options;
+    this.#clock = options.clock ?? (() => performance.now());
+    this.#storage = {
+      arena,
+      slots: new SlotPool(arena, limits),
+      spool: new Spool(options.spoolDirectory ?? tmpdir(), limits.spool),
+      slotLimit: limits.slot,
+    };
+  }
+
+  /**
+   * Starts a file. `done` is called once, with the file and all that came out of it in order of opening: within its `end` or
+   * `abort` when no work left the thread, else later.
+   */
+  open(meta: FileMeta, done: (root: Inspected) => void): RootFile {
+    const tree = new FileTree(this.#limits, this.#clock, () => done(root.inspected));
+    const place = { tree, parent: undefined, mimeDepth: 0, nesting: 0, budget: undefined };
+    const root = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place);
+    return root;
+  }
+
+  readonly #nextId = (): number => {
+    this.#lastId++;
+    return this.#lastId;
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * Which protocol a connection speaks: by content first, then by port. Stands in for the decoder until it is known, taking nothing, so
+ * that every byte comes to the real decoder as it came, in the order of the sides in which they began to speak.
+ */
+import { Buffer } from 'node:buffer';
+import type { FileId, Verdict } from '../core/file.js';
+import type { Decoder, Flow, Protocol, Side } from '../core/flow.js';
+import { CLIENT, opposite, SERVER } from '../core/flow.js';
+import type { Limits } from '../core/limits.js';
+import { LF } from '../core/lines.js';
+
+export interface Detection {
+  readonly protocols: readonly Protocol[];
+  /** The port that was dialled. */
+  readonly port: number;
+  readonly limits: Limits;
+  /** Told once, before the protocol's decoder is given anything. */
+  detected(protocol: Protocol): void;
+}
+
+/** A TLS record of type handshake, version 3.x, as every ClientHello begins (RFC 8446 §5.1). */
+export function beginsTls(head: Buffer): boolean {
+  return head.length >= 3 && head[0] === 0x16 && head[1] === 0x03 && (head[2] ?? 255) <= 4;
+}
+
+export class Detector implements Decoder {
+  readonly #flow: Flow;
+  readonly #detection: Detection;
+  #inner: Decoder | undefined;
+  /** What each side sent so far, while nobody knows: at most `limits.probe` bytes. */
+  readonly #heads: [Buffer, Buffer] = [Buffer.alloc(0), Buffer.alloc(0)];
+  readonly #ended: [boolean, boolean] = [false, false];
+  /** Sides that sent something, in the order in which they began. */
+  readonly #order: Side[] = [];
+  #midstream = false;
+  /** The side whose bytes wait until the other's earlier ones were decoded. */
+  #second: Side | undefined;
+
+  constructor(flow: Flow, detection: Detection) {
+    this.#flow = flow;
+    this.#detection = detection;
+  }
+
+  push(side: Side, chunk: Buffer): void {
+    if (this.#inner === undefined) {
+      if (!this.#order.includes(side)) this.#order.push(side);
+      this.#heads[side] = Buffer.from(chunk.subarray(0, this.#detection.limits.probe));
+      if (!this.#decide(side, chunk)) return;
+      const first = this.#order[0] ?? side;
+      if (first !== side && this.#heads[first].length > 0 && !this.#ended[first]) {
+        this.#second = side;
+        this.#flow.stop(side);
+        this.#flow.resume(first);
+        return;
+      }
+    }
+    this.#inner?.push(side, chunk);
+    if (this.#second !== undefined && side !== this.#second) {
+      const second = this.#second;
+      this.#second = undefined;
+      this.#flow.resume(second);
+    }
+  }
+
+  end(side: Side): void {
+    this.#ended[side] = true;
+    if (this.#inner !== undefined) this.#inner.end(side);
+    else if (this.#ended[opposite(side)] && this.#order.length > 0) this.#flow.bypass('unknown-protocol');
+  }
+
+  gap(side: Side, length: number): void {
+    if (this.#inner !== undefined) this.#inner.gap(side, length);
+    else this.#midstream = true;
+  }
+
+  verdict(file: FileId, verdict: Verdict): void {
+    this.#inner?.verdict(file, verdict);
+  }
+
+  unanswered(side: Side): void {
+    this.#inner?.unanswered(side);
+  }
+
+  wake(now: number): void {
+    this.#inner?.wake(now);
+  }
+
+  /** True when there is a decoder now. */
+  #decide(side: Side, chunk: Buffer): boolean {
+    if (beginsTls(chunk)) {
+      this.#flow.bypass('tls-no-keys');
+      return false;
+    }
+    const candidates: Protocol[] = [];
+    let sure: Protocol | undefined;
+    for (const protocol of this.#detection.protocols) {
+      const likeness = this.#likeness(protocol);
+      const byPort = protocol.ports.includes(this.#detection.port);
+      if (likeness === 'yes') {
+        if (sure === undefined || byPort) sure = protocol;
+      } else if (likeness === 'more' || (this.#midstream && byPort)) candidates.push(protocol);
+    }
+    // A whole line, or more than a line has, and still nobody is sure: then the port decides.
+    const spoken = chunk.includes(LF) || chunk.length >= this.#detection.limits.probe;
+    const likely =
+      sure ?? (spoken ? candidates.find((protocol) => protocol.ports.includes(this.#detection.port)) : undefined);
+    if (likely !== undefined) {
+      this.#detection.detected(likely);
+      this.#inner = likely.decoder(this.#flow);
+      if (this.#midstream) for (const each of [CLIENT, SERVER] as const) this.#inner.gap(each, 0);
+      return true;
+    }
+    const bothSpoke = this.#heads[opposite(side)].length > 0;
+    if (candidates.length === 0 && (bothSpoke || chunk.length >= this.#detection.limits.probe))
+      this.#flow.bypass('unknown-protocol');
+    else if (chunk.length >= this.#detection.limits.probe) this.#flow.bypass('unknown-protocol');
+    return false;
+  }
+
+  /** What the protocol says of both sides together. */
+  #likeness(protocol: Protocol): 'yes' | 'no' | 'more' {
+    let all: 'yes' | 'no' | 'more' = 'more';
+    for (const side of [CLIENT, SERVER] as const) {
+      if (this.#heads[side].length === 0) continue;
+      const likeness = protocol.probe(side, this.#heads[side]);
+      if (likeness === 'no') return 'no';
+      if (likeness === 'yes') all = 'yes';
+    }
+    return all;
+  }
+}

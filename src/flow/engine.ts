@@ -1,0 +1,594 @@
+/**
+ * One connection: takes what the driver received, offers it to the decoder, keeps both lines of output, ties files to the units that
+ * they guard, and delivers what comes back (verdicts, resumptions, related connections) one event after the other, never inside another.
+ * Live and passive (a recording) are the same code; a passive flow has no output, and its verdicts come at once as `monitor`.
+ * A throw of the decoder is our bug: the flow fails closed.
+ */
+import { Buffer } from 'node:buffer';
+import { InternalError } from '../core/errors.js';
+import type { AbortReason, FileId, FileMeta, FileStream, Verdict } from '../core/file.js';
+import type { BypassReason, Decoder, Flow, LayerKind, Related, Side, Unit, Way } from '../core/flow.js';
+import { CLIENT, opposite, SERVER } from '../core/flow.js';
+import type { Limits } from '../core/limits.js';
+import type { Endpoint } from '../core/session.js';
+import { Input } from './input.js';
+import { Line, type LineOwner, OutUnit } from './line.js';
+
+/** Where a live flow's output goes. All before a call has gone when it is made; calls come in the order of the line. */
+export interface FlowOutput {
+  /** Bytes for `toward`; the driver's from now on. */
+  write(toward: Side, bytes: Buffer): void;
+  finish(toward: Side): void;
+  /** Abort `only`, or both ends. Nothing follows for what was aborted. */
+  reset(reason: string, only: Side | undefined): void;
+  /** Both lines have reached the change of layer; call `layerReady` when the new layer stands. Input waits until then. */
+  layer(kind: LayerKind): void;
+  /** Read no more of `side` (true), or go on (false). */
+  pause(side: Side, paused: boolean): void;
+}
+
+/** What a flow asks of its driver, live or passive. */
+export interface FlowServices {
+  /** `judged` is called once, after the stream ended; in a passive flow nobody waits for it. */
+  openFile(meta: FileMeta, judged: (verdict: Verdict) => void): FileStream;
+  /** `file` is about to end or be cut: now its place in the order of things is known. */
+  fileEnding(file: FileStream): void;
+  expect(related: Related, ready: (at: Endpoint | undefined) => void): void;
+  wakeAt(ms: number): void;
+  /** `offset` is that of the first untaken byte in the side's stream. */
+  anomaly(code: string, side: Side, offset: number): void;
+  /** The flow goes on uninspected, or (passive) is looked at no more. */
+  bypassed(reason: BypassReason): void;
+  /** Our bug; the flow was failed closed. */
+  failed(error: unknown): void;
+  /**
+   * Passive: a reader for the layer that begins here, or undefined when it cannot be read. It is given each side's bytes and hands
+   * what lies inside to `inner`.
+   */
+  openLayer(kind: LayerKind, inner: LayerInner): PassiveLayer | undefined;
+}
+
+/** What a passive layer hands its plain text to. */
+export interface LayerInner {
+  receive(side: Side, chunk: Buffer): void;
+  gap(side: Side, length: number): void;
+}
+
+export interface PassiveLayer {
+  receive(side: Side, chunk: Buffer): void;
+  gap(side: Side, length: number): void;
+}
+
+export interface FlowOptions {
+  readonly id: number;
+  readonly limits: Limits;
+  readonly services: FlowServices;
+  /** Undefined: a recording. */
+  readonly output: FlowOutput | undefined;
+  /** Makes the decoder, or the detector that stands in for it. */
+  decode(flow: Flow): Decoder;
+}
+
+const MONITOR: Verdict = { action: 'monitor', replacement: '', edits: [] };
+
+export class FlowEngine implements Flow, LineOwner {
+  readonly id: number;
+  readonly passive: boolean;
+  /** Untaken bytes kept of a side that is not stopped; the detector sets the protocol's. */
+  maxUntaken: number;
+
+  readonly #limits: Limits;
+  readonly #services: FlowServices;
+  readonly #output: FlowOutput | undefined;
+  readonly #decoder: Decoder;
+  readonly #inputs: readonly [Input, Input] = [new Input(), new Input()];
+  readonly #lines: readonly [Line, Line];
+  readonly #files = new Set<TrackedFile>();
+  /** Events to deliver when the present one is over. */
+  #events: (() => void)[] = [];
+  #running = false;
+  #state: 'decoding' | 'bypassed' | 'dead' = 'decoding';
+  #heldBytes = 0;
+  #openUnits = 0;
+  #paused: [boolean, boolean] = [false, false];
+
+  // The chunk being pushed.
+  #side: Side = CLIENT;
+  #chunk: Buffer | undefined;
+  #taken = 0;
+
+  // A change of layer under way, and the passive layers that bytes come through.
+  #layering: LayerKind | undefined;
+  #marksDue = 0;
+  #layer: PassiveLayer | undefined;
+
+  constructor(options: FlowOptions) {
+    this.id = options.id;
+    this.passive = options.output === undefined;
+    this.#limits = options.limits;
+    this.#services = options.services;
+    this.#output = options.output;
+    this.maxUntaken = options.limits.line + options.limits.probe;
+    this.#lines = [new Line(this, CLIENT), new Line(this, SERVER)];
+    this.#decoder = options.decode(this);
+  }
+
+  /** False when the flow was reset, closed, or failed. */
+  get alive(): boolean {
+    return this.#state !== 'dead';
+  }
+
+  // ── What the driver calls ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The next bytes of `side`. `owned`: the engine may keep the chunk; otherwise it is valid for this call only. */
+  receive(side: Side, chunk: Buffer, owned = false): void {
+    if (this.#state === 'dead') return;
+    if (this.#layer !== undefined) this.#layer.receive(side, chunk);
+    else this.#receive(side, chunk, owned);
+  }
+
+  /** FIN of `side`. */
+  receiveEnd(side: Side): void {
+    const input = this.#inputs[side];
+    if (this.#state === 'dead' || input.ended) return;
+    if (this.#state === 'bypassed') {
+      input.ended = true;
+      this.finish(opposite(side));
+      return;
+    }
+    input.finDue = true;
+    this.#run();
+    // A client that half-closes may still get the answer that it waits for; when neither end will say more, nobody does.
+    if (this.#inputs[opposite(side)].finDue)
+      for (const each of [opposite(side), side]) this.#losePassiveAnswers(each, 0);
+  }
+
+  /** `length` bytes of `side` are missing from the recording; 0: unknown how many. */
+  receiveGap(side: Side, length: number): void {
+    if (this.#state !== 'decoding') return;
+    if (this.#layer !== undefined) this.#layer.gap(side, length);
+    else this.#gap(side, length);
+  }
+
+  /** The time asked for with `wakeAt` has come. */
+  wake(now: number): void {
+    this.#event(() => this.#decoder.wake(now));
+  }
+
+  /** Live: the new layer stands. */
+  layerReady(): void {
+    this.#layering = undefined;
+    for (const input of this.#inputs) if (input.pending > 0) input.fresh = true;
+    this.#run();
+  }
+
+  /** The connection is gone, or the recording ends: what waits is decided, open files are cut, nothing more goes out. */
+  close(): void {
+    if (this.#state === 'dead') return;
+    if (this.#state === 'decoding') for (const side of [CLIENT, SERVER] as const) this.receiveEnd(side);
+    this.#die();
+  }
+
+  // ── Flow: input ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  pass(end: number, into?: Unit): void {
+    const chunk = this.#take(end);
+    if (chunk === undefined) return;
+    const toward = opposite(this.#side);
+    if (into instanceof OutUnit) {
+      if (this.passive) into.length += end - this.#taken;
+      else into.add(this.#kept(chunk.subarray(this.#taken, end)));
+    } else if (!this.passive) {
+      const line = this.#lines[toward];
+      line.put(chunk.subarray(this.#taken, end), (bytes) => this.#kept(bytes));
+    }
+    this.#taken = end;
+  }
+
+  drop(end: number): void {
+    if (this.#take(end) !== undefined) this.#taken = end;
+  }
+
+  stop(side: Side): void {
+    this.#inputs[side].stopped = true;
+    this.#pressure(side);
+  }
+
+  resume(side: Side): void {
+    const input = this.#inputs[side];
+    input.stopped = false;
+    input.fresh = input.pending > 0;
+    this.#pressure(side);
+    // Sides are offered in the order in which they were resumed: an answer may have to wait for the question behind it.
+    this.#event(() => {
+      if (this.#state === 'decoding' && this.#layering === undefined) this.#offer(side);
+    });
+  }
+
+  layer(kind: LayerKind): void {
+    if (this.#state !== 'decoding' || this.#layering !== undefined)
+      return this.misuse('layer change inside a layer change');
+    this.#layering = kind;
+    if (this.passive) {
+      // After the present push, when it is known what was taken.
+      this.#events.unshift(() => this.#openPassiveLayer(kind));
+      return;
+    }
+    this.#events.unshift(() => {
+      if (kind === 'tls' && this.#inputs.some((input) => input.pending > 0)) {
+        this.#foreignBytes(kind);
+        return;
+      }
+      this.#marksDue = 2;
+      for (const line of this.#lines) line.append({ mark: kind });
+    });
+  }
+
+  // ── Flow: output ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  send(toward: Side, bytes: Buffer, into?: Unit): void {
+    if (this.#state === 'dead') return;
+    if (into instanceof OutUnit) {
+      if (this.passive) into.length += bytes.length;
+      else into.add(bytes);
+    } else if (!this.passive) this.#lines[toward].put(bytes, (kept) => kept);
+  }
+
+  unit(toward: Side, way: Way): Unit {
+    const line = this.#lines[toward];
+    const unit = new OutUnit(line, way);
+    if (++this.#openUnits > this.#limits.unitsPerFlow) this.#overLimit('unit-limit');
+    if (way !== 'aside') line.append(unit);
+    return unit;
+  }
+
+  finish(toward: Side): void {
+    if (this.#state !== 'dead') this.#lines[toward].append({ mark: 'fin' });
+  }
+
+  reset(reason: string, only?: Side): void {
+    if (this.#state === 'dead') return;
+    this.#output?.reset(reason, only);
+    if (only === undefined) this.#die();
+    else this.#lines[only].clear();
+  }
+
+  bypass(reason: BypassReason): void {
+    if (this.#state !== 'decoding') return;
+    this.#state = 'bypassed';
+    this.#services.bypassed(reason);
+    for (const file of this.#files) file.abort('gap');
+    this.#events.push(() => {
+      for (const side of [CLIENT, SERVER] as const) {
+        const input = this.#inputs[side];
+        if (!this.passive && input.pending > 0) {
+          const rest = input.view();
+          this.#lines[opposite(side)].put(rest, (bytes) => Buffer.from(bytes));
+        }
+        input.discard();
+      }
+    });
+    this.#run();
+  }
+
+  // ── Flow: services ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  expect(related: Related, ready: (at: Endpoint | undefined) => void): void {
+    this.#services.expect(related, (at) => this.#event(() => ready(at)));
+  }
+
+  openFile(meta: FileMeta, guards?: Unit): FileStream {
+    const unit = guards instanceof OutUnit ? guards : undefined;
+    if (unit !== undefined) unit.guards++;
+    let answered = false;
+    const answer = (verdict: Verdict) => {
+      if (answered) return;
+      answered = true;
+      if (unit !== undefined) {
+        unit.guards--;
+        if (verdict.action === 'block') unit.refused = true;
+      }
+      this.#files.delete(file);
+      this.#event(() => this.#decoder.verdict(file.id, verdict));
+    };
+    const inner = this.#services.openFile(meta, (verdict) => {
+      if (!this.passive) answer(verdict);
+    });
+    const file = new TrackedFile(
+      inner,
+      () => this.#services.fileEnding(inner),
+      () => {
+        if (this.passive) answer(MONITOR);
+      },
+    );
+    this.#files.add(file);
+    return file;
+  }
+
+  anomaly(code: string, side: Side): void {
+    const input = this.#inputs[side];
+    this.#services.anomaly(
+      code,
+      side,
+      input.offset + (this.#chunk !== undefined && this.#side === side ? this.#taken : 0),
+    );
+  }
+
+  wakeAt(ms: number): void {
+    this.#services.wakeAt(ms);
+  }
+
+  // ── LineOwner ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  write(toward: Side, bytes: Buffer): void {
+    if (bytes.length > 0) this.#output?.write(toward, bytes);
+  }
+
+  finished(toward: Side): void {
+    this.#output?.finish(toward);
+  }
+
+  layerReached(_toward: Side, kind: LayerKind): void {
+    if (--this.#marksDue === 0) this.#output?.layer(kind);
+  }
+
+  held(change: number): void {
+    this.#heldBytes += change;
+    if (this.#heldBytes > this.#limits.heldPerFlow) this.#overLimit('held-limit');
+  }
+
+  unitSettled(): void {
+    this.#openUnits--;
+  }
+
+  misuse(what: string): void {
+    this.#fail(new InternalError(what));
+  }
+
+  irreparable(): void {
+    this.reset('replaced-after-sent');
+  }
+
+  // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #receive(side: Side, chunk: Buffer, owned: boolean): void {
+    const input = this.#inputs[side];
+    if (this.#state !== 'decoding') {
+      input.offset += chunk.length;
+      if (this.#state === 'bypassed' && !this.passive)
+        this.#lines[opposite(side)].put(chunk, (bytes) => (owned ? bytes : Buffer.from(bytes)));
+      return;
+    }
+    input.receive(chunk, owned);
+    this.#run(side);
+    input.shelve();
+    if (input.pending > 0) this.#bound(side, input);
+  }
+
+  /** What a side may leave untaken is bounded, by the protocol or, while it waits for an answer, by patience. */
+  #bound(side: Side, input: Input): void {
+    if (this.#state !== 'decoding') {
+      input.discard();
+    } else if (input.stopped) {
+      if (this.passive) this.#losePassiveAnswers(side, this.#limits.waiting);
+    } else if (input.pending > this.maxUntaken && this.#layering === undefined) {
+      this.anomaly('untaken-limit', side);
+      if (this.passive) this.bypass('desync');
+      else this.reset('untaken-limit');
+    }
+  }
+
+  /** A recording: while more than `patience` bytes of a stopped side wait, its answer was lost. */
+  #losePassiveAnswers(side: Side, patience: number): void {
+    const input = this.#inputs[side];
+    let before = -1;
+    while (
+      this.passive &&
+      this.#state === 'decoding' &&
+      input.stopped &&
+      (input.pending > patience || (patience === 0 && !input.ended))
+    ) {
+      if (input.offset === before && input.pending > 0) return this.misuse('stopped again for an answer that was lost');
+      before = input.pending > 0 ? input.offset : -1;
+      this.#event(() => this.#decoder.unanswered(side));
+      input.stopped = false;
+      input.fresh = input.pending > 0;
+      this.#run(side);
+      if (input.pending === 0 && input.stopped) break;
+    }
+    // Live, the FIN of a stopped side waits behind its bytes until the side is resumed.
+    if (this.passive && patience === 0 && input.finDue && !input.ended && this.#state === 'decoding') {
+      input.stopped = false;
+      this.#run(side);
+    }
+  }
+
+  #gap(side: Side, length: number): void {
+    const input = this.#inputs[side];
+    if (input.stopped && input.pending > 0) this.#losePassiveAnswers(side, 0);
+    input.discard();
+    input.offset += length;
+    input.stopped = false;
+    this.#event(() => this.#decoder.gap(side, length));
+  }
+
+  /** An event from outside: delivered now, or after the one that is being delivered. */
+  #event(deliver: () => void): void {
+    if (this.#state === 'dead') return;
+    this.#events.push(deliver);
+    this.#run();
+  }
+
+  /** Deliver events and offer bytes until there is nothing to do; `first` is the side looked at first. */
+  #run(first: Side = CLIENT): void {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      while (this.#state !== 'dead') {
+        const deliver = this.#events.shift();
+        if (deliver !== undefined) deliver();
+        else if (this.#state !== 'decoding' || this.#layering !== undefined) break;
+        else if (!this.#offer(first) && !this.#offer(opposite(first))) break;
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** Offer what is fresh of `side`, or its end. False when there was nothing to offer. */
+  #offer(side: Side): boolean {
+    const input = this.#inputs[side];
+    if (input.stopped) return false;
+    if (input.fresh) {
+      const chunk = input.view();
+      this.#side = side;
+      this.#chunk = chunk;
+      this.#taken = 0;
+      try {
+        this.#decoder.push(side, chunk);
+      } finally {
+        this.#chunk = undefined;
+      }
+      if (this.alive) input.took(this.#taken);
+      return true;
+    }
+    if (input.finDue && !input.ended) {
+      input.ended = true;
+      input.discard();
+      this.#decoder.end(side);
+      return true;
+    }
+    return false;
+  }
+
+  /** The chunk that is being pushed, when `end` may be taken of it. */
+  #take(end: number): Buffer | undefined {
+    const chunk = this.#chunk;
+    if (chunk === undefined || end < this.#taken || end > chunk.length) {
+      this.misuse(
+        chunk === undefined ? 'bytes taken outside push' : `took up to ${end} of ${chunk.length}, at ${this.#taken}`,
+      );
+      return undefined;
+    }
+    return chunk;
+  }
+
+  /** Bytes that outlive the push: our own copy, unless the driver gave the chunk away and little of it would be wasted. */
+  #kept(bytes: Buffer): Buffer {
+    const owned = this.#chunk !== undefined && this.#inputs[this.#side].viewOwned;
+    return owned && bytes.length * 4 >= bytes.buffer.byteLength ? bytes : Buffer.from(bytes);
+  }
+
+  #pressure(side: Side): void {
+    const paused = this.#inputs[side].stopped;
+    if (this.#paused[side] === paused) return;
+    this.#paused[side] = paused;
+    this.#output?.pause(side, paused);
+  }
+
+  #openPassiveLayer(kind: LayerKind): void {
+    // What is untaken belongs to the new layer, if it may; behind STARTTLS only what begins a TLS record may.
+    if (
+      kind === 'tls' &&
+      this.#inputs.some((input) => input.pending > 0 && (input.peek() < 0x14 || input.peek() > 0x17))
+    )
+      this.#foreignBytes(kind);
+    const layer = this.#services.openLayer(kind, {
+      receive: (side, chunk) => this.#receive(side, chunk, false),
+      gap: (side, length) => this.#gap(side, length),
+    });
+    this.#layering = undefined;
+    if (layer === undefined) {
+      if (kind === 'tls') this.bypass('tls-no-keys');
+      else if (kind === 'deflate') this.bypass('desync');
+      return;
+    }
+    const rests = this.#inputs.map((input) => (input.pending > 0 ? Buffer.from(input.view()) : undefined));
+    for (const input of this.#inputs) input.discard();
+    this.#layer = layer;
+    for (const side of [CLIENT, SERVER] as const) {
+      const rest = rests[side];
+      if (rest !== undefined) layer.receive(side, rest);
+    }
+  }
+
+  /** Clear text behind the command that starts TLS: an injection, or a confused peer. It is dropped, and live the flow ends. */
+  #foreignBytes(kind: LayerKind): void {
+    for (const side of [CLIENT, SERVER] as const) {
+      if (this.#inputs[side].pending > 0) this.anomaly(`plaintext-before-${kind}`, side);
+    }
+    if (this.passive) for (const input of this.#inputs) input.discard();
+    else this.reset(`plaintext-before-${kind}`);
+  }
+
+  #overLimit(code: string): void {
+    if (this.#state === 'dead') return;
+    this.anomaly(code, this.#side);
+    this.reset(code);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === 'dead') return;
+    this.#services.failed(error);
+    this.#output?.reset('internal-error', undefined);
+    this.#die();
+  }
+
+  #die(): void {
+    this.#state = 'dead';
+    for (const line of this.#lines) line.clear();
+    for (const input of this.#inputs) input.discard();
+    this.#events = [];
+    for (const file of this.#files) file.abort('reset');
+    this.#files.clear();
+  }
+}
+
+/** A file that the engine can cut when its flow dies, and whose end it hears of. */
+class TrackedFile implements FileStream {
+  readonly id: FileId;
+  readonly #inner: FileStream;
+  readonly #ending: () => void;
+  readonly #ended: () => void;
+  #over = false;
+
+  constructor(inner: FileStream, ending: () => void, ended: () => void) {
+    this.id = inner.id;
+    this.#inner = inner;
+    this.#ending = ending;
+    this.#ended = ended;
+  }
+
+  write(chunk: Buffer, start: number, end: number): void {
+    if (!this.#over) this.#inner.write(chunk, start, end);
+  }
+
+  writeAt(at: number, chunk: Buffer, start: number, end: number): void {
+    if (!this.#over) this.#inner.writeAt(at, chunk, start, end);
+  }
+
+  gap(length: number): void {
+    if (!this.#over) this.#inner.gap(length);
+  }
+  malformed(code: string): void {
+    if (!this.#over) this.#inner.malformed(code);
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#ending();
+    this.#inner.end();
+    this.#ended();
+  }
+
+  abort(reason: AbortReason): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#ending();
+    this.#inner.abort(reason);
+    this.#ended();
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Appends lines to a file. O_APPEND and one write a line, so that several processes may share a file and lines stay whole; synchronous, so
+ * that a record is with the system before its verdict is released. It does not rotate: `reopen` follows a rotation by others.
+ */
+import { Buffer } from 'node:buffer';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { SourceError } from '../core/errors.js';
+import { type FormatOptions, formatRecord, type LogFormat } from './format.js';
+import type { LogRecord } from './record.js';
+import type { LogSink } from './sink.js';
+
+export class FileSink implements LogSink {
+  readonly #path: string;
+  readonly #format: LogFormat;
+  readonly #options: FormatOptions;
+  #file: number | undefined;
+
+  /** Opens the file, or creates it readable by its owner and group alone: mail addresses are in it. */
+  constructor(path: string, format: LogFormat, options: FormatOptions = {}) {
+    this.#path = path;
+    this.#format = format;
+    this.#options = options;
+    this.#file = openLog(path);
+  }
+
+  write(record: LogRecord): void {
+    if (this.#file === undefined) throw new SourceError(`log file ${this.#path} is closed`);
+    const line = Buffer.from(`${formatRecord(record, this.#format, this.#options)}\n`);
+    try {
+      let written = 0;
+      while (written < line.length) written += writeSync(this.#file, line, written);
+    } catch (cause) {
+      throw new SourceError(`log file ${this.#path} cannot be written: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  /** Go on in the file that now has the name. */
+  reopen(): void {
+    const next = openLog(this.#path);
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = next;
+  }
+
+  close(): Promise<void> {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+    return Promise.resolve();
+  }
+}
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'a', 0o640);
+  } catch (cause) {
+    throw new SourceError(`log file ${path} cannot be opened: ${messageOf(cause)}`, { cause });
+  }
+}
+
+export function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

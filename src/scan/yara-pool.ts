@@ -1,0 +1,209 @@
+/**
+ * YARA rules run in processes of their own, because that is the only place where they can be stopped: the library has no timeout, and
+ * a worker thread does not end while it is in native code. A scan that takes longer than `limits.scanTime` is killed, and the file
+ * is `engine-error` with the name of the rule file that was running; a process that dies by itself likewise. The next scan starts
+ * another. Idle processes do not keep the program alive.
+ */
+import { Buffer } from 'node:buffer';
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { ConfigError, SourceError } from '../core/errors.js';
+import type { Content, Finding, Scanner } from '../core/file.js';
+import type { Limits } from '../core/limits.js';
+import type { Signature } from './signatures.js';
+import type { Answer } from './yara-child.js';
+import { windows } from './yara-rules.js';
+import { YARA, yaraFindings } from './yara-scanner.js';
+
+export interface YaraPool extends Scanner {
+  /** Kills its processes. Scans under way end as engine errors. */
+  close(): void;
+}
+
+export interface YaraPoolOptions {
+  readonly limits: Pick<Limits, 'scanTime' | 'scanWindow' | 'scanOverlap'>;
+  /** Processes at most; more are started only when all are busy. */
+  readonly processes?: number;
+}
+
+/** Resolves when the rules have compiled; rejects with ConfigError (a rule, with file and line) or SourceError (no YARA-X here). */
+export async function createYaraPool(paths: readonly string[], options: YaraPoolOptions): Promise<YaraPool> {
+  const pool = new Pool(paths, options);
+  await pool.start();
+  return pool;
+}
+
+class Pool implements YaraPool {
+  readonly name = YARA;
+  readonly #paths: readonly string[];
+  readonly #limits: YaraPoolOptions['limits'];
+  readonly #most: number;
+  readonly #idle: Runner[] = [];
+  readonly #all = new Set<Runner>();
+  /** Scans that wait for a process, the first come first. */
+  readonly #queue: (() => void)[] = [];
+  #closed = false;
+  readonly #atExit = (): void => this.close();
+
+  constructor(paths: readonly string[], options: YaraPoolOptions) {
+    this.#paths = paths;
+    this.#limits = options.limits;
+    this.#most = options.processes ?? 1;
+    process.once('exit', this.#atExit);
+  }
+
+  async start(): Promise<void> {
+    const runner = this.#spawn();
+    try {
+      await runner.ready;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#giveBack(runner);
+  }
+
+  async scan(_info: unknown, content: Content): Promise<readonly Finding[]> {
+    const runner = await this.#take();
+    let deadline: NodeJS.Timeout | undefined;
+    try {
+      await runner.ready;
+      deadline = setTimeout(
+        () => runner.kill(`timeout: longer than ${this.#limits.scanTime} ms`),
+        this.#limits.scanTime,
+      );
+      const found: Signature[] = [];
+      for (const window of windows(content, this.#limits)) found.push(...(await runner.scan(window)));
+      return yaraFindings(found);
+    } finally {
+      clearTimeout(deadline);
+      this.#giveBack(runner);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    process.off('exit', this.#atExit);
+    for (const runner of this.#all) runner.kill('closed');
+    for (const next of this.#queue.splice(0)) next();
+  }
+
+  async #take(): Promise<Runner> {
+    for (;;) {
+      if (this.#closed) throw new SourceError('the pool is closed');
+      const idle = this.#idle.pop();
+      if (idle !== undefined) {
+        if (idle.alive) return idle.busy();
+        this.#all.delete(idle);
+      } else if (this.#all.size < this.#most) return this.#spawn();
+      else await new Promise<void>((resolve) => this.#queue.push(resolve));
+    }
+  }
+
+  #spawn(): Runner {
+    const runner = new Runner(this.#paths);
+    this.#all.add(runner);
+    return runner;
+  }
+
+  #giveBack(runner: Runner): void {
+    runner.rest();
+    if (runner.alive) this.#idle.push(runner);
+    else this.#all.delete(runner);
+    this.#queue.shift()?.();
+  }
+}
+
+/** One process. */
+class Runner {
+  /** Settles when it has compiled the rules, or cannot. */
+  readonly ready: Promise<void>;
+  /** It can be given a scan. */
+  alive = true;
+  readonly #child: ChildProcess;
+  readonly #paths: readonly string[];
+  #answered: ((found: readonly Signature[]) => void) | undefined;
+  #failed: (error: Error) => void;
+  #running: string | undefined;
+  #killedFor: string | undefined;
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+    const script = fileURLToPath(new URL('./yara-child.js', import.meta.url));
+    this.#child = spawn(process.execPath, [script, ...paths], { stdio: ['pipe', 'pipe', 'ignore'] });
+    let isReady!: () => void;
+    this.#failed = () => {};
+    this.ready = new Promise((resolve, reject) => {
+      isReady = resolve;
+      this.#failed = reject;
+    });
+    // Whoever waits hears of it; nobody waiting is no crash.
+    this.ready.catch(() => {});
+    createInterface({ input: this.#child.stdout! }).on('line', (line) =>
+      this.#hear(JSON.parse(line) as Answer, isReady),
+    );
+    // A process that died closes its input first; what matters is its end.
+    this.#child.stdin!.on('error', () => {});
+    this.#child.on('error', (error) => this.#end(error.message));
+    this.#child.on('close', (code, signal) => this.#end(`ended with ${signal ?? code}`));
+  }
+
+  /** Answers when the process has, or has ended: `bytes` are not read after that. */
+  scan(bytes: Buffer): Promise<readonly Signature[]> {
+    return new Promise((resolve, reject) => {
+      if (!this.alive) {
+        reject(new SourceError(this.#killedFor ?? 'the process has ended'));
+        return;
+      }
+      this.#answered = resolve;
+      this.#failed = reject;
+      const header = Buffer.alloc(4);
+      header.writeUInt32LE(bytes.length);
+      const input = this.#child.stdin!;
+      input.cork();
+      input.write(header);
+      input.write(bytes);
+      input.uncork();
+    });
+  }
+
+  kill(why: string): void {
+    this.#killedFor ??= why;
+    this.alive = false;
+    this.#child.kill('SIGKILL');
+  }
+
+  /** The program waits for it. */
+  busy(): this {
+    this.#child.ref();
+    for (const stream of this.#sockets()) stream.ref();
+    return this;
+  }
+
+  /** The program does not wait for it. */
+  rest(): void {
+    this.#running = undefined;
+    this.#child.unref();
+    for (const stream of this.#sockets()) stream.unref();
+  }
+
+  /** Pipes of a child are sockets, whatever their declared type says. */
+  #sockets(): Socket[] {
+    return [this.#child.stdin as unknown as Socket, this.#child.stdout as unknown as Socket];
+  }
+
+  #hear(answer: Answer, isReady: () => void): void {
+    if ('ready' in answer) isReady();
+    else if ('running' in answer) this.#running = this.#paths[answer.running];
+    else if ('found' in answer) this.#answered?.(answer.found);
+    else this.#failed(answer.config ? new ConfigError(answer.unusable) : new SourceError(answer.unusable));
+  }
+
+  #end(how: string): void {
+    this.alive = false;
+    const where = this.#running === undefined ? '' : ` in ${this.#running}`;
+    this.#failed(new SourceError(`${this.#killedFor ?? how}${where}`));
+  }
+}

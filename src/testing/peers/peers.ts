@@ -1,0 +1,101 @@
+/**
+ * Tests against software that we did not write. Each starts its own servers on loopback, with configurations of its own; scripts/install-peers
+ * installs the programs (Debian). Where one is missing the test is left out and named, or fails when INSPECTD_PEERS=required.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A test that needs `programs`, and root: servers change their user. */
+export function peerTest(title: string, programs: readonly string[], body: (context: TestContext) => Promise<void>): void {
+  const missing = programs.filter((program) => pathOf(program) === undefined);
+  if (process.getuid?.() !== 0) missing.push('root rights');
+  if (missing.length === 0) test(title, body);
+  else if (process.env['INSPECTD_PEERS'] === 'required') test(title, () => assert.fail(`missing: ${missing.join(', ')} (run scripts/install-peers)`));
+  else test(title, { skip: `needs ${missing.join(', ')}` }, () => {});
+}
+
+/** Where a program is, also where users' PATH does not look. */
+export function pathOf(program: string): string | undefined {
+  for (const directory of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin']) {
+    const path = join(directory, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this directory.
+    }
+  }
+  return undefined;
+}
+
+/** A directory that goes with the test. */
+export function scratch(context: TestContext, name: string): string {
+  const directory = mkdtempSync(join(tmpdir(), `inspectd-${name}-`));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Runs a program to its end; what it printed. Fails the test unless it ends with 0, or one of `statuses`. */
+export function run(program: string, args: readonly string[], options: { input?: string | Buffer; statuses?: readonly number[] } = {}): string {
+  const done = spawnSync(pathOf(program) ?? program, args, { encoding: 'utf8', timeout: 60_000, ...(options.input === undefined ? {} : { input: options.input }) });
+  assert.ok((options.statuses ?? [0]).includes(done.status ?? -1), `${program} ended with ${done.status ?? done.signal}: ${done.stderr}${done.stdout}`);
+  return done.stdout;
+}
+
+/** A TCP port of loopback that was free a moment ago. */
+export async function listening(port: number): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.once('error', () => resolve(false));
+    });
+    if (open) return;
+    await sleep(50);
+  }
+  assert.fail(`nothing listens on port ${port}`);
+}
+
+/** tcpdump on loopback, writing `file`. `stop` returns when every packet so far is in it. */
+export async function capture(context: TestContext, port: number, file: string): Promise<{ stop(): Promise<void> }> {
+  const tcpdump: ChildProcess = spawn(pathOf('tcpdump') ?? 'tcpdump', ['-i', 'lo', '-U', '-s', '0', '-B', '8192', '-w', file, `tcp port ${port}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  context.after(() => tcpdump.kill('SIGKILL'));
+  await new Promise<void>((resolve, reject) => {
+    let said = '';
+    tcpdump.stderr?.on('data', (text: Buffer) => {
+      said += text.toString();
+      if (said.includes('listening on')) resolve();
+    });
+    tcpdump.once('exit', () => reject(new Error(`tcpdump: ${said}`)));
+  });
+  return {
+    async stop() {
+      // Packets come to tcpdump in batches.
+      await sleep(1500);
+      const gone = new Promise((resolve) => tcpdump.once('exit', resolve));
+      tcpdump.kill('SIGINT');
+      await gone;
+    },
+  };
+}
+
+/** The user and group that a Debian package made, for servers that want to be told. */
+export function userExists(name: string): boolean {
+  try {
+    execFileSync('id', [name], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
