@@ -93,7 +93,7 @@ for (const [name, expected] of [
 }
 
 test('every seed of the samples is tested', () => {
-  assert.equal(readdirSync(new URL('seeds/', samples)).length, 6);
+  assert.equal(readdirSync(new URL('seeds/', samples)).filter((name) => name.endsWith('.conf')).length, 6);
 });
 
 test('a configuration on one line reads like the same in lines, and so does one with CRLF', () => {

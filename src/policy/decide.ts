@@ -14,8 +14,10 @@ import type { SessionInfo } from '../core/session.js';
 import { serviceName } from '../core/session.js';
 import { candidateNames, fileTypes, matchFileFilter, type TypesOfName } from './file-filter.js';
 import { evidenceOf, fileVerdicts } from './file-verdict.js';
+import { inspectionLimits } from './inspection-limits.js';
 import { headersOf, isMessage, objectsOf, type PolicyObject } from './objects.js';
 import type { Action, Decision, Outcome, Policy } from './outcome.js';
+import { underLimits } from './profile-limits.js';
 import {
   type AntivirusProfile,
   ARCHIVE_REASONS,
@@ -47,8 +49,16 @@ export function createPolicy(
   return { decide: (root, session) => decide(profiles, typesOfName, root, session) };
 }
 
-function decide(profiles: SessionProfiles, typesOfName: TypesOfName, root: Inspected, session: SessionInfo): Decision {
+function decide(
+  profiles: SessionProfiles,
+  typesOfName: TypesOfName,
+  inspected: Inspected,
+  session: SessionInfo,
+): Decision {
   const key = protocolKey(session);
+  const root = scans(profiles, key)
+    ? underLimits(inspected, inspectionLimits(profiles.protocolOptions, key))
+    : inspected;
   const effect = effectOfBlock(key, root);
   const outcomes: Outcome[] = [];
   const removed: Removed[] = [];
@@ -72,6 +82,14 @@ function decide(profiles: SessionProfiles, typesOfName: TypesOfName, root: Inspe
     outcomes,
     verdicts: fileVerdicts(root, blocked),
   };
+}
+
+/** Does the antivirus profile look at this protocol at all? A file that no protocol carried is judged like one that HTTP did. */
+function scans(profiles: SessionProfiles, key: ProtocolKey | undefined): boolean {
+  const options = profiles.antivirus?.protocols[key ?? 'http'];
+  return (
+    options !== undefined && options.avScan !== 'disable' && profiles.protocolOptions.protocols[key ?? 'http'].status
+  );
 }
 
 /** `refuse` the whole, or `strip` the object out of it. */
@@ -119,7 +137,7 @@ function chargesOf(
       return charges;
     }
   }
-  if (profiles.antivirus !== undefined) {
+  if (profiles.antivirus !== undefined && scans(profiles, key)) {
     const antivirus = antivirusCharges(profiles.antivirus, profiles.protocolOptions, typesOfName, key, object);
     const [worst] = antivirus;
     if (worst !== undefined) {
@@ -141,10 +159,8 @@ function antivirusCharges(
   key: ProtocolKey | undefined,
   object: PolicyObject,
 ): Charge[] {
-  // A file that no protocol carried is judged like one that HTTP did: FortiOS has no profile of its own for it.
   const options = profile.protocols[key ?? 'http'];
   const size = protocolOptions.protocols[key ?? 'http'];
-  if (options.avScan === 'disable' || !size.status) return [];
   const block = options.avScan === 'block';
   const whole = object.kind === 'leaf';
   const findings = whole ? findingsBelow(object.node) : [...evidenceOf(object.node)];
