@@ -490,6 +490,7 @@ test('every name that a reader might take counts', () => {
     'a.exe',
     'a.exe\0.txt',
     'a.txt\0a.exe',
+    'a.e\0xe',
     '..\\..\\a.exe',
     '/etc/a.exe',
     'a.exe. .',

@@ -61,6 +61,8 @@ function decide(
     : inspected;
   const effect = effectOfBlock(key, root);
   const outcomes: Outcome[] = [];
+  /** What the records so far are about. */
+  const recorded = new Set<string>();
   const removed: Removed[] = [];
   const blocked = new Map<FileId, string>();
   for (const object of objectsOf(root)) {
@@ -74,7 +76,10 @@ function decide(
       };
       if (blocks) removed.push({ object, outcome });
       // A hole of the message is a hole of the part it lies in: one record says it.
-      if (logged && !(object.kind === 'message' && alreadySaid(outcomes, outcome))) outcomes.push(outcome);
+      const cause = outcome.kind === 'scanerror' ? outcome.reason : outcome.kind;
+      if (!logged || (object.kind === 'message' && recorded.has(cause))) continue;
+      recorded.add(cause);
+      outcomes.push(outcome);
     }
   }
   return {
@@ -235,14 +240,6 @@ function actionOf(kind: Outcome['kind'], blocks: boolean, effect: Effect, object
   // Where a message as a whole is exchanged, nothing that could be called an attachment is gone.
   if (effect === 'strip' && kind !== 'file-filter' && object.kind === 'leaf') return 'attachment-removed';
   return 'blocked';
-}
-
-function alreadySaid(outcomes: readonly Outcome[], outcome: Outcome): boolean {
-  return outcomes.some(
-    (earlier) =>
-      earlier.kind === outcome.kind &&
-      (earlier.kind !== 'scanerror' || outcome.kind !== 'scanerror' || earlier.reason === outcome.reason),
-  );
 }
 
 /** An object that goes, and why. */
