@@ -37,7 +37,9 @@ export function allowedHello(chunk: Buffer, at: number, end: number): Buffer | u
     .split('\n')
     .slice(0, -1)
     .map((line) => line.replace(/\r$/, '').slice(4));
-  const kept = lines.map((line, index) => (index === 0 ? line : allowedLine(line))).filter((line) => line !== undefined);
+  const kept = lines
+    .map((line, index) => (index === 0 ? line : allowedLine(line)))
+    .filter((line) => line !== undefined);
   if (kept.length === lines.length && kept.every((line, index) => line === lines[index])) return undefined;
   return Buffer.from(
     kept.map((line, index) => `${code}${index < kept.length - 1 ? '-' : ' '}${line}\r\n`).join(''),

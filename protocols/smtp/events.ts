@@ -1,6 +1,7 @@
 /** What the SMTP decoder notes as odd, by code, with the line that explains it to a person. */
 export const SMTP_EVENTS = {
-  'smtp-smuggling': 'a lone dot between line ends that are not both CRLF: two readers may end the message in two places',
+  'smtp-smuggling':
+    'a lone dot between line ends that are not both CRLF: two readers may end the message in two places',
   'smtp-line-too-long': 'a command line is longer than the limit `line`; it was skipped up to its end',
   'smtp-bare-lf-command': 'a command line ends in LF without CR',
   'smtp-control-in-command': 'a command line has a control character (a NUL, a CR in its middle)',

@@ -12,7 +12,7 @@ import { CLIENT, type Decoder, type Flow, type Protocol, SERVER, type Side } fro
 import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 import { CR, INCOMPLETE, LF, lineEnd, TOO_LONG, textEnd } from '../../src/core/lines.js';
 import { allowedHello } from './capabilities.js';
-import { AMBIGUOUS, DotReader, END, PLAIN, STUFFED, WAIT } from './dots.js';
+import { type AMBIGUOUS, DotReader, END, PLAIN, STUFFED, WAIT } from './dots.js';
 import { Envelope, type Recipient } from './envelope.js';
 import type { SmtpEvent } from './events.js';
 import {
@@ -753,7 +753,8 @@ class SmtpDecoder implements Decoder {
   #passiveReply(code: number): void {
     const expected = this.#queue[0];
     if (expected === undefined || (code === 354 && !this.#asksForBody(expected))) {
-      if (code === 354 || this.#uncertain || this.#mode === 'guess' || this.#mode === 'resync') this.#unpairedReply(code);
+      if (code === 354 || this.#uncertain || this.#mode === 'guess' || this.#mode === 'resync')
+        this.#unpairedReply(code);
       else if (code !== 421) this.#note('smtp-reply-unexpected', SERVER);
       return;
     }
@@ -781,7 +782,8 @@ class SmtpDecoder implements Decoder {
       default:
         break;
     }
-    if (this.#waiting === 'replies' && this.#queue.every(({ kind }) => kind === 'chunk' || kind === 'message')) this.#go();
+    if (this.#waiting === 'replies' && this.#queue.every(({ kind }) => kind === 'chunk' || kind === 'message'))
+      this.#go();
   }
 
   /** A recording: a size that not every server reads alike was (or may have been) accepted; `undefined`: refused, or unreadable. */

@@ -2,14 +2,15 @@
  * The offline driver of one connection: reassembled bytes into a passive flow, its files into inspection, what was found into events.
  * Nothing is sent anywhere; the log says what policy would have done.
  */
+
+import type { Inspection } from '../content/inspection.js';
+import type { RootFile } from '../content/node.js';
 import { InternalError } from '../core/errors.js';
 import type { FileId, FileInfo, FileStream, Finding, Inspected } from '../core/file.js';
 import type { Protocol, Side } from '../core/flow.js';
 import { CLIENT, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import type { PolicyFacts, SessionInfo, TlsFacts } from '../core/session.js';
-import type { Inspection } from '../content/inspection.js';
-import type { RootFile } from '../content/node.js';
 import { Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
 import type { FileVerdict, Policy } from '../policy/outcome.js';
@@ -19,7 +20,6 @@ import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } 
 import { sessionOfCapture } from './session-facts.js';
 
 const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' };
-
 
 /** What policy applies to a session of the capture. */
 export interface Ruling {
@@ -73,7 +73,8 @@ export class FlowDriver implements ConnectionSink {
         anomaly: (code) => this.#anomaly(code),
         bypassed: (reason) => {
           this.#opaque ??= reason;
-          if (reason === 'tls-no-keys') this.#tls ??= { version: undefined, cipher: undefined, sni: undefined, decrypted: false };
+          if (reason === 'tls-no-keys')
+            this.#tls ??= { version: undefined, cipher: undefined, sni: undefined, decrypted: false };
         },
         failed: (error) => {
           this.#opaque = 'internal-error';
@@ -147,7 +148,10 @@ export class FlowDriver implements ConnectionSink {
 
   #service(): string | undefined {
     if (this.#protocol !== undefined) return this.#protocol.service;
-    return this.#options.protocols.find((protocol) => protocol.tlsPorts.includes(this.#start.server.port) || protocol.ports.includes(this.#start.server.port))?.service;
+    return this.#options.protocols.find(
+      (protocol) =>
+        protocol.tlsPorts.includes(this.#start.server.port) || protocol.ports.includes(this.#start.server.port),
+    )?.service;
   }
 
   /** Its place is taken when the file ends, so that events come in the order of the packets, however long inspection takes. */

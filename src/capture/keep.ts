@@ -31,7 +31,10 @@ export function keepIn(directory: string): (sha256: string, content: Content) =>
         unlinkSync(partial);
       }
     } catch (cause) {
-      throw new SourceError(`${directory}: cannot keep a file: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new SourceError(
+        `${directory}: cannot keep a file: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
     }
   };
 }

@@ -27,7 +27,9 @@ function scan(context: TestContext, file: string): { rows: Row[]; log: string } 
   const directory = scratch(context, 'scan');
   const files = join(directory, 'files');
   const log = join(directory, 'log');
-  run(process.execPath, ['dist/src/cli/main.js', 'scan', '--quiet', '--files', files, '--log', log, file], { statuses: [0, 1] });
+  run(process.execPath, ['dist/src/cli/main.js', 'scan', '--quiet', '--files', files, '--log', log, file], {
+    statuses: [0, 1],
+  });
   const rows = readFileSync(files, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
@@ -51,73 +53,133 @@ const PAYLOADS: readonly (readonly [string, Buffer])[] = [
 ];
 const infected = (name: string) => name.startsWith('eicar');
 
-peerTest('mail that swaks and curl send to Postfix is found whole, with its viruses', ['postfix', 'swaks', 'curl', 'tcpdump'], async (context) => {
-  const directory = scratch(context, 'smtp');
-  await startPostfix(context, SMTP_PORT);
-  const file = join(directory, 'smtp.pcap');
-  const recording = await capture(context, SMTP_PORT, file);
-  const to = ['--server', '127.0.0.1', '--port', String(SMTP_PORT), '--from', 'alice@example.test', '--to', 'bob@example.test'];
-  const attachments = PAYLOADS.flatMap(([name, bytes]) => {
-    writeFileSync(join(directory, name), bytes);
-    return ['--attach-type', 'application/octet-stream', '--attach-name', name, '--attach', `@${join(directory, name)}`];
-  });
-  run('swaks', [...to, ...attachments]);
-  run('swaks', [...to, '--pipeline', ...attachments]);
-  const boundary = 'next-part';
-  const mail = [
-    'From: alice@example.test\r\nTo: bob@example.test\r\nSubject: by curl\r\nMIME-Version: 1.0',
-    `Content-Type: multipart/mixed; boundary=${boundary}\r\n`,
-    ...PAYLOADS.map(
-      ([name, bytes]) =>
-        `--${boundary}\r\nContent-Type: application/octet-stream; name="${name}"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="${name}"\r\n\r\n${bytes.toString('base64').replace(/.{76}/g, '$&\r\n')}`,
-    ),
-    `--${boundary}--\r\n`,
-  ].join('\r\n');
-  run('curl', ['-sS', `smtp://127.0.0.1:${SMTP_PORT}`, '--mail-from', 'alice@example.test', '--mail-rcpt', 'bob@example.test', '-T', '-'], { input: mail });
-  await recording.stop();
+peerTest(
+  'mail that swaks and curl send to Postfix is found whole, with its viruses',
+  ['postfix', 'swaks', 'curl', 'tcpdump'],
+  async (context) => {
+    const directory = scratch(context, 'smtp');
+    await startPostfix(context, SMTP_PORT);
+    const file = join(directory, 'smtp.pcap');
+    const recording = await capture(context, SMTP_PORT, file);
+    const to = [
+      '--server',
+      '127.0.0.1',
+      '--port',
+      String(SMTP_PORT),
+      '--from',
+      'alice@example.test',
+      '--to',
+      'bob@example.test',
+    ];
+    const attachments = PAYLOADS.flatMap(([name, bytes]) => {
+      writeFileSync(join(directory, name), bytes);
+      return [
+        '--attach-type',
+        'application/octet-stream',
+        '--attach-name',
+        name,
+        '--attach',
+        `@${join(directory, name)}`,
+      ];
+    });
+    run('swaks', [...to, ...attachments]);
+    run('swaks', [...to, '--pipeline', ...attachments]);
+    const boundary = 'next-part';
+    const mail = [
+      'From: alice@example.test\r\nTo: bob@example.test\r\nSubject: by curl\r\nMIME-Version: 1.0',
+      `Content-Type: multipart/mixed; boundary=${boundary}\r\n`,
+      ...PAYLOADS.map(
+        ([name, bytes]) =>
+          `--${boundary}\r\nContent-Type: application/octet-stream; name="${name}"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="${name}"\r\n\r\n${bytes.toString('base64').replace(/.{76}/g, '$&\r\n')}`,
+      ),
+      `--${boundary}--\r\n`,
+    ].join('\r\n');
+    run(
+      'curl',
+      [
+        '-sS',
+        `smtp://127.0.0.1:${SMTP_PORT}`,
+        '--mail-from',
+        'alice@example.test',
+        '--mail-rcpt',
+        'bob@example.test',
+        '-T',
+        '-',
+      ],
+      { input: mail },
+    );
+    await recording.stop();
 
-  const { rows, log } = scan(context, file);
-  assert.equal(rows.filter((row) => row.type === 'mime').length, 3);
-  for (const [name, bytes] of PAYLOADS) {
-    assert.equal(rows.filter((row) => row.name === name && row.sha256 === sha256(bytes)).length, 3, name);
-    expectFile(rows, name, bytes, { service: 'SMTP', transfer: 'upload', state: 'complete', verdict: infected(name) ? 'infected' : 'clean' });
-  }
-  assert.equal(log.trimEnd().split('\n').length, 6);
-  assert.match(log, /action="blocked" service="SMTP" .*filename="eicar\.com\.gz"/);
-});
+    const { rows, log } = scan(context, file);
+    assert.equal(rows.filter((row) => row.type === 'mime').length, 3);
+    for (const [name, bytes] of PAYLOADS) {
+      assert.equal(rows.filter((row) => row.name === name && row.sha256 === sha256(bytes)).length, 3, name);
+      expectFile(rows, name, bytes, {
+        service: 'SMTP',
+        transfer: 'upload',
+        state: 'complete',
+        verdict: infected(name) ? 'infected' : 'clean',
+      });
+    }
+    assert.equal(log.trimEnd().split('\n').length, 6);
+    assert.match(log, /action="blocked" service="SMTP" .*filename="eicar\.com\.gz"/);
+  },
+);
 
-peerTest('mail that curl and fetchmail take from Dovecot by POP3 is found whole', ['dovecot', 'doveadm', 'curl', 'fetchmail', 'tcpdump'], async (context) => {
-  const directory = scratch(context, 'pop3');
-  const messages = PAYLOADS.map(([name, bytes]) =>
-    [
-      'From: carol@example.test',
-      'To: alice@example.test',
-      `Subject: ${name}`,
-      'MIME-Version: 1.0',
-      `Content-Type: application/octet-stream; name="${name}"`,
-      'Content-Transfer-Encoding: base64',
-      `Content-Disposition: attachment; filename="${name}"`,
-      '',
-      bytes.toString('base64').replace(/.{76}/g, '$&\n'),
-      '',
-    ].join('\n'),
-  );
-  await startDovecot(context, POP3_PORT, messages);
-  const file = join(directory, 'pop3.pcap');
-  const recording = await capture(context, POP3_PORT, file);
-  for (let number = 1; number <= messages.length; number++) {
-    run('curl', ['-sS', '--user', `${USER}:${PASSWORD}`, `pop3://127.0.0.1:${POP3_PORT}/${number}`]);
-  }
-  const settings = join(directory, 'fetchmailrc');
-  writeFileSync(settings, `poll 127.0.0.1 service ${POP3_PORT} protocol pop3 user "${USER}" password "${PASSWORD}" mda "/bin/cat >/dev/null" keep fetchall no sslcertck sslproto ""\n`, { mode: 0o600 });
-  run('fetchmail', ['--fetchmailrc', settings, '--nodetach', '--silent', '--pidfile', join(directory, 'pid'), '--idfile', join(directory, 'ids')]);
-  await recording.stop();
+peerTest(
+  'mail that curl and fetchmail take from Dovecot by POP3 is found whole',
+  ['dovecot', 'doveadm', 'curl', 'fetchmail', 'tcpdump'],
+  async (context) => {
+    const directory = scratch(context, 'pop3');
+    const messages = PAYLOADS.map(([name, bytes]) =>
+      [
+        'From: carol@example.test',
+        'To: alice@example.test',
+        `Subject: ${name}`,
+        'MIME-Version: 1.0',
+        `Content-Type: application/octet-stream; name="${name}"`,
+        'Content-Transfer-Encoding: base64',
+        `Content-Disposition: attachment; filename="${name}"`,
+        '',
+        bytes.toString('base64').replace(/.{76}/g, '$&\n'),
+        '',
+      ].join('\n'),
+    );
+    await startDovecot(context, POP3_PORT, messages);
+    const file = join(directory, 'pop3.pcap');
+    const recording = await capture(context, POP3_PORT, file);
+    for (let number = 1; number <= messages.length; number++) {
+      run('curl', ['-sS', '--user', `${USER}:${PASSWORD}`, `pop3://127.0.0.1:${POP3_PORT}/${number}`]);
+    }
+    const settings = join(directory, 'fetchmailrc');
+    writeFileSync(
+      settings,
+      `poll 127.0.0.1 service ${POP3_PORT} protocol pop3 user "${USER}" password "${PASSWORD}" mda "/bin/cat >/dev/null" keep fetchall no sslcertck sslproto ""\n`,
+      { mode: 0o600 },
+    );
+    run('fetchmail', [
+      '--fetchmailrc',
+      settings,
+      '--nodetach',
+      '--silent',
+      '--pidfile',
+      join(directory, 'pid'),
+      '--idfile',
+      join(directory, 'ids'),
+    ]);
+    await recording.stop();
 
-  const { rows, log } = scan(context, file);
-  for (const [name, bytes] of PAYLOADS) {
-    assert.equal(rows.filter((row) => row.name === name && row.sha256 === sha256(bytes)).length, 2, name);
-    expectFile(rows, name, bytes, { service: 'POP3', transfer: 'download', state: 'complete', verdict: infected(name) ? 'infected' : 'clean' });
-  }
-  assert.match(log, /action="attachment-removed" service="POP3" .*recipient="alice"/);
-  assert.ok(!log.includes(PASSWORD));
-});
+    const { rows, log } = scan(context, file);
+    for (const [name, bytes] of PAYLOADS) {
+      assert.equal(rows.filter((row) => row.name === name && row.sha256 === sha256(bytes)).length, 2, name);
+      expectFile(rows, name, bytes, {
+        service: 'POP3',
+        transfer: 'download',
+        state: 'complete',
+        verdict: infected(name) ? 'infected' : 'clean',
+      });
+    }
+    assert.match(log, /action="attachment-removed" service="POP3" .*recipient="alice"/);
+    assert.ok(!log.includes(PASSWORD));
+  },
+);

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
+import { PROTOCOLS } from '../../protocols/index.js';
 import type { Config } from '../config/config.js';
 import { type MatchPolicy, policyMatcher } from '../config/match-policy.js';
 import { createUnpackers, type Unpackers } from '../content/archive/unpackers.js';
@@ -21,13 +22,12 @@ import type { Policy } from '../policy/outcome.js';
 import { BUILT_IN_PROFILES, type SessionProfiles } from '../policy/profiles.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
-import { PROTOCOLS } from '../../protocols/index.js';
 import { CaptureReader } from './capture-reader.js';
 import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
-import { keepIn } from './keep.js';
 import type { Share } from './ip-address.js';
+import { keepIn } from './keep.js';
 import { sessionOfCapture } from './session-facts.js';
 
 /** What to scan with; crosses threads. */
@@ -109,7 +109,12 @@ export class ScanThread {
   }
 
   /** The connections of a capture that are this thread's share. `-` is standard input. */
-  async capture(name: string, share: Share, deliver: DeliverBatch, advance: (done: number) => void): Promise<InputReport> {
+  async capture(
+    name: string,
+    share: Share,
+    deliver: DeliverBatch,
+    advance: (done: number) => void,
+  ): Promise<InputReport> {
     const { limits } = this.#setup;
     const queue = new EventQueue();
     const failures: string[] = [];
@@ -120,7 +125,10 @@ export class ScanThread {
       queue,
       clock: this.#reader.clock,
       rule: (start, service) => this.#rule(start.client, start.server, service),
-      failed: (error, start) => failures.push(`connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+      failed: (error, start) =>
+        failures.push(
+          `connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        ),
     };
     const hand = (upTo: number): void | Promise<void> => {
       const taken = queue.take(upTo);
@@ -154,7 +162,11 @@ export class ScanThread {
     const file = openInput(name);
     let done = 0;
     try {
-      const meta: FileMeta = { name: basename(name), direction: 'download', ...(message ? { declaredType: 'message/rfc822' } : {}) };
+      const meta: FileMeta = {
+        name: basename(name),
+        direction: 'download',
+        ...(message ? { declaredType: 'message/rfc822' } : {}),
+      };
       let inspected: (root: Inspected) => void = () => {};
       const settled = new Promise<Inspected>((resolve) => {
         inspected = resolve;
@@ -186,7 +198,10 @@ export class ScanThread {
   }
 
   #rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling {
-    const { facts, profiles } = this.#match?.(client, server, service) ?? { facts: NO_POLICY, profiles: BUILT_IN_PROFILES };
+    const { facts, profiles } = this.#match?.(client, server, service) ?? {
+      facts: NO_POLICY,
+      profiles: BUILT_IN_PROFILES,
+    };
     let policy = this.#policies.get(profiles);
     if (policy === undefined) {
       policy = createPolicy(profiles, typesByName);
@@ -200,6 +215,8 @@ function openInput(name: string): number {
   try {
     return openSync(name, 'r');
   } catch (cause) {
-    throw new SourceError(`${name}: cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new SourceError(`${name}: cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }

@@ -46,11 +46,19 @@ export class Scan {
 
   /** Rejects with SourceError when the input cannot be opened; what can be read of a damaged one is delivered, and the report says what is wrong. */
   async capture(job: CaptureJob): Promise<InputReport> {
-    const jobs = job.size === undefined ? 1 : (job.jobs ?? Math.min(availableParallelism(), 1 + Math.floor(job.size / WORTH_A_WORKER)));
+    const jobs =
+      job.size === undefined
+        ? 1
+        : (job.jobs ?? Math.min(availableParallelism(), 1 + Math.floor(job.size / WORTH_A_WORKER)));
     if (jobs === 1) {
       const merge = new OrderedDelivery(1, job.deliver);
       const thread = await this.#own();
-      const report = await thread.capture(job.name, { index: 0, count: 1 }, (events, upTo) => merge.add(0, events, upTo), job.advance);
+      const report = await thread.capture(
+        job.name,
+        { index: 0, count: 1 },
+        (events, upTo) => merge.add(0, events, upTo),
+        job.advance,
+      );
       await merge.end();
       return report;
     }
@@ -80,13 +88,17 @@ export class Scan {
     const done = new Array<number>(count).fill(0);
     const reports = await Promise.all(
       this.#workers.slice(0, count).map((worker, index) =>
-        workOn(worker, { name: job.name, share: { index, count } }, {
-          events: (events, upTo) => merge.add(index, events, upTo),
-          advance: (bytes) => {
-            done[index] = bytes;
-            job.advance(Math.min(...done));
+        workOn(
+          worker,
+          { name: job.name, share: { index, count } },
+          {
+            events: (events, upTo) => merge.add(index, events, upTo),
+            advance: (bytes) => {
+              done[index] = bytes;
+              job.advance(Math.min(...done));
+            },
           },
-        }),
+        ),
       ),
     );
     await merge.end();

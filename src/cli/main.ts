@@ -23,15 +23,31 @@ program
       'Logs go to standard output, one FortiOS line for each infected or filtered object; a summary goes to standard error.',
   )
   .argument('<input...>', 'captures, messages, files, directories, or -')
-  .option('-c, --config <file>', 'FortiOS-syntax configuration (default: antivirus on with block, built-in signatures, no file filter)')
-  .option('--signatures <path>', 'a signature file, a YARA rule file (.yar) or a directory of them, beside the built-in ones (repeatable)', collect, [])
+  .option(
+    '-c, --config <file>',
+    'FortiOS-syntax configuration (default: antivirus on with block, built-in signatures, no file filter)',
+  )
+  .option(
+    '--signatures <path>',
+    'a signature file, a YARA rule file (.yar) or a directory of them, beside the built-in ones (repeatable)',
+    collect,
+    [],
+  )
   .option('--log <file>', 'where FortiOS logs go (default: standard output)')
-  .addOption(new Option('--log-format <format>', 'format of the logs').choices(['default', 'csv', 'cef', 'rfc5424', 'json']).default('default'))
+  .addOption(
+    new Option('--log-format <format>', 'format of the logs')
+      .choices(['default', 'csv', 'cef', 'rfc5424', 'json'])
+      .default('default'),
+  )
   .option('--files <file>', 'write one JSON object a line for each file seen (- for standard output)')
   .option('--flows <file>', 'write one JSON object a line for each connection (- for standard output)')
   .option('--extract <dir>', 'keep each extracted file as <dir>/<sha256>')
   .option('--jobs <n>', 'worker threads (default: one a core, fewer for small input)', count)
-  .addOption(new Option('--summary <form>', 'what to say at the end, on standard error').choices(['text', 'json', 'none']).default('text'))
+  .addOption(
+    new Option('--summary <form>', 'what to say at the end, on standard error')
+      .choices(['text', 'json', 'none'])
+      .default('text'),
+  )
   .option('--quiet', 'no progress, no warnings')
   .option('--no-progress', 'no progress bar (there is none anyway unless standard error is a terminal)')
   .addHelpText(
@@ -54,7 +70,9 @@ Examples:
 program
   .command('check')
   .summary('check a configuration and the signatures')
-  .description('Reads a configuration and says what is wrong with it, by line, or nothing. Also loads the signatures and finds the EICAR test string with them.')
+  .description(
+    'Reads a configuration and says what is wrong with it, by line, or nothing. Also loads the signatures and finds the EICAR test string with them.',
+  )
   .option('-c, --config <file>', 'FortiOS-syntax configuration')
   .option('--signatures <path>', 'signatures beside the built-in ones (repeatable)', collect, [])
   .option('--defaults', 'print every limit and default, and where it can be set')
@@ -101,7 +119,9 @@ try {
     process.stderr.write(`inspectd: ${error.message}\n`);
     process.exitCode = EXIT.failed;
   } else {
-    process.stderr.write(`inspectd: an error of ours; please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.stderr.write(
+      `inspectd: an error of ours; please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
     process.exitCode = EXIT.failed;
   }
 }

@@ -66,7 +66,9 @@ export class ScanOutput {
     for (const file of tree.files) {
       const id = `${prefix}.${++counter.files}`;
       ids.set(file.id, id);
-      this.#options.files?.write(fileRow(tree, file, id, file.parent === undefined ? null : (ids.get(file.parent) ?? null), place));
+      this.#options.files?.write(
+        fileRow(tree, file, id, file.parent === undefined ? null : (ids.get(file.parent) ?? null), place),
+      );
     }
     const session = { ...tree.session, id: flow?.number ?? 0 };
     const eventTime = BigInt(tree.time.seconds) * 1_000_000_000n + BigInt(tree.time.nanoseconds);

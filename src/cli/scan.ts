@@ -43,7 +43,9 @@ export async function scan(names: readonly string[], options: ScanOptions): Prom
 
   const summary = new Summary();
   const toStream = options.log === undefined || options.log === '-';
-  const log = toStream ? new StreamSink(process.stdout, options.logFormat) : new FileSink(options.log ?? '', options.logFormat);
+  const log = toStream
+    ? new StreamSink(process.stdout, options.logFormat)
+    : new FileSink(options.log ?? '', options.logFormat);
   const output = new ScanOutput({
     files: options.files === undefined ? undefined : new LineFile(options.files),
     flows: options.flows === undefined ? undefined : new LineFile(options.flows),
@@ -100,7 +102,8 @@ function scanOne(
   progress: Progress,
 ): Promise<InputReport> {
   const advance = (done: number) => progress.at(input, done);
-  if (input.kind === 'capture') return running.capture({ name: input.name, size: input.size, jobs: options.jobs, deliver, advance });
+  if (input.kind === 'capture')
+    return running.capture({ name: input.name, size: input.size, jobs: options.jobs, deliver, advance });
   return running.file({ name: input.name, message: input.kind === 'message', deliver, advance });
 }
 

@@ -13,7 +13,9 @@ export function signaturePaths(more: readonly string[]): string[] {
 }
 
 /** The configuration, when the user gave one. Throws ConfigError with everything that is wrong, a line each. */
-export async function loadConfig(path: string | undefined): Promise<{ config: Config | undefined; warnings: readonly string[] }> {
+export async function loadConfig(
+  path: string | undefined,
+): Promise<{ config: Config | undefined; warnings: readonly string[] }> {
   if (path === undefined) return { config: undefined, warnings: [] };
   let text: string;
   try {

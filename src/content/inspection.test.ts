@@ -453,7 +453,7 @@ test('an archive deeper than archives may nest stays closed and says so', () => 
   assert.deepEqual(closed.findings, []);
 });
 
-test('one unpacked byte too many cuts the file, ends unpacking and closes the archives that follow', () => {
+test('one unpacked byte too many cuts the file and ends unpacking', () => {
   const bytes = Buffer.from('[a=12345;b=<c=1>;d=x]');
   const budget = (unpackedBytes: number): ReturnType<typeof told> =>
     told(inspect(inspecting({ unpackers: [boxes()] }, { unpackedBytes }), bytes));
@@ -463,6 +463,22 @@ test('one unpacked byte too many cuts the file, ends unpacking and closes the ar
   const over = budget(4);
   assert.deepEqual(over.findings, [oversize]);
   assert.deepEqual(over.children, [{ name: 'a', size: 5, state: 'limit', findings: [oversize], children: [] }]);
+});
+
+test('once a bound of the whole tree is crossed, later archives stay closed and say why; other files are scanned', () => {
+  const inspection = inspecting({ unpackers: [boxes()], extractors: [LINES] }, { unpackedBytes: 4 });
+  const eicar = EICAR.toString().replaceAll('-', '');
+  const text = Buffer.from(`-[a=12345]-[b=1]-${eicar}`);
+  const root = inspectBy(inspection, (file) => file.write(text, 0, text.length), MESSAGE);
+  const oversize = 'unscannable uncompressed-oversize unpackedBytes';
+  assert.deepEqual(
+    root.children.map((child) => [told(child).findings, child.children.length, child.info.sha256 !== undefined]),
+    [
+      [[oversize], 1, true],
+      [[oversize], 0, true],
+      [[], 0, true],
+    ],
+  );
 });
 
 test('one file too many ends unpacking', () => {
@@ -582,9 +598,13 @@ test('what a stage throws is an engine error of that file, and the others go on'
   const broken: Scanner = { name: 'broken', scan: fail };
   const rejected: Scanner = { name: 'rejected', scan: fail };
   const root = told(
-    inspect(inspecting({ scanners: [broken, rejected], unpackers: [boxes(fail)], identify: fail }), Buffer.from('[]')),
+    inspect(
+      inspecting({ scanners: [broken, rejected], unpackers: [boxes(fail)], identify: fail, keep: fail }),
+      Buffer.from('[]'),
+    ),
   );
   assert.deepEqual(root.findings, [
+    'unscannable engine-error keep: broken',
     'unscannable engine-error identify: broken',
     'unscannable engine-error broken: broken',
     'unscannable engine-error rejected: broken',
@@ -684,4 +704,55 @@ test('a part lies in its message from its headers to where it was ended', () => 
 test('a transfer encoding that nobody takes off is unscannable, not scanned as it stands', () => {
   const root = inspectBy(inspecting(), () => {}, { ...FILE, encoding: 'base64' });
   assert.deepEqual(told(root).findings, ['unscannable unhandled encoding base64']);
+});
+
+test('whatever is done to a file, in whatever order, it is done with once, and is clean only when it came whole', () => {
+  const operation = fc.oneof(
+    fc.record({ kind: fc.constant('write'), length: fc.nat(3000) }),
+    fc.record({ kind: fc.constant('writeAt'), at: fc.nat(20_000), length: fc.nat(3000) }),
+    fc.record({ kind: fc.constant('gap'), length: fc.nat(2000) }),
+  );
+  const ending = fc.constantFrom('end', 'reset', 'gap', 'rewritten');
+  const meta = fc.constantFrom(FILE, MESSAGE, { ...FILE, name: 'm.eml' });
+  const byName: Extractor = {
+    ...LINES,
+    accepts: (one) => one.declaredType === 'message/rfc822' || one.name === 'm.eml',
+  };
+  const limits = fc.record({
+    slot: fc.constantFrom(4096, 8192),
+    fileSize: fc.constantFrom(5000, 1 << 20),
+    spool: fc.constantFrom(6000, 1 << 20),
+    holeBytes: fc.constantFrom(1000, 10_000),
+    holes: fc.constantFrom(1, 100),
+    mimeParts: fc.constantFrom(3, 1000),
+  });
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 15 }), ending, meta, limits, (operations, end, what, bounds) => {
+      const bytes = Buffer.from('text - and more '.repeat(200));
+      const inspection = inspecting({ extractors: [byName], hashContainers: true }, { ...bounds, slots: 8192 });
+      let expected = 0;
+      const root = inspectBy(
+        inspection,
+        (file) => {
+          for (const one of operations) {
+            if (one.kind === 'gap') file.gap(one.length);
+            else if ('at' in one) file.writeAt(one.at, bytes, 0, one.length);
+            else file.write(bytes, 0, one.length);
+            if (one.kind === 'write') expected += one.length;
+          }
+          if (end !== 'end') file.abort(end as 'reset');
+        },
+        what,
+      );
+      const whole = operations.every((one) => one.kind === 'write') && end === 'end';
+      if (whole) assert.equal(root.info.size, expected);
+      if (root.info.state === 'complete')
+        assert.equal(operations.some((one) => one.kind === 'gap') || end !== 'end', false);
+      else assert.notEqual(root.findings.length, 0);
+      assert.notEqual(root.info.sha256, undefined);
+      // All memory is given back: the next file of the same inspection fits.
+      assert.equal(inspect(inspection, bytes.subarray(0, 4096)).info.state, 'complete');
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -48,7 +48,7 @@ export interface Tools {
   readonly identify: Identify;
   /** Hash what extractors take apart, too. With `keep`, such files are collected for it. */
   readonly hashContainers?: boolean;
-  /** Called for each file that ended, with its bytes, before they are scanned. It may not keep `content`, nor throw. */
+  /** Called for each file that ended, with its bytes, before they are scanned. It may not keep `content`. What it throws is an engine error of the file. */
   readonly keep?: (sha256: string, content: Content) => void;
 }
 
@@ -428,7 +428,7 @@ export class FileNode implements RootFile, ChildStream {
     this.#kept(failure, 0);
     this.#info.sha256 = sha256;
     this.#info.size = size;
-    this.#tools.keep?.(sha256, content);
+    this.#try('keep', () => this.#tools.keep?.(sha256, content));
     if (this.#stage !== undefined) return;
     const extractor = this.#extractor;
     if (extractor !== undefined && !this.#collects) {

@@ -71,7 +71,13 @@ interface Played {
 }
 
 /** Plays a script of `[side, bytes]` through a live flow; logs are written at `eventTime`. */
-function play(name: string, facts: SessionInfo, eventTime: bigint, writtenAt: bigint, script: readonly (readonly [Side, string])[]): Played {
+function play(
+  name: string,
+  facts: SessionInfo,
+  eventTime: bigint,
+  writtenAt: bigint,
+  script: readonly (readonly [Side, string])[],
+): Played {
   const protocol = PROTOCOLS.find((each) => each.name === name);
   assert.ok(protocol);
   const lines: string[] = [];
@@ -91,7 +97,9 @@ function play(name: string, facts: SessionInfo, eventTime: bigint, writtenAt: bi
         inspection.open(meta, (root) => {
           const decision = policy.decide(root, facts);
           for (const outcome of decision.outcomes) {
-            lines.push(formatRecord(toRecord(outcome, facts, { eventTime, writtenAt, zone: timeZone('-0800') }), 'default'));
+            lines.push(
+              formatRecord(toRecord(outcome, facts, { eventTime, writtenAt, zone: timeZone('-0800') }), 'default'),
+            );
           }
           judged(decision.verdict);
         }),
@@ -106,7 +114,11 @@ function play(name: string, facts: SessionInfo, eventTime: bigint, writtenAt: bi
     decode: (flow) => protocol.decoder(flow),
   });
   for (const [side, text] of script) engine.receive(side, Buffer.from(text, 'latin1'));
-  return { lines, toClient: Buffer.concat(sent[CLIENT]).toString('latin1'), toServer: Buffer.concat(sent[SERVER]).toString('latin1') };
+  return {
+    lines,
+    toClient: Buffer.concat(sent[CLIENT]).toString('latin1'),
+    toServer: Buffer.concat(sent[SERVER]).toString('latin1'),
+  };
 }
 
 function message(subject: string, filename: string, content: string): string {
@@ -166,8 +178,24 @@ const UNKNOWN = ['analyticscksum'];
 
 const CASES = [
   { line: 0, protocol: 'pop3', id: 49481, ports: [62056, 110], tls: false, subject: 'ZTNA av01', file: 'eicar.exe' },
-  { line: 2, protocol: 'smtp', id: 43006, ports: [61559, 25], tls: false, subject: 'ZTNA av testing', file: 'eicar.exe' },
-  { line: 4, protocol: 'smtp', id: 54276, ports: [62140, 25], tls: true, subject: 'ZTNA ssl port av test', file: 'eicar.exe' },
+  {
+    line: 2,
+    protocol: 'smtp',
+    id: 43006,
+    ports: [61559, 25],
+    tls: false,
+    subject: 'ZTNA av testing',
+    file: 'eicar.exe',
+  },
+  {
+    line: 4,
+    protocol: 'smtp',
+    id: 54276,
+    ports: [62140, 25],
+    tls: true,
+    subject: 'ZTNA ssl port av test',
+    file: 'eicar.exe',
+  },
   { line: 5, protocol: 'pop3', id: 52986, ports: [62114, 995], tls: true, subject: 'Hayder virus ', file: 'eicar.com' },
 ] as const;
 
@@ -182,7 +210,13 @@ for (const each of CASES) {
     const writtenAt = BigInt(Date.parse(clock)) * 1_000_000n;
     const mail = message(each.subject, each.file, whole ? EICAR : `${EICAR}\r\n${' '.repeat(58)}`);
     const facts = session(each.protocol.toUpperCase(), each.id, each.ports[0], each.ports[1], each.tls);
-    const { lines, toClient, toServer } = play(each.protocol, facts, eventTime, writtenAt, (each.protocol === 'smtp' ? smtp : pop3)(mail));
+    const { lines, toClient, toServer } = play(
+      each.protocol,
+      facts,
+      eventTime,
+      writtenAt,
+      (each.protocol === 'smtp' ? smtp : pop3)(mail),
+    );
     assert.equal(lines.length, 1);
     const [got = ''] = lines;
     if (whole) assert.equal(got, expected);

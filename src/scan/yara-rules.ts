@@ -91,8 +91,12 @@ function compileFile(yara: Yara, path: string, refuseSlow: boolean): YaraRules {
     const text = messageOf(error);
     // `Compilation error (E018): error[E018]: slow pattern\n --> line:1:19 …`
     const what = /error\[\w+\]: (.*)/.exec(text)?.[1] ?? text.split('\n')[0]!;
+    const why = /\^+ (.+)/.exec(text)?.[1];
     const line = /--> [^\n]*?:(\d+):\d+/.exec(text)?.[1];
-    throw new ConfigError(`${path}${line === undefined ? '' : `:${line}`}: ${what}`, { cause: error });
+    throw new ConfigError(
+      `${path}${line === undefined ? '' : `:${line}`}: ${what}${why === undefined ? '' : ` (${why})`}`,
+      { cause: error },
+    );
   }
 }
 

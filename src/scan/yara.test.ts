@@ -83,10 +83,12 @@ test('a rule that does not compile, or a slow one without a deadline, is an erro
   const bad = rules('bad.yar', 'rule a {\n condition: $b\n}\n');
   assert.throws(() => createYaraScanner([bad], DEFAULT_LIMITS), {
     code: 'INSPECTD_CONFIG',
-    message: `${bad}:2: unknown pattern \`$b\``,
+    message: `${bad}:2: unknown pattern \`$b\` (this pattern is not declared in the \`strings\` section)`,
   });
   const slow = rules('slow.yar', 'rule a { strings: $a = /(a|aa)+$/ condition: $a }');
-  assert.throws(() => createYaraScanner([slow], DEFAULT_LIMITS), { message: `${slow}:1: slow pattern` });
+  assert.throws(() => createYaraScanner([slow], DEFAULT_LIMITS), {
+    message: `${slow}:1: slow pattern (this pattern may slow down the scan)`,
+  });
   assert.throws(() => createYaraScanner([join(directory, 'none.yar')], DEFAULT_LIMITS), /none\.yar: cannot be read/);
 });
 
@@ -114,7 +116,10 @@ test('a pool says what is wrong with a rule before anything is scanned', async (
   const bad = rules('bad-too.yar', 'rule a {\n condition: $b\n}\n');
   await assert.rejects(createYaraPool([bad], { limits: DEFAULT_LIMITS }), (error) => {
     assert.ok(error instanceof ConfigError);
-    assert.equal(error.message, `${bad}:2: unknown pattern \`$b\``);
+    assert.equal(
+      error.message,
+      `${bad}:2: unknown pattern \`$b\` (this pattern is not declared in the \`strings\` section)`,
+    );
     return true;
   });
 });

@@ -1,15 +1,20 @@
 /** A Dovecot of the test's own: POP3 on one port of loopback, one user with the messages that it is given. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { listening, pathOf, run, scratch } from './peers.js';
+import { listening, pathOf, run, serverDirectory } from './peers.js';
 
 export const USER = 'alice';
 export const PASSWORD = 'only-for-this-test';
 
-export async function startDovecot(context: TestContext, port: number, messages: readonly (string | Buffer)[]): Promise<void> {
-  const base = scratch(context, 'dovecot');
-  chmodSync(base, 0o755);
+export async function startDovecot(
+  context: TestContext,
+  port: number,
+  messages: readonly (string | Buffer)[],
+): Promise<void> {
+  const base = serverDirectory(context, 'dovecot', (directory) => {
+    run('doveadm', ['-c', join(directory, 'dovecot.conf'), 'stop'], { statuses: [0, 75] });
+  });
   const maildir = join(base, 'mail');
   for (const directory of ['', 'cur', 'new', 'tmp']) mkdirSync(join(maildir, directory));
   mkdirSync(join(base, 'run'));
@@ -50,6 +55,5 @@ service pop3-login {
 `,
   );
   run(pathOf('dovecot') ?? 'dovecot', ['-c', join(base, 'dovecot.conf')]);
-  context.after(() => run('doveadm', ['-c', join(base, 'dovecot.conf'), 'stop'], { statuses: [0, 75] }));
   await listening(port);
 }

@@ -3,8 +3,8 @@
  * installs the programs (Debian). Where one is missing the test is left out and named, or fails when INSPECTD_PEERS=required.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { accessSync, chmodSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -12,11 +12,16 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A test that needs `programs`, and root: servers change their user. */
-export function peerTest(title: string, programs: readonly string[], body: (context: TestContext) => Promise<void>): void {
+export function peerTest(
+  title: string,
+  programs: readonly string[],
+  body: (context: TestContext) => Promise<void>,
+): void {
   const missing = programs.filter((program) => pathOf(program) === undefined);
   if (process.getuid?.() !== 0) missing.push('root rights');
   if (missing.length === 0) test(title, body);
-  else if (process.env['INSPECTD_PEERS'] === 'required') test(title, () => assert.fail(`missing: ${missing.join(', ')} (run scripts/install-peers)`));
+  else if (process.env['INSPECTD_PEERS'] === 'required')
+    test(title, () => assert.fail(`missing: ${missing.join(', ')} (run scripts/install-peers)`));
   else test(title, { skip: `needs ${missing.join(', ')}` }, () => {});
 }
 
@@ -41,14 +46,37 @@ export function scratch(context: TestContext, name: string): string {
   return directory;
 }
 
+/** A server's directory: `stop` is called after the test, then the directory goes. */
+export function serverDirectory(context: TestContext, name: string, stop: (directory: string) => void): string {
+  const directory = mkdtempSync(join(tmpdir(), `inspectd-${name}-`));
+  // Servers change their user, and must get in.
+  chmodSync(directory, 0o755);
+  context.after(() => {
+    stop(directory);
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  });
+  return directory;
+}
+
 /** Runs a program to its end; what it printed. Fails the test unless it ends with 0, or one of `statuses`. */
-export function run(program: string, args: readonly string[], options: { input?: string | Buffer; statuses?: readonly number[] } = {}): string {
-  const done = spawnSync(pathOf(program) ?? program, args, { encoding: 'utf8', timeout: 60_000, ...(options.input === undefined ? {} : { input: options.input }) });
-  assert.ok((options.statuses ?? [0]).includes(done.status ?? -1), `${program} ended with ${done.status ?? done.signal}: ${done.stderr}${done.stdout}`);
+export function run(
+  program: string,
+  args: readonly string[],
+  options: { input?: string | Buffer; statuses?: readonly number[] } = {},
+): string {
+  const done = spawnSync(pathOf(program) ?? program, args, {
+    encoding: 'utf8',
+    timeout: 60_000,
+    ...(options.input === undefined ? {} : { input: options.input }),
+  });
+  assert.ok(
+    (options.statuses ?? [0]).includes(done.status ?? -1),
+    `${program} ended with ${done.status ?? done.signal}: ${done.stderr}${done.stdout}`,
+  );
   return done.stdout;
 }
 
-/** A TCP port of loopback that was free a moment ago. */
+/** Waits until somebody listens on a port of loopback. */
 export async function listening(port: number): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     const open = await new Promise<boolean>((resolve) => {
@@ -67,9 +95,13 @@ export async function listening(port: number): Promise<void> {
 
 /** tcpdump on loopback, writing `file`. `stop` returns when every packet so far is in it. */
 export async function capture(context: TestContext, port: number, file: string): Promise<{ stop(): Promise<void> }> {
-  const tcpdump: ChildProcess = spawn(pathOf('tcpdump') ?? 'tcpdump', ['-i', 'lo', '-U', '-s', '0', '-B', '8192', '-w', file, `tcp port ${port}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const tcpdump: ChildProcess = spawn(
+    pathOf('tcpdump') ?? 'tcpdump',
+    ['-i', 'lo', '-U', '-s', '0', '-B', '8192', '-w', file, `tcp port ${port}`],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   context.after(() => tcpdump.kill('SIGKILL'));
   await new Promise<void>((resolve, reject) => {
     let said = '';
@@ -88,14 +120,4 @@ export async function capture(context: TestContext, port: number, file: string):
       await gone;
     },
   };
-}
-
-/** The user and group that a Debian package made, for servers that want to be told. */
-export function userExists(name: string): boolean {
-  try {
-    execFileSync('id', [name], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }

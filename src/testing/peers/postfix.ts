@@ -1,12 +1,13 @@
 /** A Postfix of the test's own: listens on one port of loopback and throws accepted mail away. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { listening, run, scratch } from './peers.js';
+import { listening, run, serverDirectory } from './peers.js';
 
 export async function startPostfix(context: TestContext, port: number): Promise<void> {
-  const base = scratch(context, 'postfix');
-  chmodSync(base, 0o755);
+  const base = serverDirectory(context, 'postfix', (directory) => {
+    run('postfix', ['-c', join(directory, 'etc'), 'stop'], { statuses: [0, 1] });
+  });
   for (const directory of ['etc', 'queue', 'data']) mkdirSync(join(base, directory));
   run('chown', ['postfix', join(base, 'data')]);
   writeFileSync(
@@ -30,12 +31,15 @@ maillog_file_prefixes = ${base}
 message_size_limit = 104857600
 `,
   );
-  const services = ['cleanup unix n - n - 0 cleanup', 'qmgr unix n - n 300 1 qmgr', 'postlog unix-dgram n - n - 1 postlogd'];
+  const services = [
+    'cleanup unix n - n - 0 cleanup',
+    'qmgr unix n - n 300 1 qmgr',
+    'postlog unix-dgram n - n - 1 postlogd',
+  ];
   for (const name of ['bounce', 'defer', 'trace']) services.push(`${name} unix - - n - 0 bounce`);
   for (const name of ['discard', 'error', 'proxymap', 'anvil']) services.push(`${name} unix - - n - - ${name}`);
   services.push('rewrite unix - - n - - trivial-rewrite', 'retry unix - - n - - error');
   writeFileSync(join(base, 'etc/master.cf'), `127.0.0.1:${port} inet n - n - - smtpd\n${services.join('\n')}\n`);
   run('postfix', ['-c', join(base, 'etc'), 'start']);
-  context.after(() => run('postfix', ['-c', join(base, 'etc'), 'stop'], { statuses: [0, 1] }));
   await listening(port);
 }
