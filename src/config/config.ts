@@ -132,10 +132,12 @@ export function readConfig(text: string, fileName: string): ReadConfig {
     replacementMessages,
     sections,
   };
-  if (sections['firewall policy'].size === 0 && sections['firewall proxy-policy'].size === 0)
+  const policies = sections['firewall policy'].size + sections['firewall proxy-policy'].size;
+  const profiles = [...sections['antivirus profile'].values(), ...sections['file-filter profile'].values()];
+  if (policies === 0 && profiles[0] !== undefined)
     problems.warning(
-      { line: 1, column: 1 },
-      'there is no "config firewall policy" or "config firewall proxy-policy": no profile of this file is used, and the built-in ones apply',
+      profiles[0].at,
+      'no "config firewall policy" or "config firewall proxy-policy" names this profile: the built-in ones apply',
     );
   return { config, warnings: problems.warnings };
 }

@@ -21,9 +21,8 @@ export function describeDefaults(): string {
 
 function describe(shape: Shape, indent: string, lines: string[]): void {
   for (const [name, kind] of Object.entries(shape.options)) {
+    if (kind.effect === false) continue;
     const value = kind.unsetText ?? written(kind.unset);
-    // An option without effect has neither value nor choice to tell of.
-    if (value === undefined && kind.allowed === 'any value') continue;
     lines.push(`${indent}set ${name} ${value ?? '(unset)'}    # ${kind.allowed}`);
   }
   for (const [name, nested] of Object.entries(shape.nested)) {

@@ -4,7 +4,8 @@
  */
 import { isIP, isIPv4 } from 'node:net';
 import { didYouMean, oneOf, shown } from './did-you-mean.js';
-import type { Position, Word } from './words.js';
+import type { Position } from './position.js';
+import type { Word } from './words.js';
 
 /** What a kind may say while it reads. */
 export interface Reader {
@@ -22,6 +23,8 @@ export interface OptionKind<T> {
   readonly allowed: string;
   /** `unset` as it would be written, where that is in another unit. */
   readonly unsetText?: string;
+  /** false: whatever it is set to changes nothing here. */
+  readonly effect?: false;
   /** Takes several values, and `append`. */
   readonly many: boolean;
   /** At least one word. undefined: something was wrong, and was said. */
@@ -34,7 +37,7 @@ function single<T>(allowed: string, unset: T, read: (word: Word, reader: Reader)
 }
 
 function wrong(word: Word, allowed: string, reader: Reader): undefined {
-  reader.error(word, `${shown(word.text)} is not allowed here: ${allowed}`);
+  reader.error(word, `found ${shown(word.text)}; allowed: ${allowed}`);
 }
 
 /** A word of a closed vocabulary. */
@@ -183,7 +186,7 @@ export function subnet(unset: Subnet): OptionKind<Subnet> {
       const prefix = mask === undefined ? 32 : prefixOf(mask);
       const [first] = words;
       if (isIPv4(address) && prefix !== undefined && extra === undefined) return { address, prefix };
-      if (first !== undefined) reader.error(first, `${shown(written)} is not allowed here: ${allowed}`);
+      if (first !== undefined) reader.error(first, `found ${shown(written)}; allowed: ${allowed}`);
       return undefined;
     },
   };
@@ -194,6 +197,7 @@ export function withoutEffect(kind: OptionKind<unknown>, feature: string): Optio
   return {
     unset: undefined,
     allowed: kind.allowed,
+    effect: false,
     many: kind.many,
     read: (words, reader) => {
       const value = kind.read(words, reader);
@@ -210,6 +214,7 @@ export function withoutEffect(kind: OptionKind<unknown>, feature: string): Optio
 export const accepted: OptionKind<undefined> = {
   unset: undefined,
   allowed: 'any value',
+  effect: false,
   many: true,
   read: () => undefined,
 };
@@ -219,7 +224,8 @@ export function unsupported(feature: string): OptionKind<undefined> {
   return {
     ...accepted,
     read: ([first], reader) => {
-      if (first !== undefined) reader.warning(first, `skipped: inspectd has no ${feature}`, feature);
+      if (first !== undefined)
+        reader.warning(first, `${shown(first.text)} skipped: inspectd has no ${feature}`, feature);
       return undefined;
     },
   };

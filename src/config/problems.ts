@@ -1,6 +1,6 @@
 /** What is wrong with a configuration (errors) and what is left out of it (warnings), each with its place. */
 import { ConfigError } from '../core/errors.js';
-import type { Position } from './words.js';
+import type { Position } from './position.js';
 
 /** Errors beyond this many are counted, not listed: the first ones cause the rest. */
 export const MAX_PROBLEMS = 100;

@@ -4,8 +4,9 @@
  */
 import { didYouMean, shown } from './did-you-mean.js';
 import type { OptionKind, Reader } from './options.js';
+import type { Position } from './position.js';
 import { type Body, pathText, type SectionNode, type Setting } from './tree.js';
-import type { Position, Word } from './words.js';
+import type { Word } from './words.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: any kind of value, each typed where the table is written.
 type Options = Readonly<Record<string, OptionKind<any>>>;
@@ -17,6 +18,8 @@ export interface Section<O extends Options, N extends Nested, Keyed extends bool
   readonly nested: N;
   /** It has entries (`edit`) rather than options of its own. */
   readonly keyed: Keyed;
+  /** Most of its options are a firewall's and not listed: they are passed over, unless one looks like a mistyped option of ours. */
+  readonly open: boolean;
   /** Nested sections of features that inspectd does not have. */
   readonly skipped: readonly string[];
   /** Says what is wrong with the name of an entry. */
@@ -50,7 +53,7 @@ export function singleSection<O extends Options, N extends Nested = Record<never
   nested?: N,
   skipped: readonly string[] = [],
 ): Section<O, N, false> {
-  return { options, nested: (nested ?? {}) as N, keyed: false, skipped, key: undefined };
+  return { options, nested: (nested ?? {}) as N, keyed: false, open: false, skipped, key: undefined };
 }
 
 export function tableSection<O extends Options, N extends Nested = Record<never, never>>(
@@ -61,7 +64,19 @@ export function tableSection<O extends Options, N extends Nested = Record<never,
     readonly key?: (name: string) => string | undefined;
   } = {},
 ): Section<O, N, true> {
-  return { options, nested: (more.nested ?? {}) as N, keyed: true, skipped: more.skipped ?? [], key: more.key };
+  return {
+    options,
+    nested: (more.nested ?? {}) as N,
+    keyed: true,
+    open: false,
+    skipped: more.skipped ?? [],
+    key: more.key,
+  };
+}
+
+/** A section without entries of which we use a few options. */
+export function openSection<O extends Options>(options: O): Section<O, Record<never, never>, false> {
+  return { options, nested: {}, keyed: false, open: true, skipped: [], key: undefined };
 }
 
 /** Entry names that are numbers (policies). */
@@ -95,7 +110,7 @@ export function readSection<S extends AnySection>(
       reader.error(nested.at, `"config ${path}" has entries: "edit NAME" comes before "config ${pathText(nested)}"`);
     for (const entry of node.entries) {
       const wrong = shape.key?.(entry.key.text);
-      if (wrong !== undefined) reader.error(entry.key, `${shown(entry.key.text)} is not allowed here: ${wrong}`);
+      if (wrong !== undefined) reader.error(entry.key, `found ${shown(entry.key.text)}; allowed: ${wrong}`);
       const known = bodies.get(entry.key.text);
       if (known === undefined) bodies.set(entry.key.text, { at: entry.key, bodies: [entry] });
       else known.bodies.push(entry);
@@ -125,12 +140,13 @@ function readBody(
   const result: Record<string, unknown> = { key: name, at, given: new Set(written.keys()) };
   for (const [option, kind] of Object.entries(shape.options)) {
     const words = written.get(option);
-    result[camel(option)] = (words === undefined ? undefined : kind.read(words, reader)) ?? kind.unset;
+    const named: Reader = { ...reader, error: (place, text) => reader.error(place, `${option}: ${text}`) };
+    result[camel(option)] = (words === undefined ? undefined : kind.read(words, named)) ?? kind.unset;
   }
   const nested = bodies.flatMap((body) => body.sections);
   for (const node of nested) {
     const found = pathText(node);
-    if (Object.hasOwn(shape.nested, found)) continue;
+    if (shape.open || Object.hasOwn(shape.nested, found)) continue;
     if (shape.skipped.includes(found))
       reader.warning(
         node.at,
@@ -164,7 +180,8 @@ function writtenOptions(
     const kind = Object.hasOwn(shape.options, option.text) ? shape.options[option.text] : undefined;
     if (kind === undefined) {
       const near = didYouMean(option.text, Object.keys(shape.options));
-      reader.error(option, `"config ${path}" has no option ${shown(option.text)}${near}`);
+      if (near !== '' || !shape.open)
+        reader.error(option, `"config ${path}" has no option ${shown(option.text)}${near}`);
       continue;
     }
     if (verb === 'unset') {

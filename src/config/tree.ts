@@ -8,8 +8,9 @@
  * takes it. Nesting is bounded.
  */
 import { didYouMean, shown } from './did-you-mean.js';
+import type { Position } from './position.js';
 import type { Problems } from './problems.js';
-import type { Position, Word } from './words.js';
+import type { Word } from './words.js';
 
 export interface Setting {
   readonly verb: 'set' | 'append' | 'unset';

@@ -3,12 +3,8 @@
  * (nothing is an escape), or glued together from those. A line whose first character is `#` is a comment: exported configurations
  * begin with some. Positions count from 1, columns in characters.
  */
+import type { Position } from './position.js';
 import type { Problems } from './problems.js';
-
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
 
 export interface Word extends Position {
   readonly text: string;

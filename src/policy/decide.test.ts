@@ -223,6 +223,42 @@ test('oversize: blocked and recorded with the option, recorded with oversize-log
   });
 });
 
+const MiB = 1024 * 1024;
+test('the size limits of the profile hold to the byte, whatever inspection went on to read', () => {
+  const large = (size: number) => mail({ size, span: { start: 400, body: 460, end: 700 } }, { size: 1000 });
+  const block = profiles({ avScan: 'block' }, { blockOversize: true });
+  assert.deepEqual(said(large(10 * MiB), 'SMTP', block).records, []);
+  assert.deepEqual(said(large(10 * MiB + 1), 'SMTP', block).records, ['oversize:blocked']);
+  assert.equal(said(large(10 * MiB + 1), 'SMTP', profiles({ avScan: 'block' })).root?.reason, 'oversize');
+  assert.equal(said(large(10 * MiB + 1), 'SMTP').root?.verdict, 'clean');
+  // A message can be too large though no part of it is; together they make one record.
+  assert.deepEqual(said(mail({}, { size: 10 * MiB + 1 }), 'SMTP', block).records, ['oversize:blocked']);
+  assert.deepEqual(said(mail({ size: 11 * MiB }, { size: 15 * MiB }), 'SMTP', block).records, ['oversize:blocked']);
+  // Where nothing is scanned, no limit of scanning is crossed.
+  assert.equal(said(large(11 * MiB), 'SMTP', profiles({ avScan: 'disable' })).root?.verdict, 'clean');
+  // A virus found beyond the limit is a virus.
+  assert.deepEqual(said(mail({ size: 11 * MiB, findings: [virus] }), 'SMTP', profiles({ avScan: 'block' })).records, [
+    'infected:blocked',
+  ]);
+});
+
+test('the limits of unpacked files hold for members: size, depth, bzip2', () => {
+  const member = (child: Node) => mail({ types: ['zip'], children: [child] });
+  const av = { avScan: 'block', archiveBlock: new Set(['nested', 'unhandled'] as const) } as const;
+  const reason = (root: Inspected, options: Partial<ProtocolOptions>) => {
+    const got = said(root, 'SMTP', profiles(av, { blockOversize: true, ...options }));
+    return [got.records, got.root?.reason];
+  };
+  assert.deepEqual(reason(member({ size: 10 * MiB }), {}), [[], null]);
+  assert.deepEqual(reason(member({ size: 10 * MiB + 1 }), {}), [['scanerror:blocked'], 'uncompressed-oversize']);
+  const nested = (archives: number): Node =>
+    archives === 0 ? {} : { types: ['zip'], children: [nested(archives - 1)] };
+  assert.deepEqual(reason(mail(nested(2)), { uncompressedNestLimit: 2 }), [[], null]);
+  assert.deepEqual(reason(mail(nested(3)), { uncompressedNestLimit: 2 }), [['scanerror:blocked'], 'nested']);
+  assert.deepEqual(reason(member({ types: ['bzip2'] }), {}), [[], null]);
+  assert.deepEqual(reason(member({ types: ['bzip2'] }), { scanBzip2: false }), [['scanerror:blocked'], 'unhandled']);
+});
+
 test('uncompressed-oversize follows the oversize option', () => {
   const root = mail({ children: [{ findings: [unscannable('uncompressed-oversize')] }] });
   const got = said(root, 'SMTP', profiles({ avScan: 'block' }, { blockOversize: true }));
@@ -454,6 +490,7 @@ test('every name that a reader might take counts', () => {
     'a.exe',
     'a.exe\0.txt',
     'a.txt\0a.exe',
+    'a.e\0xe',
     '..\\..\\a.exe',
     '/etc/a.exe',
     'a.exe. .',

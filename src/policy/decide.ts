@@ -14,8 +14,10 @@ import type { SessionInfo } from '../core/session.js';
 import { serviceName } from '../core/session.js';
 import { candidateNames, fileTypes, matchFileFilter, type TypesOfName } from './file-filter.js';
 import { evidenceOf, fileVerdicts } from './file-verdict.js';
+import { inspectionLimits } from './inspection-limits.js';
 import { headersOf, isMessage, objectsOf, type PolicyObject } from './objects.js';
 import type { Action, Decision, Outcome, Policy } from './outcome.js';
+import { underLimits } from './profile-limits.js';
 import {
   type AntivirusProfile,
   ARCHIVE_REASONS,
@@ -47,10 +49,20 @@ export function createPolicy(
   return { decide: (root, session) => decide(profiles, typesOfName, root, session) };
 }
 
-function decide(profiles: SessionProfiles, typesOfName: TypesOfName, root: Inspected, session: SessionInfo): Decision {
+function decide(
+  profiles: SessionProfiles,
+  typesOfName: TypesOfName,
+  inspected: Inspected,
+  session: SessionInfo,
+): Decision {
   const key = protocolKey(session);
+  const root = scans(profiles, key)
+    ? underLimits(inspected, inspectionLimits(profiles.protocolOptions, key))
+    : inspected;
   const effect = effectOfBlock(key, root);
   const outcomes: Outcome[] = [];
+  /** What the records so far are about. */
+  const recorded = new Set<string>();
   const removed: Removed[] = [];
   const blocked = new Map<FileId, string>();
   for (const object of objectsOf(root)) {
@@ -64,7 +76,10 @@ function decide(profiles: SessionProfiles, typesOfName: TypesOfName, root: Inspe
       };
       if (blocks) removed.push({ object, outcome });
       // A hole of the message is a hole of the part it lies in: one record says it.
-      if (logged && !(object.kind === 'message' && alreadySaid(outcomes, outcome))) outcomes.push(outcome);
+      const cause = outcome.kind === 'scanerror' ? outcome.reason : outcome.kind;
+      if (!logged || (object.kind === 'message' && recorded.has(cause))) continue;
+      recorded.add(cause);
+      outcomes.push(outcome);
     }
   }
   return {
@@ -72,6 +87,14 @@ function decide(profiles: SessionProfiles, typesOfName: TypesOfName, root: Inspe
     outcomes,
     verdicts: fileVerdicts(root, blocked),
   };
+}
+
+/** Does the antivirus profile look at this protocol at all? A file that no protocol carried is judged like one that HTTP did. */
+function scans(profiles: SessionProfiles, key: ProtocolKey | undefined): boolean {
+  const options = profiles.antivirus?.protocols[key ?? 'http'];
+  return (
+    options !== undefined && options.avScan !== 'disable' && profiles.protocolOptions.protocols[key ?? 'http'].status
+  );
 }
 
 /** `refuse` the whole, or `strip` the object out of it. */
@@ -119,7 +142,7 @@ function chargesOf(
       return charges;
     }
   }
-  if (profiles.antivirus !== undefined) {
+  if (profiles.antivirus !== undefined && scans(profiles, key)) {
     const antivirus = antivirusCharges(profiles.antivirus, profiles.protocolOptions, typesOfName, key, object);
     const [worst] = antivirus;
     if (worst !== undefined) {
@@ -141,10 +164,8 @@ function antivirusCharges(
   key: ProtocolKey | undefined,
   object: PolicyObject,
 ): Charge[] {
-  // A file that no protocol carried is judged like one that HTTP did: FortiOS has no profile of its own for it.
   const options = profile.protocols[key ?? 'http'];
   const size = protocolOptions.protocols[key ?? 'http'];
-  if (options.avScan === 'disable' || !size.status) return [];
   const block = options.avScan === 'block';
   const whole = object.kind === 'leaf';
   const findings = whole ? findingsBelow(object.node) : [...evidenceOf(object.node)];
@@ -219,14 +240,6 @@ function actionOf(kind: Outcome['kind'], blocks: boolean, effect: Effect, object
   // Where a message as a whole is exchanged, nothing that could be called an attachment is gone.
   if (effect === 'strip' && kind !== 'file-filter' && object.kind === 'leaf') return 'attachment-removed';
   return 'blocked';
-}
-
-function alreadySaid(outcomes: readonly Outcome[], outcome: Outcome): boolean {
-  return outcomes.some(
-    (earlier) =>
-      earlier.kind === outcome.kind &&
-      (earlier.kind !== 'scanerror' || outcome.kind !== 'scanerror' || earlier.reason === outcome.reason),
-  );
 }
 
 /** An object that goes, and why. */

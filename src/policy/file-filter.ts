@@ -88,7 +88,7 @@ function matchesOf(rules: readonly FileFilterRule[], file: FileInfo, typesOfName
   return matches;
 }
 
-/** By content, then by each name. A type by content alone is `unknown` only when no name says more. */
+/** By content, then by each name. A name adds types and takes none away: what its content does not tell stays `unknown` as well. */
 export function fileTypes(file: FileInfo, typesOfName: TypesOfName): readonly string[] {
   const types = new Set(file.types);
   for (const name of candidateNames(file)) for (const type of typesOfName(name)) types.add(type);
@@ -103,7 +103,13 @@ export function candidateNames(file: FileInfo): readonly string[] {
   const names = new Set<string>();
   for (const name of [file.meta.name, ...(file.otherNames ?? [])]) {
     if (name === undefined) continue;
-    for (const piece of [name, ...name.split('\0')]) {
+    // A reader takes a NUL as the end, as nothing, or starts anew behind it.
+    for (const piece of [
+      name,
+      name.split('\0', 1)[0] ?? '',
+      name.slice(name.lastIndexOf('\0') + 1),
+      name.replaceAll('\0', ''),
+    ]) {
       const leaf = piece.slice(Math.max(piece.lastIndexOf('/'), piece.lastIndexOf('\\')) + 1);
       for (const stored of [leaf, leaf.split(':', 1)[0] ?? '']) names.add(withoutTail(stored));
     }

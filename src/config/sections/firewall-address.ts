@@ -1,5 +1,6 @@
 /** `config firewall address`, `address6`, `addrgrp` and `addrgrp6`. What needs the network to be known (fqdn, dynamic) matches nothing. */
 import { isIPv6 } from 'node:net';
+import { shown } from '../did-you-mean.js';
 import { accepted, choice, ipAddress, names, type OptionKind, subnet, toggle, uuid } from '../options.js';
 import { nameKey, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
@@ -48,7 +49,7 @@ const prefix6: OptionKind<{ readonly address: string; readonly prefix: number }>
     const [address = '', bits = '128', extra] = (word?.text ?? '').split('/');
     if (isIPv6(address) && /^\d{1,3}$/.test(bits) && Number(bits) <= 128 && extra === undefined)
       return { address, prefix: Number(bits) };
-    if (word !== undefined) reader.error(word, `"${word.text}" is not allowed here: ${prefix6.allowed}`);
+    if (word !== undefined) reader.error(word, `found ${shown(word.text)}; allowed: ${prefix6.allowed}`);
     return undefined;
   },
 };

@@ -59,7 +59,7 @@ const ELSEWHERE = [
   'diffservcode-forward', 'diffservcode-rev', 'tos', 'tos-mask', 'tos-negate', 'vlan-cos-fwd', 'vlan-cos-rev', 'vlan-filter',
   'session-ttl', 'tcp-mss-sender', 'tcp-mss-receiver', 'tcp-session-without-syn', 'timeout-send-rst', 'anti-replay', 'send-deny-packet',
   'match-vip', 'match-vip-only', 'geoip-match', 'geoip-anycast', 'block-notification', 'custom-log-fields', 'label', 'global-label',
-  'firewall-session-dirty', 'delay-tcp-npu-session', 'decrypted-traffic-mirror', 'decrypted-traffic-mirror', 'passive-wan-health-measurement',
+  'firewall-session-dirty', 'delay-tcp-npu-session', 'decrypted-traffic-mirror', 'passive-wan-health-measurement',
   'http-policy-redirect', 'ssh-policy-redirect', 'ztna-policy-redirect', 'webproxy-profile', 'webproxy-forward-server', 'webcache',
   'webcache-https', 'wanopt', 'wanopt-detection', 'wanopt-passive-opt', 'wanopt-peer', 'wanopt-profile', 'wccp', 'radius-mac-auth-bypass',
   'radius-ip-auth-bypass', 'dsri', 'fec', 'pcp-outbound', 'pcp-inbound', 'pcp-poolname', 'sgt', 'sgt-check', 'src-vendor-mac',
@@ -71,7 +71,10 @@ const ELSEWHERE = [
   'ztna-device-ownership', 'application', 'app-category', 'app-group', 'url-category', 'learning-mode', 'scan-botnet-connections',
   'devices', 'spamfilter-profile', 'port-preserve', 'log-http-transaction', 'cgn-session-quota', 'cgn-resource-quota', 'cgn-eif',
   'cgn-eim', 'cgn-log-server-grp', 'eif-check', 'eif-learn', 'diameter-filter-profile', 'telemetry-profile', 'policy-behaviour-type',
-  'fixedport', 'ip-version-type', 'port-random', 'pim', 'app-monitor',
+  'ip-version-type', 'port-random', 'pim', 'app-monitor',
+  'internet-service6', 'internet-service6-custom', 'internet-service6-custom-group', 'internet-service6-fortiguard', 'internet-service6-group', 'internet-service6-name', 'internet-service6-negate',
+  'internet-service6-src', 'internet-service6-src-custom', 'internet-service6-src-custom-group', 'internet-service6-src-fortiguard', 'internet-service6-src-group',
+  'internet-service6-src-name', 'internet-service6-src-negate', 'internet-service-fortiguard', 'internet-service-src-fortiguard', 'ztna-ems-tag-negate',
 ] as const;
 
 export const firewallPolicy = tableSection({ ...policyProfiles, ...elsewhere(ELSEWHERE) }, { key: numericKey });

@@ -11,6 +11,7 @@ const ELSEWHERE = [
   'detect-https-in-http-request', 'device-ownership', 'ztna-geo-tag', 'ztna-proxy', 'url-risk', 'internet-service-name',
   'internet-service-group', 'internet-service-custom', 'internet-service-custom-group', 'internet-service-negate', 'internet-service6',
   'internet-service6-name', 'log-http-transaction', 'https-sub-category', 'dnsfilter', 'telemetry-profile', 'ssh-filter', 'internet-service-id',
+  'internet-service6-custom', 'internet-service6-custom-group', 'internet-service6-group', 'internet-service6-negate',
 ] as const;
 
 export const firewallProxyPolicy = tableSection(

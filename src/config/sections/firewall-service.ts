@@ -20,7 +20,7 @@ const portRanges: OptionKind<readonly PortRange[]> = {
       const from = Number(found?.[1] ?? Number.NaN);
       const to = Number(found?.[2] ?? from);
       if (from <= to && to <= 65_535) return [{ from, to }];
-      reader.error(word, `${shown(word.text)} is not allowed here: ${portRanges.allowed}`);
+      reader.error(word, `found ${shown(word.text)}; allowed: ${portRanges.allowed}`);
       return [];
     }),
 };

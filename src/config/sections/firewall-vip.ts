@@ -19,7 +19,7 @@ const ranges: OptionKind<readonly AddressRange[]> = {
     words.flatMap((word) => {
       const [from = '', to = from, extra] = word.text.split('-');
       if (isIP(from) !== 0 && isIP(from) === isIP(to) && extra === undefined) return [{ from, to }];
-      reader.error(word, `${shown(word.text)} is not allowed here: ${ranges.allowed}`);
+      reader.error(word, `found ${shown(word.text)}; allowed: ${ranges.allowed}`);
       return [];
     }),
 };
@@ -65,7 +65,7 @@ function portOrRange(): OptionKind<{ readonly from: number; readonly to: number 
       const from = Number(found?.[1] ?? Number.NaN);
       const to = Number(found?.[2] ?? from);
       if (from <= to && to <= 65_535) return { from, to };
-      if (word !== undefined) reader.error(word, `${shown(word.text)} is not allowed here: ${allowed}`);
+      if (word !== undefined) reader.error(word, `found ${shown(word.text)}; allowed: ${allowed}`);
       return undefined;
     },
   };

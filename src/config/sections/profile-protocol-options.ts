@@ -10,20 +10,29 @@ import { accepted, flags, integer, ports, text, toggle, unsupported, withoutEffe
 import { type Entry, nameKey, singleSection, tableSection } from '../section.js';
 
 /** What all protocols that are scanned share; `words`: what `set options` may name. */
-function protocol<const W extends readonly string[], M extends object>(key: ProtocolKey, words: W, more: M) {
-  return singleSection({
-    ports: ports(DEFAULT_PROTOCOL_PORTS[key]),
-    status: toggle(true),
-    'inspect-all': accepted,
-    'proxy-after-tcp-handshake': accepted,
-    options: flags(words),
-    'oversize-limit': integer(1, 4095, 10, MiB),
-    'uncompressed-oversize-limit': integer(1, 4095, 10, MiB),
-    'uncompressed-nest-limit': integer(2, 100, 12),
-    'scan-bzip2': toggle(true),
-    'ssl-offloaded': accepted,
-    ...more,
-  });
+function protocol<const W extends readonly string[], M extends object>(
+  key: ProtocolKey,
+  words: W,
+  more: M,
+  skipped: readonly string[] = [],
+) {
+  return singleSection(
+    {
+      ports: ports(DEFAULT_PROTOCOL_PORTS[key]),
+      status: toggle(true),
+      'inspect-all': accepted,
+      'proxy-after-tcp-handshake': accepted,
+      options: flags(words),
+      'oversize-limit': integer(1, 4095, 10, MiB),
+      'uncompressed-oversize-limit': integer(1, 4095, 10, MiB),
+      'uncompressed-nest-limit': integer(2, 100, 12),
+      'scan-bzip2': toggle(true),
+      'ssl-offloaded': accepted,
+      ...more,
+    },
+    {},
+    skipped,
+  );
 }
 
 const window = {
@@ -82,11 +91,16 @@ export const profileProtocolOptions = tableSection(
       smtp: protocol('smtp', ['fragmail', 'oversize', 'splice'], { 'server-busy': toggle(false) }),
       mapi: protocol('mapi', ['fragmail', 'oversize'], {}),
       nntp: protocol('nntp', ['oversize', 'splice'], {}),
-      cifs: protocol('cifs', ['oversize'], {
-        ...window,
-        'server-credential-type': accepted,
-        'domain-controller': accepted,
-      }),
+      cifs: protocol(
+        'cifs',
+        ['oversize'],
+        {
+          ...window,
+          'server-credential-type': accepted,
+          'domain-controller': accepted,
+        },
+        ['server-keytab'],
+      ),
       ssh: protocol('ssh', ['clientcomfort', 'servercomfort', 'oversize'], { ...window, ...comfort, ...stream }),
       'mail-signature': singleSection({
         status: withoutEffect(toggle(false), 'mail signature'),

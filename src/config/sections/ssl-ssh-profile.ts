@@ -1,6 +1,6 @@
 /** `config firewall ssl-ssh-profile`: read and checked; what it says of certificates is used where TLS is intercepted. */
-import { choice, integer, ports, text, toggle, unsupported } from '../options.js';
-import { nameKey, singleSection, tableSection } from '../section.js';
+import { choice, ports, text, toggle, unsupported } from '../options.js';
+import { nameKey, numericKey, singleSection, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
 
 const certAction = (unset: 'allow' | 'block') => choice(['allow', 'block', 'ignore'], unset);
@@ -84,14 +84,10 @@ export const sslSshProfile = tableSection(
           ),
           ...elsewhere(['fortiguard-category', 'address', 'address6', 'wildcard-fqdn', 'regex'] as const),
         },
-        { key: (name) => integerKey(name) },
+        { key: numericKey },
       ),
     },
     skipped: ['ssh', 'dot', 'ssl-server', 'ech-outer-sni'],
     key: nameKey(47),
   },
 );
-
-function integerKey(name: string): string | undefined {
-  return /^\d{1,3}$/.test(name) ? undefined : integer(0, 512, 0).allowed;
-}
