@@ -122,7 +122,8 @@ export class Collection {
     if (file === undefined) {
       const slot = this.#slot;
       const bytes = slot === undefined ? EMPTY : this.#storage.arena.bytes.subarray(slot.at, slot.at + this.size);
-      if (slot === undefined || this.#hash === undefined) return { content: new MemoryContent(bytes), sha256: sha256(bytes), failure: undefined };
+      if (slot === undefined || this.#hash === undefined)
+        return { content: new MemoryContent(bytes), sha256: sha256(bytes), failure: undefined };
       this.#hashSlot(slot);
       return { content: new MemoryContent(bytes), sha256: this.#hash.digest('hex'), failure: undefined };
     }
