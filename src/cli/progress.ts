@@ -6,31 +6,38 @@ import { size } from './summary.js';
 /** Work that is over before this is not worth a bar. */
 const PATIENCE_MS = 500;
 
+type Library = typeof import('cli-progress');
+
 export class Progress {
+  readonly #library: Library | undefined;
   readonly #total: number;
-  readonly #wanted: boolean;
   readonly #started = Date.now();
   /** Bytes of the inputs before the present one. */
   #before = 0;
   #input: ScanInput | undefined;
   #bar: SingleBar | undefined;
-  #loading = false;
 
-  constructor(wanted: boolean, inputs: readonly ScanInput[]) {
-    this.#wanted = wanted && process.stderr.isTTY === true;
+  /** The library is loaded now: reading a file does not wait for anything, a bar that is being loaded meanwhile would never show. */
+  static async of(inputs: readonly ScanInput[], wanted: boolean): Promise<Progress> {
+    const shown = wanted && process.stderr.isTTY === true;
+    return new Progress(inputs, shown ? (await import('cli-progress')).default : undefined);
+  }
+
+  private constructor(inputs: readonly ScanInput[], library: Library | undefined) {
+    this.#library = library;
     this.#total = inputs.reduce((sum, input) => sum + (input.size ?? 0), 0);
   }
 
   /** `done` bytes of `input` are read. */
   at(input: ScanInput, done: number): void {
-    if (!this.#wanted) return;
+    if (this.#library === undefined) return;
     if (this.#input !== input) {
       this.#before += this.#input?.size ?? 0;
       this.#input = input;
     }
     if (this.#bar === undefined) {
-      if (!this.#loading && Date.now() - this.#started > PATIENCE_MS) void this.#show();
-      return;
+      if (Date.now() - this.#started < PATIENCE_MS) return;
+      this.#bar = this.#show(this.#library);
     }
     this.#bar.update(this.#before + done, { input: input.name, read: size(this.#before + done) });
   }
@@ -45,11 +52,9 @@ export class Progress {
     this.#bar = undefined;
   }
 
-  async #show(): Promise<void> {
-    this.#loading = true;
-    const { default: progress } = await import('cli-progress');
+  #show(library: Library): SingleBar {
     const known = this.#total > 0;
-    this.#bar = new progress.SingleBar({
+    const bar = new library.SingleBar({
       format: known
         ? `{bar} {percentage}% of ${size(this.#total)}, {eta_formatted} left  {input}`
         : '{read} read  {input}',
@@ -58,6 +63,7 @@ export class Progress {
       etaBuffer: 50,
       stream: process.stderr,
     });
-    this.#bar.start(Math.max(1, this.#total), 0, { input: '', read: size(0) });
+    bar.start(Math.max(1, this.#total), 0, { input: '', read: size(0) });
+    return bar;
   }
 }

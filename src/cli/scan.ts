@@ -53,7 +53,7 @@ export async function scan(names: readonly string[], options: ScanOptions): Prom
     zone: timeZone(configuredZone(config)),
     summary,
   });
-  const progress = new Progress(options.quiet !== true && options.progress, inputs);
+  const progress = await Progress.of(inputs, options.quiet !== true && options.progress);
   const running = new Scan({
     config,
     signatures: signaturePaths(options.signatures),
