@@ -12,12 +12,15 @@ export interface ScanOutputOptions {
   readonly files: LineFile | undefined;
   readonly flows: LineFile | undefined;
   readonly log: LogSink;
-  readonly zone: TimeZone;
+  /** Asked before the first record: the database of time zones takes longer to load than a small capture to scan. */
+  zone(): TimeZone;
   readonly summary: Summary;
 }
 
 export class ScanOutput {
   readonly #options: ScanOutputOptions;
+  #zone: TimeZone | undefined;
+  #failed = false;
   #input = '';
   /** Connections of all inputs, and loose files, are counted through. */
   #flows = 0;
@@ -35,8 +38,26 @@ export class ScanOutput {
     this.#open = new Map();
   }
 
-  /** A promise when the log's reader is slower than we are. */
+  /** Something could not be written. No input is to blame, and nothing that follows can be written either. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** A promise when the log's reader is slower than we are. What it throws, or the promise rejects with, is SourceError. */
   event(event: ScanEvent): void | Promise<void> {
+    try {
+      return this.#write(event)?.catch((error: unknown) => this.#fail(error));
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): never {
+    this.#failed = true;
+    throw error;
+  }
+
+  #write(event: ScanEvent): void | Promise<void> {
     this.#options.summary.event(event);
     switch (event.kind) {
       case 'flow-started':
@@ -72,9 +93,12 @@ export class ScanOutput {
     }
     const session = { ...tree.session, id: flow?.number ?? 0 };
     const eventTime = BigInt(tree.time.seconds) * 1_000_000_000n + BigInt(tree.time.nanoseconds);
+    if (tree.outcomes.length === 0) return undefined;
+    this.#zone ??= this.#options.zone();
+    const zone = this.#zone;
     let pending: Promise<void> | undefined;
     for (const outcome of tree.outcomes) {
-      const written = this.#options.log.write(toRecord(outcome, session, { eventTime, zone: this.#options.zone }));
+      const written = this.#options.log.write(toRecord(outcome, session, { eventTime, zone }));
       if (written !== undefined) pending = written;
     }
     return pending;
