@@ -41,7 +41,7 @@ program
   )
   .option(
     '--signatures <path>',
-    'a signature file, a YARA rule file (.yar) or a directory of them, beside the built-in ones (repeatable)',
+    'a signature file, a YARA rule file (.yar; rules that YARA-X calls slow are refused) or a directory of them, beside the built-in ones (repeatable)',
     collect,
     [],
   )
