@@ -1,13 +1,11 @@
 /**
- * Loaded into a measured process before its program (`node --import`): when the process ends it writes the seconds since this was loaded
- * and the highest resident memory to the file that INSPECTD_BENCH_MEASURE names. Loading the program is counted, starting Node is not.
+ * Loaded into a measured process before its program (`node --import`): when the process ends it writes its highest resident memory to the
+ * file that INSPECTD_BENCH_MEASURE names.
  */
 import { writeFileSync } from 'node:fs';
-import { performance } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 
 export interface Measured {
-  readonly seconds: number;
   readonly peakRssMb: number;
 }
 
@@ -15,10 +13,8 @@ const path = process.env['INSPECTD_BENCH_MEASURE'];
 // Worker threads load this too, and children inherit the environment: only the first process speaks.
 delete process.env['INSPECTD_BENCH_MEASURE'];
 if (isMainThread && path !== undefined) {
-  const started = performance.now();
   process.on('exit', () => {
     const measured: Measured = {
-      seconds: (performance.now() - started) / 1000,
       // maxRSS is in KiB; worker threads are in it, children are not.
       peakRssMb: (process.resourceUsage().maxRSS * 1024) / 1e6,
     };

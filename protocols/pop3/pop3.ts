@@ -332,7 +332,13 @@ class Pop3 implements Decoder {
       this.#answered();
     } else if (looksListed(chunk.toString('latin1', at, Math.min(textEnd(chunk, at, end), at + 100))))
       this.#server = 'list';
-    else this.#openMessage(NOTHING, false);
+    else {
+      // It answers the first command that asks for a message; the answers to those before it were lost.
+      const asked = this.#awaited.findIndex((answer) => answer === 'message' || answer === 'top');
+      const top = this.#awaited[asked] === 'top';
+      this.#awaited.splice(0, asked + 1);
+      this.#openMessage(NOTHING, top);
+    }
     return at;
   }
 

@@ -6,11 +6,9 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { PASSWORD, startDovecot, USER } from '../testing/peers/dovecot.js';
-import { capture, peerTest, run, scratch } from '../testing/peers/peers.js';
+import { capture, freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
 import { startPostfix } from '../testing/peers/postfix.js';
 
-const SMTP_PORT = 25_251;
-const POP3_PORT = 25_110;
 const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'].join('');
 
 interface Row {
@@ -58,14 +56,15 @@ peerTest(
   ['postfix', 'swaks', 'curl', 'tcpdump'],
   async (context) => {
     const directory = scratch(context, 'smtp');
-    await startPostfix(context, SMTP_PORT);
+    const port = await freePort();
+    await startPostfix(context, port);
     const file = join(directory, 'smtp.pcap');
-    const recording = await capture(context, SMTP_PORT, file);
+    const recording = await capture(context, port, file);
     const to = [
       '--server',
       '127.0.0.1',
       '--port',
-      String(SMTP_PORT),
+      String(port),
       '--from',
       'alice@example.test',
       '--to',
@@ -98,7 +97,7 @@ peerTest(
       'curl',
       [
         '-sS',
-        `smtp://127.0.0.1:${SMTP_PORT}`,
+        `smtp://127.0.0.1:${port}`,
         '--mail-from',
         'alice@example.test',
         '--mail-rcpt',
@@ -145,16 +144,17 @@ peerTest(
         '',
       ].join('\n'),
     );
-    await startDovecot(context, POP3_PORT, messages);
+    const port = await freePort();
+    await startDovecot(context, port, messages);
     const file = join(directory, 'pop3.pcap');
-    const recording = await capture(context, POP3_PORT, file);
+    const recording = await capture(context, port, file);
     for (let number = 1; number <= messages.length; number++) {
-      run('curl', ['-sS', '--user', `${USER}:${PASSWORD}`, `pop3://127.0.0.1:${POP3_PORT}/${number}`]);
+      run('curl', ['-sS', '--user', `${USER}:${PASSWORD}`, `pop3://127.0.0.1:${port}/${number}`]);
     }
     const settings = join(directory, 'fetchmailrc');
     writeFileSync(
       settings,
-      `poll 127.0.0.1 service ${POP3_PORT} protocol pop3 user "${USER}" password "${PASSWORD}" mda "/bin/cat >/dev/null" keep fetchall no sslcertck sslproto ""\n`,
+      `poll 127.0.0.1 service ${port} protocol pop3 user "${USER}" password "${PASSWORD}" mda "/bin/cat >/dev/null" keep fetchall no sslcertck sslproto ""\n`,
       { mode: 0o600 },
     );
     run('fetchmail', [

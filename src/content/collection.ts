@@ -46,6 +46,8 @@ export class Collection {
   #hash: Hash | undefined;
   /** The digest covers the file up to here. */
   #hashed = 0;
+  /** Bytes that were hashed already have been written over: the rest waits for the end, or hashing again and again would be quadratic. */
+  #rewritten = false;
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -76,6 +78,7 @@ export class Collection {
         // A slot is used again without being cleaned: what nobody wrote would be another file's bytes.
         if (at > this.size) this.#storage.arena.bytes.fill(0, slot.at + this.size, slot.at + at);
         this.#copy(slot.at + at, chunk, start, end);
+        this.#unhash(at);
         if (beyond > this.size) this.grew(beyond - this.size);
         return undefined;
       }
@@ -84,10 +87,7 @@ export class Collection {
     }
     const failure = this.#flush() ?? this.#store(at, chunk, start, end);
     if (failure !== undefined) return failure;
-    if (at < this.#hashed) {
-      this.#hash = undefined;
-      this.#hashed = 0;
-    }
+    this.#unhash(at);
     this.size = Math.max(this.size, beyond);
     this.#tailAt = this.size;
     return undefined;
@@ -107,7 +107,10 @@ export class Collection {
 
   grew(length: number): void {
     this.size += length;
-    this.#slot!.used += length;
+    const slot = this.#slot!;
+    slot.used += length;
+    // Hashed while it is still in the processor's cache, where the decoder has just put it.
+    if (this.#file === undefined && this.size - this.#hashed >= DIGEST_BLOCK && !this.#rewritten) this.#hashSlot(slot);
   }
 
   /**
@@ -119,7 +122,10 @@ export class Collection {
     if (file === undefined) {
       const slot = this.#slot;
       const bytes = slot === undefined ? EMPTY : this.#storage.arena.bytes.subarray(slot.at, slot.at + this.size);
-      return { content: new MemoryContent(bytes), sha256: sha256(bytes), failure: undefined };
+      if (slot === undefined || this.#hash === undefined)
+        return { content: new MemoryContent(bytes), sha256: sha256(bytes), failure: undefined };
+      this.#hashSlot(slot);
+      return { content: new MemoryContent(bytes), sha256: this.#hash.digest('hex'), failure: undefined };
     }
     let failure = this.#flush();
     const content = new SpoolContent(file, this.size);
@@ -174,11 +180,9 @@ export class Collection {
       return failed(error);
     }
     this.#file = file;
-    this.#hash = createHash('sha256');
     this.#tailAt = this.size;
     if (slot !== undefined) {
-      this.#hash.update(this.#storage.arena.bytes.subarray(slot.at, slot.at + this.size));
-      this.#hashed = this.size;
+      this.#hashSlot(slot);
       slot.used = 0;
       if (slot.room >= DIGEST_BLOCK) {
         this.#storage.slots.shrink(slot, TAIL);
@@ -186,7 +190,7 @@ export class Collection {
       }
       this.#storage.slots.close(slot);
       this.#slot = undefined;
-    }
+    } else this.#hash = createHash('sha256');
     this.#tail = Buffer.allocUnsafeSlow(DIGEST_BLOCK);
     return undefined;
   }
@@ -245,6 +249,21 @@ export class Collection {
     }
     this.#tailAt = this.size;
     return undefined;
+  }
+
+  /** Brings the digest up to the end of what the slot holds. */
+  #hashSlot(slot: Slot): void {
+    this.#hash ??= createHash('sha256');
+    this.#hash.update(this.#storage.arena.bytes.subarray(slot.at + this.#hashed, slot.at + this.size));
+    this.#hashed = this.size;
+  }
+
+  /** Bytes from `at` on are others now. */
+  #unhash(at: number): void {
+    if (at >= this.#hashed) return;
+    this.#hash = undefined;
+    this.#hashed = 0;
+    this.#rewritten = true;
   }
 
   #store(at: number, bytes: Buffer, start: number, end: number): Failure | undefined {

@@ -4,6 +4,7 @@
  * What is base64 and what is not is said in base64-plain.ts; the bytes around it (delimiters, headers) are content/mime's business.
  */
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import type { Arena } from '../core/arena.js';
 import { decodePlainly } from './base64-plain.js';
 import { REGISTERS } from './base64-registers.js';
@@ -58,10 +59,14 @@ export function plainBase64Kernel(arena: Arena, registers: Int32Array = new Int3
 
 function compiled(arena: Arena): Exports['decode'] | undefined {
   try {
+    // Optimised at once: by default V8 begins with quick code, which is several times slower for vectors, for the first tens of megabytes.
+    setFlagsFromString('--no-liftoff');
     const module = new WebAssembly.Module(readFileSync(new URL('./base64.wasm', import.meta.url)));
     return (new WebAssembly.Instance(module, { env: { memory: arena.memory } }).exports as Exports).decode;
   } catch {
     // No WebAssembly, no SIMD, or a build without kernels: the plain code gives the same bytes, slower.
     return undefined;
+  } finally {
+    setFlagsFromString('--liftoff');
   }
 }

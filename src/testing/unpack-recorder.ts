@@ -16,7 +16,7 @@ export interface RecordedChild {
   /** The first bytes of it, up to `kept` of the recorder. */
   bytes: Buffer;
   size: number;
-  state: 'open' | 'ended' | AbortReason;
+  state: 'open' | 'ended' | 'limit' | AbortReason;
 }
 
 export interface RecorderOptions {
@@ -68,18 +68,21 @@ export class UnpackRecorder implements Container {
     this.#filesLeft--;
     return {
       write: (chunk, start, end) => {
-        if (child.state !== 'open') throw new Error('written after its end');
-        this.#bytesLeft -= end - start;
-        child.size += end - start;
+        if (child.state !== 'open' && child.state !== 'limit') throw new Error('written after its end');
+        // As the real one does: it keeps what fits, and is marked by the limit.
+        const length = Math.min(end - start, Math.max(0, this.#bytesLeft));
+        if (length < end - start) child.state = 'limit';
+        this.#bytesLeft -= length;
+        child.size += length;
         if (child.bytes.length < this.#kept)
-          child.bytes = Buffer.concat([child.bytes, chunk.subarray(start, end)]).subarray(0, this.#kept);
+          child.bytes = Buffer.concat([child.bytes, chunk.subarray(start, start + length)]).subarray(0, this.#kept);
       },
       reserve: () => -1,
       grew: () => {},
       gap: () => {},
       end: () => {
-        if (child.state !== 'open') throw new Error('ended twice');
-        child.state = 'ended';
+        if (child.state !== 'open' && child.state !== 'limit') throw new Error('ended twice');
+        if (child.state === 'open') child.state = 'ended';
       },
       abort: (reason) => {
         if (child.state !== 'open') throw new Error('ended twice');

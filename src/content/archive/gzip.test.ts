@@ -111,8 +111,7 @@ describe('gzip', () => {
     const small = gzipUnpacker({ ...DEFAULT_LIMITS, unpackRatio: 2 });
     const got = await unpackWith(small, bomb, { bytes: 2 ** 40, kept: 16 });
     assert.deepEqual(got.said, ['unscannable:mailbomb']);
-    assert.ok(got.outputSize <= 2 * bomb.length);
-    assert.equal(got.children[0]!.state, 'reset');
+    assert.ok(got.outputSize <= 2 * bomb.length + 64 * 1024);
   });
 
   it('crosses the ratio, its floor, the byte, file, depth and time limits by one', async () => {
@@ -125,6 +124,7 @@ describe('gzip', () => {
     const over = await unpackWith(gzip, bytes, { bytes: 999 });
     assert.deepEqual(over.said, ['unscannable:uncompressed-oversize']);
     assert.equal(over.outputSize, 999);
+    assert.equal(over.children[0]!.state, 'limit');
     assert.deepEqual((await unpackWith(gzip, bytes, { files: 1 })).said, []);
     assert.deepEqual((await unpackWith(gzip, bytes, { files: 0 })).said, ['unscannable:limit']);
     assert.deepEqual((await unpackWith(gzip, bytes, { nesting: 11 })).said, []);

@@ -26,6 +26,8 @@ import { type ArchiveLimits, type Member, Unpacking } from './unpacking.js';
 const PIECE = 256 * 1024;
 /** What a child may use in its life: it retires long before, but it may have lost its parent within a job. */
 const PROCESSOR_SECONDS = 900;
+/** As much as 7-Zip may write at once. */
+const MARGIN = 8 * 1024 * 1024;
 /** Types that 7-Zip takes apart, and its name for them; undefined where it is to look itself. */
 const FORMATS: ReadonlyMap<string, string | undefined> = new Map([
   ['7z', '7z'],
@@ -320,8 +322,8 @@ class Worker {
       });
       // The promise is awaited below: until then its failure is nobody's.
       done.catch(() => {});
-      // What the ratio allows at most, so that the child stops by itself where the parent would stop it.
-      const maxBytes = Math.max(0, Math.min(bytesLeft, unpacking.ratioRoom()));
+      // A little more than may come out: the limit is crossed here, in the member that crosses it, and the child's stop is the second line.
+      const maxBytes = Math.max(0, Math.min(bytesLeft, unpacking.ratioRoom())) + MARGIN;
       await this.#send({ kind: 'job', length: content.length, format, maxBytes, maxFiles: Math.max(0, filesLeft) });
       for (let at = 0; at < content.length && !this.#dead; ) {
         const bytes = content.read(at, PIECE);

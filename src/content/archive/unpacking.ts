@@ -63,7 +63,7 @@ export class Unpacking {
 
   /** More came out elsewhere than may: by the ratio where that is the tighter bound, else by the budget. */
   overrun(): void {
-    if (this.ratioRoom() < this.container.budget.bytesLeft) this.#bomb();
+    if (this.ratioRoom() <= this.container.budget.bytesLeft) this.#bomb();
     else this.#oversize();
   }
 
@@ -137,18 +137,24 @@ export class Member {
   readonly #unpacking: Unpacking;
   readonly #child: ChildStream;
   size = 0;
+  /** A limit of bytes was crossed in it. */
+  #full = false;
 
   constructor(unpacking: Unpacking, child: ChildStream) {
     this.#unpacking = unpacking;
     this.#child = child;
   }
 
-  /** False when a limit was crossed: what fitted was written, and the member is to be cut. */
+  /**
+   * False when a limit was crossed, and the member is to be cut. The child is given the bytes all the same: it has the same budget, keeps
+   * what fits of them, and so is marked by the limit itself and not as a file that somebody broke off.
+   */
   write(chunk: Buffer, start: number, end: number): boolean {
     const room = this.#unpacking.room(end - start);
-    if (room > 0) this.#child.write(chunk, start, start + room);
+    this.#child.write(chunk, start, end);
     this.size += room;
-    return room === end - start;
+    this.#full = room < end - start;
+    return !this.#full;
   }
 
   end(): void {
@@ -157,6 +163,7 @@ export class Member {
 
   /** Its end is missing. What came out is inspected all the same. */
   cut(): void {
-    this.#child.abort('reset');
+    if (this.#full) this.#child.end();
+    else this.#child.abort('reset');
   }
 }

@@ -25,7 +25,7 @@ async function found(bytes: Buffer, code?: string): Promise<void> {
 
 describe('zip', () => {
   it('gives stored and deflated members out in order, and no directories', async () => {
-    const got = await unpackWith(zip, zipOf([{ name: 'd/', method: 0 }, good, { ...bad, method: 0 }]));
+    const got = await unpackWith(zip, zipOf([{ name: 'd/', method: 0 }, { name: 'e/' }, good, { ...bad, method: 0 }]));
     assert.deepEqual(got.names, ['good.txt', 'bad.com']);
     assert.deepEqual(got.texts, ['hello', eicar]);
     assert.deepEqual(got.said, []);

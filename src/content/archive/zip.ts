@@ -207,8 +207,10 @@ class ZipReading {
       this.#cover(local, record, finite(record.packed));
       return;
     }
-    if (record.size === 0 && record.packed === 0 && /[/\\]$/.test(record.name)) {
-      this.#cover(local, record, 0);
+    // Two bytes of deflate are the empty stream: some writers deflate their directories.
+    const empty = record.packed === 0 || (record.packed === 2 && record.method === DEFLATE);
+    if (record.size === 0 && empty && /[/\\]$/.test(record.name)) {
+      this.#cover(local, record, record.packed);
       return;
     }
     const methods = new Set([record.method, local.method]);

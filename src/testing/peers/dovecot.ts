@@ -1,4 +1,5 @@
 /** A Dovecot of the test's own: POP3 on one port of loopback, one user with the messages that it is given. */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -54,6 +55,7 @@ service pop3-login {
 }
 `,
   );
-  run(pathOf('dovecot') ?? 'dovecot', ['-c', join(base, 'dovecot.conf')]);
+  // It detaches, and would keep our pipes open.
+  spawnSync(pathOf('dovecot') ?? 'dovecot', ['-c', join(base, 'dovecot.conf')], { stdio: 'ignore' });
   await listening(port);
 }
