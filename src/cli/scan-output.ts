@@ -25,7 +25,7 @@ export class ScanOutput {
   /** Connections of all inputs, and loose files, are counted through. */
   #flows = 0;
   #loose = 0;
-  /** Of this input: number and files so far, by the connection's first packet. */
+  /** Connections of this input that have not ended: number and files so far, by first packet. */
   #open = new Map<number, { number: number; files: number }>();
 
   constructor(options: ScanOutputOptions) {
@@ -65,7 +65,8 @@ export class ScanOutput {
         return undefined;
       case 'flow-ended': {
         const flow = this.#open.get(event.flow);
-        // Kept while files of it may still be inspected elsewhere; the map goes with the input.
+        // Its files ended before it did, and events come in order.
+        this.#open.delete(event.flow);
         this.#options.flows?.write(flowRow(event, { input: this.#input, flow: flow?.number ?? null }));
         return undefined;
       }
