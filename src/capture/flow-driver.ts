@@ -5,6 +5,7 @@
 
 import type { Inspection } from '../content/inspection.js';
 import type { RootFile } from '../content/node.js';
+import type { FileBounds } from '../content/tree.js';
 import { InternalError } from '../core/errors.js';
 import type { FileId, FileInfo, FileStream, Finding, Inspected } from '../core/file.js';
 import type { Protocol, Side } from '../core/flow.js';
@@ -25,6 +26,8 @@ const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-
 export interface Ruling {
   readonly facts: PolicyFacts;
   readonly policy: Policy;
+  /** What its profile adds to the limits of inspection. */
+  readonly bounds: FileBounds;
 }
 
 export interface FlowDriverOptions {
@@ -63,7 +66,8 @@ export class FlowDriver implements ConnectionSink {
       output: undefined,
       services: {
         openFile: (meta) => {
-          const file: RootFile = options.inspection.open(meta, (root) => this.#inspected(file, root));
+          const { bounds } = this.#ruled();
+          const file: RootFile = options.inspection.open(meta, (root) => this.#inspected(file, root), bounds);
           this.#open.set(file, undefined);
           return file;
         },
@@ -167,9 +171,15 @@ export class FlowDriver implements ConnectionSink {
     if (ended === undefined) throw new InternalError('a file was inspected before it ended');
     this.#open.delete(file);
     const service = this.#service();
-    this.#ruling ??= this.#options.rule(this.#start, service);
-    const session = sessionOfCapture(this.#start.client, this.#start.server, service, this.#tls, this.#ruling.facts);
-    this.#options.queue.settle(ended, treeEvent(root, session, this.#ruling.policy, ended));
+    const { facts, policy } = this.#ruled();
+    const session = sessionOfCapture(this.#start.client, this.#start.server, service, this.#tls, facts);
+    this.#options.queue.settle(ended, treeEvent(root, session, policy, ended));
+  }
+
+  /** Asked for when the protocol is known: at the first file. */
+  #ruled(): Ruling {
+    this.#ruling ??= this.#options.rule(this.#start, this.#service());
+    return this.#ruling;
   }
 
   #anomaly(code: string): void {

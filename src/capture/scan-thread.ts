@@ -18,8 +18,10 @@ import type { FileMeta, Inspected, Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
 import type { Endpoint, PolicyFacts } from '../core/session.js';
 import { createPolicy } from '../policy/decide.js';
+import { inspectionLimits } from '../policy/inspection-limits.js';
 import type { Policy } from '../policy/outcome.js';
 import { BUILT_IN_PROFILES, type SessionProfiles } from '../policy/profiles.js';
+import { protocolKey } from '../policy/protocol-key.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
 import { CaptureReader } from './capture-reader.js';
@@ -27,8 +29,9 @@ import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
 import type { Share } from './ip-address.js';
-import { keepIn } from './keep.js';
+import { Keeper } from './keep.js';
 import { sessionOfCapture } from './session-facts.js';
+import type { CaptureDamage } from './statistics.js';
 
 /** What to scan with; crosses threads. */
 export interface ScanSetup {
@@ -50,6 +53,8 @@ export interface InputReport {
   readonly ignoredPackets: Readonly<Record<string, number>>;
   /** Says what is wrong and where. */
   readonly damage: string | undefined;
+  /** What did not work although the input could be read: files that were not kept, rules that were not used. The same line each time. */
+  readonly failures: readonly string[];
 }
 
 /** Takes an event; a promise when it wants no more for now. */
@@ -63,6 +68,8 @@ const PIECE = 256 * 1024;
 const ARENA_PAGES = 8192;
 /** So many files may be inspected elsewhere before the reader waits for them. */
 const AWAITED = 64;
+/** The most that `uncompressed-nest-limit` can ask for: with a configuration the profiles are the bound. */
+const MOST_NESTING = 100;
 const NO_POLICY: PolicyFacts = { id: 0, type: 'policy' };
 /** A message or file that came over no connection. */
 const NOWHERE: Endpoint = { address: '0.0.0.0', port: 0 };
@@ -76,23 +83,36 @@ export class ScanThread {
   readonly #match: MatchPolicy | undefined;
   /** By what the matched policy says; made once each. */
   readonly #policies = new Map<SessionProfiles, Policy>();
+  readonly #keeper: Keeper | undefined;
+  /** Why the user's rules are not used. */
+  readonly #withoutRules: string | undefined;
 
   /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
   static async start(setup: ScanSetup): Promise<ScanThread> {
     const signatures = loadSignatures(setup.signatures);
     const scanners = createScanners(signatures);
     selfTest(scanners);
+    let withoutRules: string | undefined;
     if (signatures.rules.length > 0) {
       // Loading the rule engine takes longer than scanning a small capture.
       const { createYaraScanner } = await import('../scan/yara-scanner.js');
-      scanners.push(createYaraScanner(signatures.rules, setup.limits));
+      try {
+        scanners.push(createYaraScanner(signatures.rules, setup.limits));
+      } catch (error) {
+        // A machine that has no rule engine: literals and hashes are searched for all the same, and it is said.
+        if (!(error instanceof SourceError)) throw error;
+        withoutRules = error.message;
+      }
     }
-    return new ScanThread(setup, scanners);
+    return new ScanThread(setup, scanners, withoutRules);
   }
 
-  private constructor(setup: ScanSetup, scanners: readonly Scanner[]) {
+  private constructor(setup: ScanSetup, scanners: readonly Scanner[], withoutRules: string | undefined) {
     this.#setup = setup;
-    const { limits, config } = setup;
+    this.#withoutRules = withoutRules;
+    const { config } = setup;
+    const limits = config === undefined ? setup.limits : { ...setup.limits, nesting: MOST_NESTING };
+    this.#keeper = setup.extract === undefined ? undefined : new Keeper(setup.extract);
     this.#match = config === undefined ? undefined : policyMatcher(config);
     this.#reader = new CaptureReader(this.#arena, limits);
     this.#unpackers = createUnpackers({ limits });
@@ -104,7 +124,7 @@ export class ScanThread {
       scanners,
       identify,
       hashContainers: setup.hashMessages,
-      ...(setup.extract === undefined ? {} : { keep: keepIn(setup.extract) }),
+      ...(this.#keeper === undefined ? {} : { keep: this.#keeper.keep }),
     });
   }
 
@@ -153,7 +173,8 @@ export class ScanThread {
       packets: statistics.packets,
       bytes: statistics.bytes,
       ignoredPackets: Object.fromEntries(statistics.ignored),
-      damage: statistics.damage?.message,
+      damage: damageText(statistics.damage),
+      failures: this.#failures(),
     };
   }
 
@@ -161,36 +182,48 @@ export class ScanThread {
   async file(name: string, message: boolean, deliver: Deliver, advance: (done: number) => void): Promise<InputReport> {
     const file = openInput(name);
     let done = 0;
+    let damage: string | undefined;
     try {
       const meta: FileMeta = {
         name: basename(name),
         direction: 'download',
         ...(message ? { declaredType: 'message/rfc822' } : {}),
       };
+      const ruling = this.#rule(NOWHERE, NOWHERE, undefined);
       let inspected: (root: Inspected) => void = () => {};
       const settled = new Promise<Inspected>((resolve) => {
         inspected = resolve;
       });
-      const stream = this.#inspection.open(meta, (root) => inspected(root));
+      const stream = this.#inspection.open(meta, (root) => inspected(root), ruling.bounds);
       const piece = Buffer.allocUnsafeSlow(PIECE);
-      for (let length = readSync(file, piece); length > 0; length = readSync(file, piece)) {
+      for (;;) {
+        let length: number;
+        try {
+          length = readSync(file, piece);
+        } catch (error) {
+          damage = `read error after ${done} bytes: ${error instanceof Error ? error.message : String(error)}`;
+          break;
+        }
+        if (length === 0) break;
         stream.write(piece, 0, length);
         done += length;
         advance(done);
       }
-      stream.end();
+      if (damage === undefined) stream.end();
+      else stream.abort('gap');
       const now = Date.now();
       const time = { seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 };
-      const ruling = this.#rule(NOWHERE, NOWHERE, undefined);
       const session = sessionOfCapture(NOWHERE, NOWHERE, undefined, undefined, ruling.facts);
       const root = await settled;
       await deliver(treeEvent(root, session, ruling.policy, { packet: 0, flow: -1, turn: 0, time }));
-    } catch (cause) {
-      throw new SourceError(`cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     } finally {
       closeSync(file);
     }
-    return { packets: 0, bytes: done, ignoredPackets: {}, damage: undefined };
+    return { packets: 0, bytes: done, ignoredPackets: {}, damage, failures: this.#failures() };
+  }
+
+  #failures(): string[] {
+    return [this.#withoutRules, this.#keeper?.failure].filter((failure) => failure !== undefined);
   }
 
   close(): void {
@@ -207,8 +240,15 @@ export class ScanThread {
       policy = createPolicy(profiles, typesByName);
       this.#policies.set(profiles, policy);
     }
-    return { facts, policy };
+    return { facts, policy, bounds: inspectionLimits(profiles.protocolOptions, protocolKey({ service })) };
   }
+}
+
+/** `truncated: … (at byte 59097, after 56 packets)` */
+function damageText(damage: CaptureDamage | undefined): string | undefined {
+  if (damage === undefined) return undefined;
+  const { message, offset, packet } = damage;
+  return `${message} (at byte ${offset}, after ${packet} ${packet === 1 ? 'packet' : 'packets'})`;
 }
 
 function openInput(name: string): number {

@@ -4,12 +4,12 @@
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { SourceError } from '../core/errors.js';
+import { ConfigError, InternalError, SourceError } from '../core/errors.js';
 import { MiB } from '../core/limits.js';
 import { EventMerge } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import { type Deliver, type InputReport, type ScanSetup, ScanThread } from './scan-thread.js';
-import type { FromWorker, ToWorker, WorkerJob } from './worker.js';
+import type { Failure, FromWorker, ToWorker, WorkerJob } from './worker.js';
 
 export interface CaptureJob {
   /** A path, or `-` for standard input. */
@@ -86,7 +86,8 @@ export class Scan {
     }
     const merge = new OrderedDelivery(count, job.deliver);
     const done = new Array<number>(count).fill(0);
-    const reports = await Promise.all(
+    // All of them: the next input must not hear what a worker still says of this one.
+    const settled = await Promise.allSettled(
       this.#workers.slice(0, count).map((worker, index) =>
         workOn(
           worker,
@@ -101,10 +102,15 @@ export class Scan {
         ),
       ),
     );
+    const reports: InputReport[] = [];
+    for (const each of settled) {
+      if (each.status === 'rejected') throw each.reason;
+      reports.push(each.value);
+    }
     await merge.end();
     const [first] = reports;
-    if (first === undefined) throw new SourceError('no worker answered');
-    return first;
+    if (first === undefined) throw new InternalError('a capture was shared by no worker');
+    return { ...first, failures: reports.flatMap((report) => report.failures) };
   }
 }
 
@@ -170,11 +176,14 @@ function workOn(worker: Worker, job: WorkerJob, callbacks: WorkerCallbacks): Pro
       act();
     };
     const fail = (error: Error) => settle(() => reject(error));
-    const left = (code: number) => settle(() => reject(new SourceError(`a scanning thread ended with ${code}`)));
+    const left = (code: number) => settle(() => reject(new InternalError(`a scanning thread ended with ${code}`)));
     const hear = (message: FromWorker) => {
       switch (message.kind) {
         case 'events':
-          Promise.resolve(callbacks.events(message.events, message.upTo)).then(() => tell({ kind: 'taken' }), fail);
+          // In a chain, so that what is thrown at once is a rejection, too.
+          Promise.resolve()
+            .then(() => callbacks.events(message.events, message.upTo))
+            .then(() => tell({ kind: 'taken' }), fail);
           break;
         case 'advance':
           callbacks.advance(message.bytes);
@@ -183,7 +192,7 @@ function workOn(worker: Worker, job: WorkerJob, callbacks: WorkerCallbacks): Pro
           settle(() => resolve(message.report));
           break;
         case 'failed':
-          settle(() => reject(message.error));
+          settle(() => reject(errorOf(message.failure)));
           break;
       }
     };
@@ -192,4 +201,9 @@ function workOn(worker: Worker, job: WorkerJob, callbacks: WorkerCallbacks): Pro
     worker.on('exit', left);
     tell({ kind: 'job', job });
   });
+}
+
+function errorOf({ name, message }: Failure): Error {
+  if (name === 'ConfigError') return new ConfigError(message.split('\n'));
+  return name === 'SourceError' ? new SourceError(message) : new InternalError(message);
 }

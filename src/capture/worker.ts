@@ -1,6 +1,6 @@
 /** A thread that takes a share of a capture's connections. It reads the whole capture itself: no bytes cross threads, only events. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { SourceError } from '../core/errors.js';
+import { ConfigError, SourceError } from '../core/errors.js';
 import type { ScanEvent } from './events.js';
 import type { Share } from './ip-address.js';
 import { type InputReport, type ScanSetup, ScanThread } from './scan-thread.js';
@@ -15,7 +15,13 @@ export type FromWorker =
   | { readonly kind: 'events'; readonly events: readonly ScanEvent[]; readonly upTo: number }
   | { readonly kind: 'advance'; readonly bytes: number }
   | { readonly kind: 'done'; readonly report: InputReport }
-  | { readonly kind: 'failed'; readonly error: Error };
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+/** An error without its class, which does not cross threads. */
+export interface Failure {
+  readonly name: string;
+  readonly message: string;
+}
 
 /** Batches under way to the main thread before the worker waits for it. */
 const AHEAD = 16;
@@ -47,7 +53,13 @@ async function work(job: WorkerJob): Promise<void> {
     );
     post({ kind: 'done', report });
   } catch (error) {
-    post({ kind: 'failed', error: error instanceof Error ? error : new SourceError(String(error)) });
+    const known = error instanceof ConfigError || error instanceof SourceError;
+    post({
+      kind: 'failed',
+      failure: known
+        ? { name: error.name, message: error.message }
+        : { name: 'InternalError', message: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+    });
   }
 }
 

@@ -116,9 +116,21 @@ export function said(error: unknown): string {
       return 'no such file or directory';
     case 'EACCES':
     case 'EPERM':
-      return 'not allowed to read it';
+      return 'permission denied';
     case 'ELOOP':
       return 'its links lead in a circle';
+    case 'ENOTDIR':
+      return 'a part of the path is not a directory';
+    case 'EISDIR':
+      return 'it is a directory';
+    case 'EEXIST':
+      return 'there is a file of this name';
+    case 'EROFS':
+      return 'the file system is read-only';
+    case 'ENOSPC':
+      return 'no space left on the device';
+    case 'ENAMETOOLONG':
+      return 'the name is too long';
     default:
       return error instanceof Error ? error.message : String(error);
   }

@@ -7,12 +7,15 @@ const GATHER = 64 * 1024;
 
 export class LineFile {
   readonly #path: string;
+  /** As messages call it. */
+  readonly #name: string;
   readonly #file: number;
   #lines: string[] = [];
   #size = 0;
 
   constructor(path: string) {
     this.#path = path;
+    this.#name = path === '-' ? 'standard output' : path;
     try {
       this.#file = path === '-' ? 1 : openSync(path, 'w', 0o640);
     } catch (cause) {
@@ -37,7 +40,7 @@ export class LineFile {
       } catch (cause) {
         // Standard output may be a pipe that is full for a moment.
         if ((cause as NodeJS.ErrnoException).code === 'EAGAIN') continue;
-        throw new SourceError(`${this.#path}: cannot be written: ${said(cause)}`, { cause });
+        throw new SourceError(`${this.#name}: cannot be written: ${said(cause)}`, { cause });
       }
     }
   }

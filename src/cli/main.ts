@@ -11,9 +11,21 @@ export const EXIT = { clean: 0, found: 1, failed: 2 } as const;
 const program = new Command('inspectd')
   .description('Takes the files out of mail, judges them, and writes FortiOS-format logs.')
   .version(version())
-  .showHelpAfterError('(inspectd --help explains)')
+  .configureOutput({
+    // One line, like every other message.
+    outputError: (text, write) =>
+      write(`inspectd: ${text.replace(/^error: /, '').trimEnd()} (inspectd --help explains)\n`),
+  })
   .exitOverride()
-  .configureHelp({ showGlobalOptions: true });
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText(
+    'after',
+    `
+Examples:
+  inspectd scan mail.pcap         what is in this capture?
+  inspectd check -c utm.conf      is this configuration right?
+  inspectd help scan              every option, with examples`,
+  );
 
 program
   .command('scan')
@@ -29,7 +41,7 @@ program
   )
   .option(
     '--signatures <path>',
-    'a signature file, a YARA rule file (.yar) or a directory of them, beside the built-in ones (repeatable)',
+    'a signature file, a YARA rule file (.yar; rules that YARA-X calls slow are refused) or a directory of them, beside the built-in ones (repeatable)',
     collect,
     [],
   )
@@ -99,6 +111,11 @@ function count(value: string): number {
   return Number(value);
 }
 
+/** Rows went to standard output, and nobody reads there any more. */
+function readerLeft(error: unknown): boolean {
+  return error instanceof SourceError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EPIPE';
+}
+
 function version(): string {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
@@ -107,7 +124,8 @@ function version(): string {
 // A reader that goes away (| head) is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.clean);
-  throw error;
+  process.stderr.write(`inspectd: standard output: cannot be written: ${error.message}\n`);
+  process.exit(EXIT.failed);
 });
 
 try {
@@ -115,8 +133,10 @@ try {
 } catch (error) {
   if (error instanceof Error && 'exitCode' in error && 'code' in error && String(error.code).startsWith('commander.')) {
     process.exitCode = error.exitCode === 0 ? EXIT.clean : EXIT.failed;
+  } else if (readerLeft(error)) {
+    process.exitCode = EXIT.clean;
   } else if (error instanceof ConfigError || error instanceof SourceError) {
-    process.stderr.write(`inspectd: ${error.message}\n`);
+    for (const line of error.message.split('\n')) process.stderr.write(`inspectd: ${line}\n`);
     process.exitCode = EXIT.failed;
   } else {
     process.stderr.write(

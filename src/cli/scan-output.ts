@@ -12,17 +12,20 @@ export interface ScanOutputOptions {
   readonly files: LineFile | undefined;
   readonly flows: LineFile | undefined;
   readonly log: LogSink;
-  readonly zone: TimeZone;
+  /** Asked before the first record: the database of time zones takes longer to load than a small capture to scan. */
+  zone(): TimeZone;
   readonly summary: Summary;
 }
 
 export class ScanOutput {
   readonly #options: ScanOutputOptions;
+  #zone: TimeZone | undefined;
+  #failed = false;
   #input = '';
   /** Connections of all inputs, and loose files, are counted through. */
   #flows = 0;
   #loose = 0;
-  /** Of this input: number and files so far, by the connection's first packet. */
+  /** Connections of this input that have not ended: number and files so far, by first packet. */
   #open = new Map<number, { number: number; files: number }>();
 
   constructor(options: ScanOutputOptions) {
@@ -35,8 +38,26 @@ export class ScanOutput {
     this.#open = new Map();
   }
 
-  /** A promise when the log's reader is slower than we are. */
+  /** Something could not be written. No input is to blame, and nothing that follows can be written either. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** A promise when the log's reader is slower than we are. What it throws, or the promise rejects with, is SourceError. */
   event(event: ScanEvent): void | Promise<void> {
+    try {
+      return this.#write(event)?.catch((error: unknown) => this.#fail(error));
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): never {
+    this.#failed = true;
+    throw error;
+  }
+
+  #write(event: ScanEvent): void | Promise<void> {
     this.#options.summary.event(event);
     switch (event.kind) {
       case 'flow-started':
@@ -44,7 +65,8 @@ export class ScanOutput {
         return undefined;
       case 'flow-ended': {
         const flow = this.#open.get(event.flow);
-        // Kept while files of it may still be inspected elsewhere; the map goes with the input.
+        // Its files ended before it did, and events come in order.
+        this.#open.delete(event.flow);
         this.#options.flows?.write(flowRow(event, { input: this.#input, flow: flow?.number ?? null }));
         return undefined;
       }
@@ -72,9 +94,12 @@ export class ScanOutput {
     }
     const session = { ...tree.session, id: flow?.number ?? 0 };
     const eventTime = BigInt(tree.time.seconds) * 1_000_000_000n + BigInt(tree.time.nanoseconds);
+    if (tree.outcomes.length === 0) return undefined;
+    this.#zone ??= this.#options.zone();
+    const zone = this.#zone;
     let pending: Promise<void> | undefined;
     for (const outcome of tree.outcomes) {
-      const written = this.#options.log.write(toRecord(outcome, session, { eventTime, zone: this.#options.zone }));
+      const written = this.#options.log.write(toRecord(outcome, session, { eventTime, zone }));
       if (written !== undefined) pending = written;
     }
     return pending;

@@ -1,9 +1,10 @@
 /** `inspectd scan`: inputs through inspection to logs, rows and a summary. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { ScanEvent } from '../capture/events.js';
 import { Scan } from '../capture/scan.js';
 import type { InputReport } from '../capture/scan-thread.js';
-import { ConfigError, SourceError } from '../core/errors.js';
+import { SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import { FileSink } from '../log/file-sink.js';
 import type { LogFormat } from '../log/format.js';
@@ -50,7 +51,7 @@ export async function scan(names: readonly string[], options: ScanOptions): Prom
     files: options.files === undefined ? undefined : new LineFile(options.files),
     flows: options.flows === undefined ? undefined : new LineFile(options.flows),
     log,
-    zone: timeZone(configuredZone(config)),
+    zone: () => timeZone(configuredZone(config)),
     summary,
   });
   const progress = await Progress.of(inputs, options.quiet !== true && options.progress);
@@ -62,30 +63,39 @@ export async function scan(names: readonly string[], options: ScanOptions): Prom
     hashMessages: options.files !== undefined || options.extract !== undefined,
     extract: options.extract,
   });
+  const fail = (line: string) => {
+    failed = true;
+    progress.clear();
+    say(line);
+  };
+  /** Lines about the run, not about an input: each is said once. */
+  const saidOnce = new Set<string>();
   try {
     for (const input of inputs) {
       output.begin(input.name);
       try {
         const report = await scanOne(running, input, options, (event) => output.event(event), progress);
         summary.input(report);
-        if (report.damage !== undefined) {
-          failed = true;
-          progress.clear();
-          say(`${input.name}: ${report.damage}`);
+        if (report.damage !== undefined) fail(`${input.name}: ${report.damage}`);
+        for (const failure of report.failures) {
+          if (!saidOnce.has(failure)) fail(failure);
+          saidOnce.add(failure);
         }
       } catch (error) {
         // What is wrong with the configuration, the signatures or our outputs is wrong for every input.
-        if (error instanceof ConfigError || !(error instanceof SourceError)) throw error;
-        failed = true;
-        progress.clear();
-        say(`${input.name}: ${said(error)}`);
+        if (output.failed || !(error instanceof SourceError)) throw error;
+        fail(`${input.name}: ${said(error)}`);
       }
     }
+    output.close();
+    await log.close();
+  } catch (error) {
+    // What was found so far is written if it can be; that it cannot would say nothing new.
+    await Promise.allSettled([Promise.resolve().then(() => output.close()), log.close()]);
+    throw error;
   } finally {
     progress.end();
     await running.close();
-    output.close();
-    await log.close();
   }
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   if (options.summary === 'text' && options.quiet !== true) process.stderr.write(`\n${summary.text(seconds)}`);
@@ -109,8 +119,16 @@ function scanOne(
 
 function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeWithParents(resolve(path));
   } catch (cause) {
     throw new SourceError(`--extract ${path}: cannot be made: ${said(cause)}`, { cause });
   }
+}
+
+/** Node's own `recursive` never returns where a directory takes no new ones (/proc). */
+function makeWithParents(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory()) return;
+  const parent = dirname(path);
+  if (!existsSync(parent)) makeWithParents(parent);
+  mkdirSync(path, { mode: 0o700 });
 }

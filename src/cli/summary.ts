@@ -8,6 +8,8 @@ const REASONS: Readonly<Record<string, string>> = {
   'smb-encrypted': 'SMB encryption, no credentials given',
   'unknown-protocol': 'a protocol that is not inspected',
   desync: 'the protocol could not be followed',
+  'switched-protocol': 'went on in a protocol that is not inspected',
+  policy: 'left alone by policy',
   'no-data': 'no data was sent',
   'flow-limit': 'too many connections at once',
   'internal-error': 'an error of ours: please report it',

@@ -1,6 +1,7 @@
 /**
  * One thread's inspection of files: the memory and the spool that they are collected in, and what they are inspected with.
- * Takes files from whoever extracts them, and hands back each with all that came out of it. Knows no flow and no profile.
+ * Takes files from whoever extracts them, and hands back each with all that came out of it. Knows no flow and no
+ * profile, only the bounds that a profile sets.
  */
 import { tmpdir } from 'node:os';
 import type { Arena } from '../core/arena.js';
@@ -10,7 +11,7 @@ import type { Storage } from './collection.js';
 import { FileNode, type RootFile, type Tools } from './node.js';
 import { SlotPool } from './slots.js';
 import { Spool } from './spool.js';
-import { type Clock, FileTree } from './tree.js';
+import { type Clock, type FileBounds, FileTree } from './tree.js';
 
 export interface InspectionOptions extends Tools {
   /** Must hold `limits.slots` more bytes. */
@@ -44,10 +45,10 @@ export class Inspection {
 
   /**
    * Starts a file. `done` is called once, with the file and all that came out of it in order of opening: within its `end` or
-   * `abort` when no work left the thread, else later.
+   * `abort` when no work left the thread, else later. `bounds`: what the session's profile adds to the engine's limits.
    */
-  open(meta: FileMeta, done: (root: Inspected) => void): RootFile {
-    const tree = new FileTree(this.#limits, this.#clock, () => done(root.inspected));
+  open(meta: FileMeta, done: (root: Inspected) => void, bounds?: FileBounds): RootFile {
+    const tree = new FileTree(this.#limits, this.#clock, () => done(root.inspected), bounds);
     const place = { tree, parent: undefined, mimeDepth: 0, nesting: 0, budget: undefined };
     const root = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place);
     return root;

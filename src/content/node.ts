@@ -443,9 +443,26 @@ export class FileNode implements RootFile, ChildStream {
       this.#info.types = identity.types;
       this.#info.encrypted = identity.encrypted ?? false;
     }
+    const oversize = this.#oversize(size);
+    if (oversize !== undefined) {
+      this.report(crossed(oversize));
+      return;
+    }
     this.#place.tree.aside(() => this.#scan(content));
     if (extractor !== undefined) this.#extract(extractor, content);
     this.#unpack(content);
+  }
+
+  /** Whether it is larger than what the profile wants scanned. */
+  #oversize(size: number): Crossing | undefined {
+    const { tree, nesting } = this.#place;
+    const { bounds } = tree;
+    if (bounds === undefined) return undefined;
+    if (nesting > 0)
+      return size > bounds.uncompressedOversize
+        ? { reason: 'uncompressed-oversize', detail: 'over the limit of the profile' }
+        : undefined;
+    return size > bounds.oversize ? { reason: 'oversize', detail: 'over the limit of the profile' } : undefined;
   }
 
   /** A message that was collected: it came out of order, or is one by its name only. */
@@ -478,8 +495,12 @@ export class FileNode implements RootFile, ChildStream {
       (one) => this.#try(one.name, () => one.accepts(types, content)) === true,
     );
     if (unpacker === undefined) return;
+    if (tree.bounds?.scanBzip2 === false && types.includes('bzip2')) {
+      this.contain(crossed({ reason: 'unhandled', detail: 'over the limit of the profile' }));
+      return;
+    }
     const crossing =
-      tree.crossing ?? (nesting >= tree.limits.nesting ? { reason: 'nested' as const, detail: 'nesting' } : undefined);
+      tree.crossing ?? (nesting >= tree.nesting ? { reason: 'nested' as const, detail: 'nesting' } : undefined);
     if (crossing !== undefined) {
       this.contain(crossed(crossing));
       return;

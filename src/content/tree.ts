@@ -19,8 +19,20 @@ export function crossed(crossing: Crossing): Finding {
   return { kind: 'unscannable', reason: crossing.reason, detail: crossing.detail };
 }
 
+/** What a profile asks for one root file and all that comes out of it, beside the engine's own limits. Sizes are bytes. */
+export interface FileBounds {
+  /** A larger file is not scanned and not taken apart: `oversize`. The parts of a message are measured, not the message. */
+  readonly oversize: number;
+  /** The same of what came out of an archive: `uncompressed-oversize`. */
+  readonly uncompressedOversize: number;
+  /** Archives in one another, where the engine allows as many. */
+  readonly nesting: number;
+  readonly scanBzip2: boolean;
+}
+
 export class FileTree {
   readonly limits: Limits;
+  readonly bounds: FileBounds | undefined;
   readonly #clock: Clock;
   readonly #settled: () => void;
   #bytes = 0;
@@ -36,8 +48,9 @@ export class FileTree {
   #spent = 0;
 
   /** `settled` is called when the last file is done with. */
-  constructor(limits: Limits, clock: Clock, settled: () => void) {
+  constructor(limits: Limits, clock: Clock, settled: () => void, bounds?: FileBounds) {
     this.limits = limits;
+    this.bounds = bounds;
     this.#clock = clock;
     this.#settled = settled;
   }
@@ -46,6 +59,11 @@ export class FileTree {
   get crossing(): Crossing | undefined {
     if (this.#crossing === undefined && this.timeLeft <= 0) this.stop({ reason: 'timeout', detail: 'unpackTime' });
     return this.#crossing;
+  }
+
+  /** Archives in one another that are opened. */
+  get nesting(): number {
+    return Math.min(this.limits.nesting, this.bounds?.nesting ?? Number.POSITIVE_INFINITY);
   }
 
   get bytesLeft(): number {

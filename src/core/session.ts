@@ -19,7 +19,7 @@ export interface TlsFacts {
   readonly decrypted: boolean;
 }
 
-/** An interface as FortiOS logs it; `name` is written bare when it is not known (`unknown-0`). */
+/** An interface as FortiOS logs it; `name` is `unknown-0` when it is not known. */
 export interface InterfaceFacts {
   readonly name: string;
   readonly role: string;

@@ -120,11 +120,6 @@ export function field(name: FieldName, value: string | number | bigint | undefin
   return [{ name, type, value: cut(oneLine(String(value)), Math.min(length, maxLength ?? length)) }];
 }
 
-/** An interface that is not known is a bare word in FortiOS's logs although the field is a string: `dstintf=unknown-0`. */
-export function interfaceField(name: 'srcintf' | 'dstintf', value: string): Field[] {
-  return field(name, value).map((made) => (/^unknown-\d+$/.test(value) ? { ...made, type: 'word' } : made));
-}
-
 /**
  * No source tells what FortiOS does with control characters. Ours: each becomes a space, line and paragraph separators included, so that
  * no value of a peer can begin a second record in any reader. Half a surrogate pair becomes U+FFFD.

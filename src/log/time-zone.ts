@@ -17,6 +17,9 @@ export function timeZone(name?: string): TimeZone {
     if (minutes > 14 * 60) throw new ConfigError(`time zone ${name}: no place is more than 14 hours from UTC`);
     return { offset: () => (fixed[1] === '-' ? -minutes : minutes) };
   }
+  // The zone of the machine: `Date` knows it without the database, which takes longer to load than a small capture to scan.
+  if (name === undefined)
+    return { offset: (at) => 0 - new Date(Math.abs(at) <= LAST_DATE ? at : 0).getTimezoneOffset() };
   let format: Intl.DateTimeFormat;
   try {
     format = new Intl.DateTimeFormat('en-US', { timeZone: name, timeZoneName: 'longOffset' });

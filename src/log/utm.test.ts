@@ -76,7 +76,7 @@ test('an infection that passes gets the next id, level notice and its own text',
 test('a session of which little is known leaves fields out and writes unknown interfaces bare', () => {
   const line = formatRecord(recordOf({ ...infected, ...inMail }), 'default');
   assert.match(line, / policyid=0 policytype="policy" msg="/);
-  assert.match(line, / srccountry="Reserved" srcintf=unknown-0 srcintfrole="undefined" dstintf=unknown-0 /);
+  assert.match(line, / srccountry="Reserved" srcintf="unknown-0" srcintfrole="undefined" dstintf="unknown-0" /);
   assert.match(line, / srcip=10\.0\.0\.1 dstip=2001:db8::25 /);
 });
 

@@ -8,7 +8,7 @@ import type { SessionInfo } from '../core/session.js';
 import { serviceName } from '../core/session.js';
 import type { Outcome } from '../policy/outcome.js';
 import { fileFilterMessage, type Message, virusMessage } from './messages.js';
-import { type Field, field, interfaceField, type LogRecord } from './record.js';
+import { type Field, field, type LogRecord } from './record.js';
 import { CRACTION_MALWARE, DEFAULT_THREAT_WEIGHT, type ThreatWeight } from './threat-weight.js';
 import { localTime, type TimeZone } from './time-zone.js';
 
@@ -84,9 +84,9 @@ function virusBody(outcome: VirusOutcome, session: SessionInfo, message: Message
     ...field('dstport', session.server.port),
     ...field('srccountry', session.srcCountry),
     ...field('dstcountry', session.dstCountry),
-    ...interfaceField('srcintf', session.srcIntf.name),
+    ...field('srcintf', session.srcIntf.name),
     ...field('srcintfrole', session.srcIntf.role),
-    ...interfaceField('dstintf', session.dstIntf.name),
+    ...field('dstintf', session.dstIntf.name),
     ...field('dstintfrole', session.dstIntf.role),
     ...field('srcuuid', session.srcUuid),
     ...field('dstuuid', session.dstUuid),
@@ -111,13 +111,13 @@ function filterBody(outcome: FilterOutcome, session: SessionInfo, message: Messa
     ...field('srcip', session.client.address),
     ...field('srcport', session.client.port),
     ...field('srccountry', session.srcCountry),
-    ...interfaceField('srcintf', session.srcIntf.name),
+    ...field('srcintf', session.srcIntf.name),
     ...field('srcintfrole', session.srcIntf.role),
     ...field('srcuuid', session.srcUuid),
     ...field('dstip', session.server.address),
     ...field('dstport', session.server.port),
     ...field('dstcountry', session.dstCountry),
-    ...interfaceField('dstintf', session.dstIntf.name),
+    ...field('dstintf', session.dstIntf.name),
     ...field('dstintfrole', session.dstIntf.role),
     ...field('dstuuid', session.dstUuid),
     ...field('proto', TCP),
