@@ -15,6 +15,7 @@ import { LinkLayer } from './link-layer.js';
 import { isPcapMagic, PcapReader } from './pcap.js';
 import { PcapngReader, SECTION_HEADER } from './pcapng.js';
 import type { RecordContext, RecordReader, SecretsHandler } from './records.js';
+import { RunMarks } from './run-marks.js';
 import { type CaptureStatistics, emptyStatistics } from './statistics.js';
 import { TcpReassembly } from './tcp.js';
 
@@ -44,6 +45,8 @@ export interface CaptureTask {
 export class CaptureReader {
   /** Of the capture being read. */
   readonly clock: PacketClock = { packet: -1, seconds: 0, nanoseconds: 0 };
+  /** Of the run being delivered. */
+  readonly marks = new RunMarks();
   readonly #arena: Arena;
   readonly #limits: Limits;
   readonly #view: DataView;
@@ -88,6 +91,7 @@ export class CaptureReader {
       ring: this.#ring,
       limits: this.#limits,
       clock,
+      marks: this.marks,
       open: task.open,
       share: task.share ?? { index: 0, count: 1 },
       statistics: statistics.tcp,

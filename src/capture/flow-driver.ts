@@ -11,20 +11,21 @@ import type { FileId, FileInfo, FileStream, Finding, Inspected } from '../core/f
 import type { Protocol, Side } from '../core/flow.js';
 import { CLIENT, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
-import type { PolicyFacts, SessionInfo, TlsFacts } from '../core/session.js';
+import type { SessionInfo, TlsFacts } from '../core/session.js';
 import { Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
 import type { FileVerdict, Policy } from '../policy/outcome.js';
 import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from './connection.js';
 import type { EventQueue } from './event-queue.js';
 import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } from './events.js';
-import { sessionOfCapture } from './session-facts.js';
+import type { RunMarks } from './run-marks.js';
+import { type ConfiguredFacts, sessionOfCapture } from './session-facts.js';
 
 const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' };
 
 /** What policy applies to a session of the capture. */
 export interface Ruling {
-  readonly facts: PolicyFacts;
+  readonly facts: ConfiguredFacts;
   readonly policy: Policy;
   /** What its profile adds to the limits of inspection. */
   readonly bounds: FileBounds;
@@ -36,6 +37,7 @@ export interface FlowDriverOptions {
   readonly inspection: Inspection;
   readonly queue: EventQueue;
   readonly clock: PacketClock;
+  readonly marks: RunMarks;
   rule(start: ConnectionStart, service: string | undefined): Ruling;
   /** Our own bug, caught; the flow is reported as opaque. */
   failed(error: unknown, start: ConnectionStart): void;
@@ -48,6 +50,9 @@ export class FlowDriver implements ConnectionSink {
   /** Files that are not inspected yet; those that ended, with their place. */
   readonly #open = new Map<FileStream, Ended | undefined>();
   readonly #bytes: [number, number] = [0, 0];
+  /** Where in each side's stream, gaps counted, the run being delivered begins. */
+  readonly #offset: [number, number] = [0, 0];
+  #delivering = false;
   readonly #anomalies: Record<string, number> = {};
   readonly #startTime: PacketTime;
   #protocol: Protocol | undefined;
@@ -71,7 +76,7 @@ export class FlowDriver implements ConnectionSink {
           this.#open.set(file, undefined);
           return file;
         },
-        fileEnding: (file) => this.#ending(file),
+        fileEnding: (file, side, offset) => this.#ending(file, side, offset),
         expect: (related, ready) => ready(related.target),
         wakeAt: () => {},
         anomaly: (code) => this.#anomaly(code),
@@ -102,12 +107,16 @@ export class FlowDriver implements ConnectionSink {
 
   data(side: Side, chunk: Buffer): void {
     this.#bytes[side] += chunk.length;
+    this.#delivering = true;
     this.#engine.receive(side, chunk);
+    this.#delivering = false;
+    this.#offset[side] += chunk.length;
   }
 
   gap(side: Side, length: number): void {
     this.#anomaly('tcp-gap');
     this.#engine.receiveGap(side, length);
+    this.#offset[side] += length;
   }
 
   overlap(): void {
@@ -159,9 +168,11 @@ export class FlowDriver implements ConnectionSink {
   }
 
   /** Its place is taken when the file ends, so that events come in the order of the packets, however long inspection takes. */
-  #ending(file: FileStream): void {
-    const { clock, queue } = this.#options;
-    const ended: Ended = { packet: clock.packet, flow: this.#start.packet, turn: queue.turn(), time: this.#now() };
+  #ending(file: FileStream, side: Side, offset: number): void {
+    const { clock, marks, queue } = this.#options;
+    const { packet, seconds, nanoseconds } =
+      (this.#delivering ? marks.packetOf(offset - 1 - this.#offset[side]) : undefined) ?? clock;
+    const ended: Ended = { packet, flow: this.#start.packet, turn: queue.turn(), time: { seconds, nanoseconds } };
     this.#open.set(file, ended);
     queue.await(ended);
   }

@@ -6,7 +6,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import { PROTOCOLS } from '../../protocols/index.js';
 import type { Config } from '../config/config.js';
-import { type MatchPolicy, policyMatcher } from '../config/match-policy.js';
+import { type MatchPolicy, type PolicyMatch, policyMatcher } from '../config/match-policy.js';
 import { createUnpackers, type Unpackers } from '../content/archive/unpackers.js';
 import { Inspection } from '../content/inspection.js';
 import { createMimeExtractor } from '../content/mime/mime-extractor.js';
@@ -16,7 +16,7 @@ import { Arena } from '../core/arena.js';
 import { InternalError, SourceError } from '../core/errors.js';
 import type { FileMeta, Inspected, Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
-import type { Endpoint, PolicyFacts } from '../core/session.js';
+import type { Endpoint } from '../core/session.js';
 import { createPolicy } from '../policy/decide.js';
 import { inspectionLimits } from '../policy/inspection-limits.js';
 import type { Policy } from '../policy/outcome.js';
@@ -70,7 +70,12 @@ const ARENA_PAGES = 8192;
 const AWAITED = 64;
 /** The most that `uncompressed-nest-limit` can ask for: with a configuration the profiles are the bound. */
 const MOST_NESTING = 100;
-const NO_POLICY: PolicyFacts = { id: 0, type: 'policy' };
+const NOTHING_CONFIGURED: PolicyMatch = {
+  facts: { id: 0, type: 'policy' },
+  srcUuid: undefined,
+  dstUuid: undefined,
+  profiles: BUILT_IN_PROFILES,
+};
 /** A message or file that came over no connection. */
 const NOWHERE: Endpoint = { address: '0.0.0.0', port: 0 };
 
@@ -144,6 +149,7 @@ export class ScanThread {
       inspection: this.#inspection,
       queue,
       clock: this.#reader.clock,
+      marks: this.#reader.marks,
       rule: (start, service) => this.#rule(start.client, start.server, service),
       failed: (error, start) =>
         failures.push(
@@ -231,15 +237,18 @@ export class ScanThread {
   }
 
   #rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling {
-    const { facts, profiles } = this.#match?.(client, server, service) ?? {
-      facts: NO_POLICY,
-      profiles: BUILT_IN_PROFILES,
-    };
+    const {
+      facts: policyFacts,
+      srcUuid,
+      dstUuid,
+      profiles,
+    } = this.#match?.(client, server, service) ?? NOTHING_CONFIGURED;
     let policy = this.#policies.get(profiles);
     if (policy === undefined) {
       policy = createPolicy(profiles, typesByName);
       this.#policies.set(profiles, policy);
     }
+    const facts = { policy: policyFacts, srcUuid, dstUuid };
     return { facts, policy, bounds: inspectionLimits(profiles.protocolOptions, protocolKey({ service })) };
   }
 }

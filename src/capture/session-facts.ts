@@ -5,12 +5,19 @@ import type { Endpoint, PolicyFacts, SessionInfo, TlsFacts } from '../core/sessi
 /** FortiOS names an interface that it does not know `unknown-0`. */
 const UNKNOWN = { name: 'unknown-0', role: 'undefined' } as const;
 
+/** What the configuration says of a session: the policy that it falls under, and the UUIDs of the address objects that matched. */
+export interface ConfiguredFacts {
+  readonly policy: PolicyFacts;
+  readonly srcUuid: string | undefined;
+  readonly dstUuid: string | undefined;
+}
+
 export function sessionOfCapture(
   client: Endpoint,
   server: Endpoint,
   service: string | undefined,
   tls: TlsFacts | undefined,
-  policy: PolicyFacts,
+  { policy, srcUuid, dstUuid }: ConfiguredFacts,
 ): SessionInfo {
   return {
     id: 0,
@@ -24,6 +31,8 @@ export function sessionOfCapture(
     dstIntf: UNKNOWN,
     srcCountry: reserved(client.address) ? 'Reserved' : undefined,
     dstCountry: reserved(server.address) ? 'Reserved' : undefined,
+    ...(srcUuid === undefined ? {} : { srcUuid }),
+    ...(dstUuid === undefined ? {} : { dstUuid }),
     user: {},
   };
 }

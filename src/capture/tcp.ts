@@ -20,6 +20,7 @@ import type { CloseCause, OpenConnection, PacketClock } from './connection.js';
 import { DeliveredBytes } from './delivered.js';
 import { FlowTable } from './flow-table.js';
 import { ipv4PairHash, ipv4Text, ipv6PairHash, ipv6Text, isMine, type Share } from './ip-address.js';
+import type { RunMarks } from './run-marks.js';
 import type { TcpStatistics } from './statistics.js';
 import { CLOSED, type Half, type Held, OPEN, SKIPPED, TcpConnection } from './tcp-connection.js';
 
@@ -53,6 +54,7 @@ export interface TcpOptions {
   readonly ring: number;
   readonly limits: Limits;
   readonly clock: PacketClock;
+  readonly marks: RunMarks;
   readonly open: OpenConnection;
   readonly share: Share;
   readonly statistics: TcpStatistics;
@@ -63,6 +65,7 @@ export class TcpReassembly {
   readonly #view: DataView;
   readonly #limits: Limits;
   readonly #clock: PacketClock;
+  readonly #marks: RunMarks;
   readonly #openConnection: OpenConnection;
   readonly #share: Share;
   readonly #statistics: TcpStatistics;
@@ -103,6 +106,7 @@ export class TcpReassembly {
     this.#view = options.view;
     this.#limits = options.limits;
     this.#clock = options.clock;
+    this.#marks = options.marks;
     this.#openConnection = options.open;
     this.#share = options.share;
     this.#statistics = options.statistics;
@@ -423,7 +427,9 @@ export class TcpReassembly {
       this.#runSequence = sequence;
       this.#runStart = start;
       this.#runEnd = end;
+      this.#marks.clear();
     }
+    this.#marks.add(this.#runEnd - this.#runStart, clock);
     this.#runPacket = clock.packet;
     this.#runSeconds = clock.seconds;
     this.#runNanoseconds = clock.nanoseconds;
@@ -583,6 +589,8 @@ export class TcpReassembly {
       if (held.bytes === this.#bytes) this.#delivered.note(mine, mine.next, start, held.end);
       else this.#delivered.keep(mine, mine.next, held.bytes, start, held.end);
       mine.next = heldEnd(held);
+      this.#marks.clear();
+      this.#marks.add(held.end - start, this.#clock);
       connection.sink?.data(side, held.bytes.subarray(start, held.end));
     }
     mine.held.splice(0, count);

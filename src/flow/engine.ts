@@ -31,8 +31,11 @@ export interface FlowOutput {
 export interface FlowServices {
   /** `judged` is called once, after the stream ended; in a passive flow nobody waits for it. */
   openFile(meta: FileMeta, judged: (verdict: Verdict) => void): FileStream;
-  /** `file` is about to end or be cut: now its place in the order of things is known. */
-  fileEnding(file: FileStream): void;
+  /**
+   * `file` is about to end or be cut, because of the byte before `offset` of what `side` sent (capture gaps counted). A driver of recordings
+   * learns from it which packet completed the verdict.
+   */
+  fileEnding(file: FileStream, side: Side, offset: number): void;
   expect(related: Related, ready: (at: Endpoint | undefined) => void): void;
   wakeAt(ms: number): void;
   /** `offset` is that of the first untaken byte in the side's stream. */
@@ -71,6 +74,12 @@ export interface FlowOptions {
 
 const MONITOR: Verdict = { action: 'monitor', replacement: '', edits: [] };
 
+interface Ending {
+  readonly file: FileStream;
+  readonly end: () => void;
+  offset: number;
+}
+
 export class FlowEngine implements Flow, LineOwner {
   readonly id: number;
   readonly passive: boolean;
@@ -96,6 +105,10 @@ export class FlowEngine implements Flow, LineOwner {
   #side: Side = CLIENT;
   #chunk: Buffer | undefined;
   #taken = 0;
+  /** Files that were ended in this push, and up to where bytes were taken when that was settled; -1 until the next are taken. */
+  #endings: Ending[] = [];
+  /** The side whose bytes the driver gave last. */
+  #receiving: Side = CLIENT;
 
   // A change of layer under way, and the passive layers that bytes come through.
   #layering: LayerKind | undefined;
@@ -296,7 +309,7 @@ export class FlowEngine implements Flow, LineOwner {
     });
     const file = new TrackedFile(
       inner,
-      () => this.#services.fileEnding(inner),
+      (end) => this.#endFile(inner, end),
       () => {
         if (this.passive) answer(MONITOR);
       },
@@ -359,6 +372,7 @@ export class FlowEngine implements Flow, LineOwner {
         this.#lines[opposite(side)].put(chunk, (bytes) => (owned ? bytes : Buffer.from(bytes)));
       return;
     }
+    this.#receiving = side;
     input.receive(chunk, owned);
     this.#run(side);
     input.shelve();
@@ -452,6 +466,7 @@ export class FlowEngine implements Flow, LineOwner {
         this.#chunk = undefined;
       }
       if (this.alive) input.took(this.#taken);
+      if (this.#endings.length > 0) this.#settleEndings(side);
       return true;
     }
     if (input.finDue && !input.ended) {
@@ -463,6 +478,28 @@ export class FlowEngine implements Flow, LineOwner {
     return false;
   }
 
+  /** A file ends with the bytes that are taken next; outside of `push`, with what the driver gave last. */
+  #endFile(file: FileStream, end: () => void): void {
+    if (this.#chunk !== undefined) {
+      this.#endings.push({ file, end, offset: -1 });
+      return;
+    }
+    this.#services.fileEnding(file, this.#receiving, this.#inputs[this.#receiving].offset);
+    end();
+  }
+
+  /** The push is over: its files end now. Where they ended in bytes that had waited, what made them go on is what counts. */
+  #settleEndings(side: Side): void {
+    const endings = this.#endings;
+    this.#endings = [];
+    const receiving = this.#receiving;
+    for (const { file, end, offset } of endings) {
+      const at = side === receiving && offset >= 0 ? offset : this.#inputs[receiving].offset;
+      this.#services.fileEnding(file, receiving, at);
+      end();
+    }
+  }
+
   /** The chunk that is being pushed, when `end` may be taken of it. */
   #take(end: number): Buffer | undefined {
     const chunk = this.#chunk;
@@ -471,6 +508,10 @@ export class FlowEngine implements Flow, LineOwner {
         chunk === undefined ? 'bytes taken outside push' : `took up to ${end} of ${chunk.length}, at ${this.#taken}`,
       );
       return undefined;
+    }
+    if (this.#endings.length > 0 && end > this.#taken) {
+      const offset = this.#inputs[this.#side].offset + end;
+      for (const ending of this.#endings) if (ending.offset < 0) ending.offset = offset;
     }
     return chunk;
   }
@@ -550,14 +591,15 @@ export class FlowEngine implements Flow, LineOwner {
 class TrackedFile implements FileStream {
   readonly id: FileId;
   readonly #inner: FileStream;
-  readonly #ending: () => void;
+  readonly #when: (end: () => void) => void;
   readonly #ended: () => void;
   #over = false;
 
-  constructor(inner: FileStream, ending: () => void, ended: () => void) {
+  /** `when` calls back when it may end, at once or after the present push; `ended` is called after it did. */
+  constructor(inner: FileStream, when: (end: () => void) => void, ended: () => void) {
     this.id = inner.id;
     this.#inner = inner;
-    this.#ending = ending;
+    this.#when = when;
     this.#ended = ended;
   }
 
@@ -579,16 +621,18 @@ class TrackedFile implements FileStream {
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#ending();
-    this.#inner.end();
-    this.#ended();
+    this.#when(() => {
+      this.#inner.end();
+      this.#ended();
+    });
   }
 
   abort(reason: AbortReason): void {
     if (this.#over) return;
     this.#over = true;
-    this.#ending();
-    this.#inner.abort(reason);
-    this.#ended();
+    this.#when(() => {
+      this.#inner.abort(reason);
+      this.#ended();
+    });
   }
 }
