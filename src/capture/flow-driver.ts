@@ -89,7 +89,7 @@ export class FlowDriver implements ConnectionSink {
           limits: options.limits,
           detected: (protocol) => {
             this.#protocol = protocol;
-            this.#engine.maxUntaken = protocol.maxUntaken;
+            this.#engine.maxUntaken = protocol.maxUntaken(options.limits);
           },
         }),
     });

@@ -74,10 +74,10 @@ const MONITOR: Verdict = { action: 'monitor', replacement: '', edits: [] };
 export class FlowEngine implements Flow, LineOwner {
   readonly id: number;
   readonly passive: boolean;
+  readonly limits: Limits;
   /** Untaken bytes kept of a side that is not stopped; the detector sets the protocol's. */
   maxUntaken: number;
 
-  readonly #limits: Limits;
   readonly #services: FlowServices;
   readonly #output: FlowOutput | undefined;
   readonly #decoder: Decoder;
@@ -105,7 +105,7 @@ export class FlowEngine implements Flow, LineOwner {
   constructor(options: FlowOptions) {
     this.id = options.id;
     this.passive = options.output === undefined;
-    this.#limits = options.limits;
+    this.limits = options.limits;
     this.#services = options.services;
     this.#output = options.output;
     this.maxUntaken = options.limits.line + options.limits.probe;
@@ -237,7 +237,7 @@ export class FlowEngine implements Flow, LineOwner {
   unit(toward: Side, way: Way): Unit {
     const line = this.#lines[toward];
     const unit = new OutUnit(line, way);
-    if (++this.#openUnits > this.#limits.unitsPerFlow) this.#overLimit('unit-limit');
+    if (++this.#openUnits > this.limits.unitsPerFlow) this.#overLimit('unit-limit');
     if (way !== 'aside') line.append(unit);
     return unit;
   }
@@ -334,7 +334,7 @@ export class FlowEngine implements Flow, LineOwner {
 
   held(change: number): void {
     this.#heldBytes += change;
-    if (this.#heldBytes > this.#limits.heldPerFlow) this.#overLimit('held-limit');
+    if (this.#heldBytes > this.limits.heldPerFlow) this.#overLimit('held-limit');
   }
 
   unitSettled(): void {
@@ -370,7 +370,7 @@ export class FlowEngine implements Flow, LineOwner {
     if (this.#state !== 'decoding') {
       input.discard();
     } else if (input.stopped) {
-      if (this.passive) this.#losePassiveAnswers(side, this.#limits.waiting);
+      if (this.passive) this.#losePassiveAnswers(side, this.limits.waiting);
     } else if (input.pending > this.maxUntaken && this.#layering === undefined) {
       this.anomaly('untaken-limit', side);
       if (this.passive) this.bypass('desync');
