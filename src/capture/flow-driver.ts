@@ -13,13 +13,14 @@ import type { Limits } from '../core/limits.js';
 import type { PolicyFacts, SessionInfo, TlsFacts } from '../core/session.js';
 import { Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
+import type { FlowEvent } from '../flow/events.js';
 import type { FileVerdict, Policy } from '../policy/outcome.js';
 import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from './connection.js';
 import type { EventQueue } from './event-queue.js';
 import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } from './events.js';
 import { sessionOfCapture } from './session-facts.js';
 
-const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' };
+const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' satisfies FlowEvent };
 
 /** What policy applies to a session of the capture. */
 export interface Ruling {
@@ -70,7 +71,7 @@ export class FlowDriver implements ConnectionSink {
         fileEnding: (file) => this.#ending(file),
         expect: (related, ready) => ready(related.target),
         wakeAt: () => {},
-        anomaly: (code) => this.#anomaly(code),
+        anomaly: (code) => this.#count(code),
         bypassed: (reason) => {
           this.#opaque ??= reason;
           if (reason === 'tls-no-keys')
@@ -172,7 +173,11 @@ export class FlowDriver implements ConnectionSink {
     this.#options.queue.settle(ended, treeEvent(root, session, this.#ruling.policy, ended));
   }
 
-  #anomaly(code: string): void {
+  #anomaly(code: FlowEvent): void {
+    this.#count(code);
+  }
+
+  #count(code: string): void {
     const known = this.#anomalies[code];
     if (known !== undefined) this.#anomalies[code] = known + 1;
     else if (Object.keys(this.#anomalies).length < this.#options.limits.anomaliesPerFlow) this.#anomalies[code] = 1;

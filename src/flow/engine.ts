@@ -11,6 +11,8 @@ import type { BypassReason, Decoder, Flow, LayerKind, Related, Side, Unit, Way }
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import type { Endpoint } from '../core/session.js';
+import { isContentType } from '../core/tls-record.js';
+import type { FlowEvent } from './events.js';
 import { Input } from './input.js';
 import { Line, type LineOwner, OutUnit } from './line.js';
 
@@ -101,6 +103,8 @@ export class FlowEngine implements Flow, LineOwner {
   #layering: LayerKind | undefined;
   #marksDue = 0;
   #layer: PassiveLayer | undefined;
+  /** A recording whose TLS nobody reads: sides of which not even its first byte has come. */
+  readonly #tlsDue: [boolean, boolean] = [false, false];
 
   constructor(options: FlowOptions) {
     this.id = options.id;
@@ -145,6 +149,7 @@ export class FlowEngine implements Flow, LineOwner {
 
   /** `length` bytes of `side` are missing from the recording; 0: unknown how many. */
   receiveGap(side: Side, length: number): void {
+    this.#tlsDue[side] = false;
     if (this.#state !== 'decoding') return;
     if (this.#layer !== undefined) this.#layer.gap(side, length);
     else this.#gap(side, length);
@@ -216,7 +221,7 @@ export class FlowEngine implements Flow, LineOwner {
     }
     this.#events.unshift(() => {
       if (kind === 'tls' && this.#inputs.some((input) => input.pending > 0)) {
-        this.#foreignBytes(kind);
+        this.#foreignBytes();
         return;
       }
       this.#marksDue = 2;
@@ -354,6 +359,7 @@ export class FlowEngine implements Flow, LineOwner {
   #receive(side: Side, chunk: Buffer, owned: boolean): void {
     const input = this.#inputs[side];
     if (this.#state !== 'decoding') {
+      if (this.#tlsDue[side]) this.#tlsBegins(side, chunk);
       input.offset += chunk.length;
       if (this.#state === 'bypassed' && !this.passive)
         this.#lines[opposite(side)].put(chunk, (bytes) => (owned ? bytes : Buffer.from(bytes)));
@@ -372,7 +378,7 @@ export class FlowEngine implements Flow, LineOwner {
     } else if (input.stopped) {
       if (this.passive) this.#losePassiveAnswers(side, this.limits.waiting);
     } else if (input.pending > this.maxUntaken && this.#layering === undefined) {
-      this.anomaly('untaken-limit', side);
+      this.#odd('untaken-limit', side);
       if (this.passive) this.bypass('desync');
       else this.reset('untaken-limit');
     }
@@ -490,19 +496,19 @@ export class FlowEngine implements Flow, LineOwner {
 
   #openPassiveLayer(kind: LayerKind): void {
     // What is untaken belongs to the new layer, if it may; behind STARTTLS only what begins a TLS record may.
-    if (
-      kind === 'tls' &&
-      this.#inputs.some((input) => input.pending > 0 && (input.peek() < 0x14 || input.peek() > 0x17))
-    )
-      this.#foreignBytes(kind);
+    const begun = this.#inputs.map((input) => input.pending > 0);
+    if (kind === 'tls' && this.#inputs.some((input) => input.pending > 0 && !isContentType(input.peek())))
+      this.#foreignBytes();
     const layer = this.#services.openLayer(kind, {
       receive: (side, chunk) => this.#receive(side, chunk, false),
       gap: (side, length) => this.#gap(side, length),
     });
     this.#layering = undefined;
     if (layer === undefined) {
-      if (kind === 'tls') this.bypass('tls-no-keys');
-      else if (kind === 'deflate') this.bypass('desync');
+      if (kind === 'tls') {
+        for (const side of [CLIENT, SERVER] as const) this.#tlsDue[side] = begun[side] === false;
+        this.bypass('tls-no-keys');
+      } else if (kind === 'deflate') this.bypass('desync');
       return;
     }
     const rests = this.#inputs.map((input) => (input.pending > 0 ? Buffer.from(input.view()) : undefined));
@@ -515,17 +521,29 @@ export class FlowEngine implements Flow, LineOwner {
   }
 
   /** Clear text behind the command that starts TLS: an injection, or a confused peer. It is dropped, and live the flow ends. */
-  #foreignBytes(kind: LayerKind): void {
+  #foreignBytes(): void {
     for (const side of [CLIENT, SERVER] as const) {
-      if (this.#inputs[side].pending > 0) this.anomaly(`plaintext-before-${kind}`, side);
+      if (this.#inputs[side].pending > 0) this.#odd('plaintext-before-tls', side);
     }
     if (this.passive) for (const input of this.#inputs) input.discard();
-    else this.reset(`plaintext-before-${kind}`);
+    else this.reset('plaintext-before-tls');
   }
 
-  #overLimit(code: string): void {
+  /** A recording that is read no further: are at least the first bytes behind STARTTLS those of TLS? */
+  #tlsBegins(side: Side, chunk: Buffer): void {
+    const first = chunk[0];
+    if (first === undefined) return;
+    this.#tlsDue[side] = false;
+    if (!isContentType(first)) this.#odd('plaintext-before-tls', side);
+  }
+
+  #odd(event: FlowEvent, side: Side): void {
+    this.anomaly(event, side);
+  }
+
+  #overLimit(code: FlowEvent): void {
     if (this.#state === 'dead') return;
-    this.anomaly(code, this.#side);
+    this.#odd(code, this.#side);
     this.reset(code);
   }
 
