@@ -60,7 +60,6 @@ export class DottedText {
   #lf = -1;
   #cr = -1;
   #nul = -1;
-  #dense = false;
 
   /** `bareLf`: who sends the text ends its lines in a bare LF, so that dots are stuffed behind those. */
   constructor(sink: TextSink, bareLf = false) {
@@ -89,8 +88,10 @@ export class DottedText {
   read(chunk: Buffer, from: number): Stop {
     this.#begin(chunk, from);
     let unwritten = from;
+    let dense = false;
     for (let search = from; ; ) {
-      const dot = this.#next(chunk, search);
+      const dot: number = dense ? this.#nearby(chunk, search) : this.#next(chunk, search);
+      dense = dot - search < NEAR;
       const kind = dot === chunk.length ? UNKNOWN : this.#kind(chunk, dot);
       search = dot + 1;
       if (kind === PLAIN) continue;
@@ -132,15 +133,6 @@ export class DottedText {
 
   /** The next dot from `at` on that follows a CR, LF or NUL; the chunk's length when there is none. */
   #next(chunk: Buffer, at: number): number {
-    if (this.#dense) {
-      const near = Math.min(at + NEAR, chunk.length);
-      for (let dot = at; dot < near; dot++) if (chunk[dot] === DOT && endsLine(this.#byte(chunk, dot - 1))) return dot;
-      this.#dense = false;
-    }
-    return this.#search(chunk, at);
-  }
-
-  #search(chunk: Buffer, at: number): number {
     const length = chunk.length;
     if (at >= length || (at === this.#from && chunk[at] === DOT && endsLine(this.#before1))) return at;
     // A dot at `at` may have its line end in front of it.
@@ -148,9 +140,14 @@ export class DottedText {
     if (this.#lf < at) this.#lf = behind(chunk.indexOf(LF_DOT, from), length);
     if (this.#cr < at) this.#cr = behind(chunk.indexOf(CR_DOT, from), length);
     if (this.#nul < at) this.#nul = behind(chunk.indexOf(NUL_DOT, from), length);
-    const dot = Math.min(this.#lf, this.#cr, this.#nul);
-    this.#dense = dot - at < NEAR;
-    return dot;
+    return Math.min(this.#lf, this.#cr, this.#nul);
+  }
+
+  /** The same, where it is likely to be near. Never called for the first byte of a chunk. */
+  #nearby(chunk: Buffer, at: number): number {
+    const near = Math.min(at + NEAR, chunk.length);
+    for (let dot = at; dot < near; dot++) if (chunk[dot] === DOT && endsLine(chunk[dot - 1] as number)) return dot;
+    return this.#next(chunk, at);
   }
 
   /** What the dot at `dot`, found by `#next`, is. */
