@@ -57,13 +57,6 @@ export function parseCommand(line: string): Command {
   return { answer, login: login === '' ? undefined : login, mechanism: undefined };
 }
 
-/** Mechanisms that end with the exchange; GSSAPI, DIGEST-MD5 and their like may seal all that follows. */
-const MECHANISM = /^(PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER|EXTERNAL|ANONYMOUS|NTLM|SCRAM-[A-Z0-9-]+)$/;
-
-export function mechanismKnown(name: string): boolean {
-  return MECHANISM.test(name);
-}
-
 /** The login name in a client's first response, or undefined: the response is not that mechanism's, or holds none. */
 export function saslLogin(mechanism: string, response: string): string | undefined {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(response)) return undefined;

@@ -1,169 +1,113 @@
 /**
- * A message on its way to the client: finds its end, takes the stuffed dots off for the file, and remembers where they were (RFC 1939
- * §3). A line is one that ends in CRLF. A lone dot between other line ends is where readers differ: it is told as `ambiguous`, and ends
- * the message only when the server's own status line ended in a bare LF.
+ * A message on its way to the client: its text goes to the file without the stuffed dots, its bytes into the held unit. Where bytes are
+ * missing it watches for the next answer. A lone dot between line ends that are not both CRLF is noted, and ends the message only when
+ * the server's own status line ended in a bare LF.
  */
 import { Buffer } from 'node:buffer';
 import type { Edit, FileStream } from '../../src/core/file.js';
-import type { Unit } from '../../src/core/flow.js';
+import { type Flow, SERVER, type Unit } from '../../src/core/flow.js';
 import { CR, LF } from '../../src/core/lines.js';
+import { behindLoneDot, DottedText, END, LONE_DOT, type TextSink } from '../mail/dotted-text.js';
+import { StuffedDots } from '../mail/stuffed-dots.js';
+import type { Pop3Event } from './events.js';
 import { statusAt } from './replies.js';
 
 const DOT = 0x2e;
 const LF_DOT = Buffer.from('\n.');
+const AMBIGUOUS_END: Pop3Event = 'pop3-ambiguous-end';
 
-/** A message with more stuffed dots than this cannot have a part exchanged; it is replaced whole. Eight bytes are kept for each. */
-const STUFFED_DOTS = 1_000_000;
+/**
+ * How reading stopped. `more`: the chunk is used up, but for what cannot be told yet. `end`: behind the message. `ambiguous`: live, at a
+ * lone dot. `overrun`: bytes are missing, and then came what looks like the next answer.
+ */
+export type Progress = 'more' | 'end' | 'ambiguous' | 'overrun';
 
-export class Message {
+export class Message implements TextSink {
   readonly file: FileStream;
   /** Holds the status line and the stuffed message. */
   readonly unit: Unit;
-  /** The end was found. */
-  ended = false;
-  /** What comes next is a lone dot between other line ends than CRLF. Reading goes on behind it after `tolerate`. */
-  ambiguous = false;
-  /** Bytes are missing, and then came what looks like the next answer. */
-  overrun = false;
+  /** Where `read` stopped. */
+  at = 0;
   /** Bytes of it are missing. */
   gapped = false;
   /** Bytes of the file so far: the message without stuffed dots and final line. */
   length = 0;
 
+  readonly #flow: Flow;
   /** The status line, for a message that replaces this one. */
   readonly #status: Buffer;
-  readonly #lenient: boolean;
-  /** Offsets in the file of the bytes that had a stuffed dot in front; undefined when nobody will ask, or there were too many. */
-  #stuffed: number[] | undefined;
-  /** The next byte begins a line: after CRLF, or after a bare LF. */
-  #lineStart: 'no' | 'exact' | 'bare';
-  #endsInCr = false;
-  #tolerated = false;
+  /** The server ends its lines in a bare LF. */
+  readonly #bareLf: boolean;
+  readonly #text: DottedText;
+  readonly #dots: StuffedDots;
 
   /** `status`: the line that announced it, kept. */
-  constructor(file: FileStream, unit: Unit, status: Buffer, passive: boolean) {
+  constructor(flow: Flow, file: FileStream, unit: Unit, status: Buffer) {
     this.file = file;
     this.unit = unit;
+    this.#flow = flow;
     this.#status = status;
-    this.#lenient = status.at(-1) === LF && status.at(-2) !== CR;
-    this.#lineStart = this.#lenient ? 'bare' : 'exact';
-    this.#stuffed = passive ? undefined : [];
+    this.#bareLf = status.at(-1) === LF && status.at(-2) !== CR;
+    this.#text = new DottedText(this, this.#bareLf);
+    this.#dots = new StuffedDots(flow.limits.stuffedDots);
   }
 
   gap(length: number): void {
     this.file.gap(length);
     this.gapped = true;
-    this.#lineStart = 'no';
-    this.#endsInCr = false;
+    this.#text.gap();
   }
 
-  tolerate(): void {
-    this.ambiguous = false;
-    this.#tolerated = true;
+  /** Takes what it can from `at` on. */
+  read(chunk: Buffer, at: number): Progress {
+    const to = this.gapped ? this.#nextAnswer(chunk, at) : chunk.length;
+    const stop = this.#text.read(to === chunk.length ? chunk : chunk.subarray(0, to), at);
+    this.at = this.#text.at;
+    if (stop === LONE_DOT && this.#flow.passive) this.at = behindLoneDot(chunk, this.at);
+    this.#flow.pass(this.at, this.unit);
+    if (stop === END) return 'end';
+    if (stop === LONE_DOT) return this.#flow.passive ? 'end' : 'ambiguous';
+    return this.at < chunk.length && isAnswer(chunk, this.at) ? 'overrun' : 'more';
   }
 
-  /** Reads on from `at`, writing to the file. How far it got: what is behind it is untaken, or the next answer's. */
-  read(chunk: Buffer, at: number): number {
-    let from = at;
-    let next = at;
-    for (;;) {
-      if (this.#lineStart !== 'no') {
-        const step = this.#atLineStart(chunk, next);
-        if (step !== 'plain') {
-          this.#write(chunk, from, next);
-          if (step === 'wait') return next;
-          if (step !== 'stuffed') {
-            this.ended = true;
-            return step;
-          }
-          this.#noteStuffed();
-          next += 1;
-          from = next;
-        }
-        this.#lineStart = 'no';
-      }
-      // Where bytes are missing each line is looked at, for it may be the next answer.
-      const lineFeed = this.gapped ? chunk.indexOf(LF, next) : dottedLine(chunk, next);
-      if (lineFeed < 0) {
-        this.#write(chunk, from, chunk.length);
-        if (chunk.length > next && chunk[chunk.length - 1] === LF)
-          this.#lineStart = this.#kind(chunk, chunk.length - 1);
-        if (chunk.length > at) this.#endsInCr = chunk[chunk.length - 1] === CR;
-        return chunk.length;
-      }
-      this.#lineStart = this.#kind(chunk, lineFeed);
-      next = lineFeed + 1;
-    }
+  /** Bytes are missing, and the end may have been among them: where a line begins that is, or may be, the next answer. */
+  #nextAnswer(chunk: Buffer, at: number): number {
+    let line = this.#text.behindLf ? at : nextLine(chunk, at);
+    while (line < chunk.length && !isAnswer(chunk, line) && statusAt(chunk, line) !== 'partial')
+      line = nextLine(chunk, line);
+    return line;
   }
 
-  #kind(chunk: Buffer, lineFeed: number): 'exact' | 'bare' {
-    const before = lineFeed > 0 ? chunk[lineFeed - 1] === CR : this.#endsInCr;
-    return before ? 'exact' : 'bare';
+  write(chunk: Buffer, start: number, end: number): void {
+    this.file.write(chunk, start, end);
+    this.length += end - start;
   }
 
-  /** What the line at `at` is: plain, with a stuffed dot, not yet to be told, or the last one (then the index behind it). */
-  #atLineStart(chunk: Buffer, at: number): 'plain' | 'stuffed' | 'wait' | number {
-    if (at >= chunk.length) return 'wait';
-    if (this.gapped) {
-      const status = statusAt(chunk, at);
-      if (status === 'partial') return 'wait';
-      if (status === 'ok' || status === 'err') {
-        this.overrun = true;
-        return 'wait';
-      }
-    }
-    if (chunk[at] !== DOT) return 'plain';
-    const exact = this.#lineStart === 'exact';
-    const second = chunk[at + 1];
-    if (second === undefined) return 'wait';
-    const unstuffed = exact || this.#lenient ? 'stuffed' : 'plain';
-    let after = at + 2;
-    if (second === CR) {
-      const third = chunk[at + 2];
-      if (third === undefined) return 'wait';
-      if (third !== LF) return unstuffed;
-      if (exact) return at + 3;
-      after = at + 3;
-    } else if (second !== LF) return unstuffed;
-    if (!this.#tolerated) {
-      this.ambiguous = true;
-      return 'wait';
-    }
-    this.#tolerated = false;
-    return this.#lenient ? after : unstuffed;
+  stuffedDot(): void {
+    // In a recording nothing is ever exchanged.
+    if (!this.#flow.passive) this.#dots.note(this.length);
   }
 
-  #write(chunk: Buffer, from: number, to: number): void {
-    if (to <= from) return;
-    this.file.write(chunk, from, to);
-    this.length += to - from;
-  }
-
-  #noteStuffed(): void {
-    if (this.#stuffed === undefined) return;
-    if (this.#stuffed.length < STUFFED_DOTS) this.#stuffed.push(this.length);
-    else this.#stuffed = undefined;
+  /** A recording goes on to the end that everybody sees, unless the server itself ends lines so. */
+  loneDot(chunk: Buffer, dot: number): boolean {
+    this.#flow.pass(dot, this.unit);
+    this.#flow.anomaly(AMBIGUOUS_END, SERVER);
+    this.file.malformed(AMBIGUOUS_END);
+    if (!this.#flow.passive) return false;
+    const endsInLf = chunk[dot + 1] === LF || chunk[dot + 2] === LF;
+    return !(this.#bareLf && endsInLf && this.#text.startsLine(chunk, dot));
   }
 
   /** Exchange parts of the message in its unit. False when it is no longer known where they lie. */
   strip(edits: readonly Edit[]): boolean {
-    const stuffed = this.#stuffed;
-    if (stuffed === undefined) return false;
-    for (const edit of edits)
-      this.unit.edit(this.#inUnit(stuffed, edit.start), this.#inUnit(stuffed, edit.end), stuff(edit.instead));
+    if (this.#dots.tooMany) return false;
+    for (const { start, end, instead } of edits) this.unit.edit(this.#inUnit(start), this.#inUnit(end), stuff(instead));
     return true;
   }
 
   /** Where the file's byte `offset` lies in the unit; a stuffed dot in front of it goes with it. */
-  #inUnit(stuffed: readonly number[], offset: number): number {
-    let low = 0;
-    let high = stuffed.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((stuffed[middle] ?? 0) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return this.#status.length + offset + low;
+  #inUnit(offset: number): number {
+    return this.#status.length + offset + this.#dots.before(offset);
   }
 
   /** A whole reply in place of this one, as long as was announced, with `text` as its message. */
@@ -172,13 +116,15 @@ export class Message {
   }
 }
 
-/** The LF in front of the next line that begins with a dot, or -1. Base64 has no dots: one pass for them is all it costs. */
-function dottedLine(chunk: Buffer, from: number): number {
-  // A message of short lines with dots costs a call for each line; those nearby are found without (144 against 25 MB/s).
-  const near = Math.min(from + 32, chunk.length - 1);
-  for (let at = from; at < near; at++) if (chunk[at] === LF && chunk[at + 1] === DOT) return at;
-  const dot = chunk.indexOf(DOT, from);
-  return dot < 0 ? -1 : chunk.indexOf(LF_DOT, Math.max(from, dot - 1));
+function isAnswer(chunk: Buffer, at: number): boolean {
+  const status = statusAt(chunk, at);
+  return status === 'ok' || status === 'err';
+}
+
+/** Where the line behind the one at `at` begins; the chunk's length when that has no end. */
+function nextLine(chunk: Buffer, at: number): number {
+  const lf = chunk.indexOf(LF, at);
+  return lf < 0 ? chunk.length : lf + 1;
 }
 
 const HEADER = 'MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nSubject: Message blocked\r\n\r\n';

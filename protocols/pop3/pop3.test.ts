@@ -7,9 +7,9 @@ import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 import { parseCaseFile, runSession, testCases } from '../../src/testing/index.js';
 import { parseCommand, saslLogin } from './commands.js';
 import { messageOfLength } from './message.js';
-import { pop3, pop3With } from './pop3.js';
+import { pop3 } from './pop3.js';
 
-testCases(new URL('../../../samples/pop3/', import.meta.url), (limits) => [pop3With(limits)]);
+testCases(new URL('../../../samples/pop3/', import.meta.url), [pop3]);
 
 test('knows a server by its whole +OK, and a client by verbs of its own', () => {
   assert.equal(pop3.probe(SERVER, Buffer.from('+OK ready')), 'yes');
@@ -80,8 +80,7 @@ const LINE = fc.constantFrom(
 function session(lines: readonly string[], mode: 'live' | 'passive') {
   const script = lines.filter((line) => mode === 'passive' || !line.startsWith('-- gap')).join('\n');
   const front = `protocol: pop3\nmodes: ${mode}\ninterleave: no\nlimits: line=64, pipelined=3\nverdicts: block "no"; strip 1-2 "."; pass`;
-  return parseCaseFile(`---\n${front}\n---\n\`\`\`session\n${script}\n\`\`\`\n`, (limits) => [pop3With(limits)])
-    .session;
+  return parseCaseFile(`---\n${front}\n---\n\`\`\`session\n${script}\n\`\`\`\n`, [pop3]).session;
 }
 
 test('any order of lines, gaps, ends and verdicts neither fails the flow nor lets anything out too early', () => {
@@ -120,4 +119,17 @@ test('a command line one byte over the limit is too long, one at the limit is no
     ).trace;
   assert.doesNotMatch(run(DEFAULT_LIMITS.line), /pop3-line-too-long/);
   assert.match(run(DEFAULT_LIMITS.line + 1), /pop3-line-too-long of the client/);
+});
+
+test('a message of more stuffed dots than are remembered is replaced whole where a part of it should be exchanged', () => {
+  const run = (dots: number) => {
+    const front = 'protocol: pop3\nlimits: stuffedDots=3\nverdicts: strip 0-1 "."';
+    const script = `S: +OK\nC: RETR 1\nS: +OK\nS: a\n${'S: ..\n'.repeat(dots)}S: .\n`;
+    return runSession(parseCaseFile(`---\n${front}\n---\n\`\`\`session\n${script}\`\`\`\n`, [pop3]).session, {
+      mode: 'live',
+      verdicts: 'at once',
+    }).trace;
+  };
+  assert.match(run(3), /edit 5-6 "\.\.", released/);
+  assert.match(run(4), /replaced by "\+OK/);
 });

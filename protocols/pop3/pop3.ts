@@ -8,26 +8,31 @@
  */
 import { Buffer } from 'node:buffer';
 import type { FileId, Verdict } from '../../src/core/file.js';
-import {
-  CLIENT,
-  type Decoder,
-  type Flow,
-  type Likeness,
-  opposite,
-  type Protocol,
-  SERVER,
-  type Side,
-} from '../../src/core/flow.js';
-import { DEFAULT_LIMITS, KiB, type Limits } from '../../src/core/limits.js';
+import { CLIENT, type Decoder, type Flow, opposite, type Protocol, SERVER, type Side } from '../../src/core/flow.js';
+import { KiB } from '../../src/core/limits.js';
 import { LF, lineEnd, TOO_LONG, textEnd } from '../../src/core/lines.js';
-import { type Answer, type Command, mechanismKnown, parseCommand, saslLogin } from './commands.js';
+import { beginsTls } from '../../src/core/tls-record.js';
+import { mechanismKnown } from '../mail/sasl.js';
+import { type Answer, type Command, parseCommand, saslLogin } from './commands.js';
 import type { Pop3Event } from './events.js';
 import { Message } from './message.js';
+import { probe } from './probe.js';
 import { allowedCapability, looksListed, statusAt } from './replies.js';
 
 const DOT = 0x2e;
 const REFUSAL = Buffer.from('-ERR Command not supported\r\n');
 const NOTHING = Buffer.alloc(0);
+
+export const pop3: Protocol = {
+  name: 'pop3',
+  service: 'POP3',
+  ports: [110],
+  tlsPorts: [995],
+  // One line; a message leaves no more than a lone dot.
+  maxUntaken: ({ line }) => line + KiB,
+  probe,
+  decoder: (flow) => new Pop3(flow),
+};
 
 /**
  * What the server's next bytes are. `status`: the first line of an answer. `second`: a recording's line behind a `+OK` of which we do not
@@ -37,7 +42,6 @@ type ServerState = 'status' | 'list' | 'capabilities' | 'message' | 'second' | '
 
 class Pop3 implements Decoder {
   readonly #flow: Flow;
-  readonly #limits: Limits;
 
   /** What the commands without an answer ask for, oldest first; the greeting counts as one. */
   #awaited: Answer[] = ['line'];
@@ -62,9 +66,8 @@ class Pop3 implements Decoder {
   /** The recording lacks bytes: answers may have lost their commands. */
   #loose = false;
 
-  constructor(flow: Flow, limits: Limits) {
+  constructor(flow: Flow) {
     this.#flow = flow;
-    this.#limits = limits;
   }
 
   push(side: Side, chunk: Buffer): void {
@@ -76,7 +79,8 @@ class Pop3 implements Decoder {
 
   #pushClient(chunk: Buffer): void {
     for (let at = 0; at < chunk.length; ) {
-      const end = lineEnd(chunk, at, this.#limits.line);
+      const end = lineEnd(chunk, at, this.#flow.limits.line);
+      // A handshake of TLS: the answer to STLS was lost.
       if (this.#loose && this.#client === 'command' && beginsTls(chunk, at)) {
         this.#startTls();
         return;
@@ -103,7 +107,7 @@ class Pop3 implements Decoder {
 
   /** Takes one command, or leaves it and stops the client: false when nothing more is to be taken now. */
   #command(command: Command, end: number): boolean {
-    if (this.#awaited.length >= this.#limits.pipelined) {
+    if (this.#awaited.length >= this.#flow.limits.pipelined) {
       if (!this.#tooMany) this.#odd('pop3-pipelined-limit', CLIENT);
       this.#tooMany = true;
       this.#stop('room');
@@ -170,32 +174,30 @@ class Pop3 implements Decoder {
 
   /** Takes what belongs to the message. Where to go on, or -1: nothing more is to be taken now. */
   #readMessage(message: Message, chunk: Buffer, at: number): number {
-    const end = message.read(chunk, at);
-    if (end > at) this.#flow.pass(end, message.unit);
-    if (message.ambiguous) {
-      this.#odd('pop3-ambiguous-end', SERVER);
-      message.file.malformed('pop3-ambiguous-end');
-      if (this.#failed('pop3-ambiguous-end')) return -1;
-      message.tolerate();
-      return end;
+    switch (message.read(chunk, at)) {
+      case 'more':
+        return message.at < chunk.length ? -1 : message.at;
+      case 'ambiguous':
+        this.#failed('pop3-ambiguous-end');
+        return -1;
+      case 'overrun':
+        this.#loose = true;
+        this.#cutMessage('gap');
+        return message.at;
+      case 'end':
+        this.#message = undefined;
+        this.#server = 'status';
+        this.#held.set(message.file.id, message);
+        message.file.end();
+        this.#answered();
+        return message.at;
     }
-    if (message.overrun) {
-      this.#loose = true;
-      this.#cutMessage('gap');
-    } else if (message.ended) {
-      this.#message = undefined;
-      this.#server = 'status';
-      this.#held.set(message.file.id, message);
-      message.file.end();
-      this.#answered();
-    } else if (end < chunk.length) return -1;
-    return end;
   }
 
   #readLine(chunk: Buffer, at: number): number {
     if (this.#server === 'hunt') return this.#hunt(chunk, at);
     if (this.#server === 'rest') return this.#skipRest(chunk, at);
-    const end = lineEnd(chunk, at, this.#limits.line);
+    const end = lineEnd(chunk, at, this.#flow.limits.line);
     if (this.#server === 'long' || end === TOO_LONG) return this.#skipReply(chunk, at);
     if (end < 0) return -1;
     switch (this.#server) {
@@ -353,7 +355,7 @@ class Pop3 implements Decoder {
       partial: top,
       mail,
     } as const;
-    this.#message = new Message(this.#flow.openFile(meta, unit), unit, status, this.#flow.passive);
+    this.#message = new Message(this.#flow, this.#flow.openFile(meta, unit), unit, status);
     this.#server = 'message';
     if (this.#missing !== undefined) this.#message.gap(this.#missing);
     this.#missing = undefined;
@@ -361,7 +363,7 @@ class Pop3 implements Decoder {
 
   /** An answer is complete: somebody may be waiting for that. */
   #answered(): void {
-    if (this.#awaited.length < this.#limits.pipelined) this.#resume('room');
+    if (this.#awaited.length < this.#flow.limits.pipelined) this.#resume('room');
     if (!this.#busy) this.#resume('idle');
   }
 
@@ -482,38 +484,3 @@ class Pop3 implements Decoder {
 
   wake(): void {}
 }
-
-/** A TLS record of a handshake (RFC 8446 §5.1): the answer to STLS was lost. */
-function beginsTls(chunk: Buffer, at: number): boolean {
-  return chunk[at] === 0x16 && chunk[at + 1] === 0x03;
-}
-
-/** `+OK` opens every connection, and `+` is what other protocols say too: only a whole mark is sure. */
-function probe(side: Side, head: Buffer): Likeness {
-  if (side === SERVER) {
-    const status = statusAt(head, 0);
-    if (status === 'ok')
-      return head.length < 4 ? 'more' : head[3] === 0x20 || head[3] === 0x0d || head[3] === LF ? 'yes' : 'no';
-    return status === 'err' || status === 'partial' ? 'more' : 'no';
-  }
-  const text = head.toString('latin1', 0, 80);
-  // Verbs that no other protocol has.
-  if (/^(APOP \S|CAPA\r?\n|STLS\r?\n|UIDL[ \r\n]|RETR \d+\r?\n|TOP \d+ \d)/i.test(text)) return 'yes';
-  return /^[A-Za-z]{3,4}([ \r\n]|$)|^[A-Za-z]{1,3}$/.test(text) ? 'more' : 'no';
-}
-
-/** The protocol, with limits other than the defaults. */
-export function pop3With(limits: Limits): Protocol {
-  return {
-    name: 'pop3',
-    service: 'POP3',
-    ports: [110],
-    tlsPorts: [995],
-    // One line; a message leaves no more than a lone dot.
-    maxUntaken: limits.line + KiB,
-    probe,
-    decoder: (flow) => new Pop3(flow, limits),
-  };
-}
-
-export const pop3: Protocol = pop3With(DEFAULT_LIMITS);

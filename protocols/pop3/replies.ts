@@ -1,6 +1,6 @@
 /** POP3 answers (RFC 1939 §3, 2449 §6): their first line by its first bytes, what of a capability list may go on, what a recording's lines look like. */
 import type { Buffer } from 'node:buffer';
-import { mechanismKnown } from './commands.js';
+import { mechanismKnown } from '../mail/sasl.js';
 
 const OK = [0x2b, 0x4f, 0x4b];
 const ERR = [0x2d, 0x45, 0x52, 0x52];
@@ -38,7 +38,7 @@ const CAPABILITIES = new Set([
 export function allowedCapability(line: string): string | undefined {
   const [name = '', ...words] = line.split(' ');
   if (name.toUpperCase() !== 'SASL') return CAPABILITIES.has(name.toUpperCase()) ? line : undefined;
-  const known = words.filter((word) => mechanismKnown(word.toUpperCase()));
+  const known = words.filter(mechanismKnown);
   if (known.length === words.length) return line;
   return known.length === 0 ? undefined : ['SASL', ...known].join(' ');
 }

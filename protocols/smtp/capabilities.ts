@@ -3,6 +3,7 @@
  * The same for AUTH mechanisms: those with a security layer of their own (GSSAPI, DIGEST-MD5) would hide all that follows.
  */
 import { Buffer } from 'node:buffer';
+import { mechanismKnown } from '../mail/sasl.js';
 import { lastLine, replyCode } from './grammar.js';
 
 const KEYWORDS: ReadonlySet<string> = new Set([
@@ -27,8 +28,6 @@ const KEYWORDS: ReadonlySet<string> = new Set([
   'LIMITS',
 ]);
 
-const MECHANISM = /^(?:PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER|EXTERNAL|ANONYMOUS|NTLM|SCRAM-[A-Z0-9-]+)$/i;
-
 /** The reply [at, end) without what is not allowed; undefined when all of it may go as it is. */
 export function allowedHello(chunk: Buffer, at: number, end: number): Buffer | undefined {
   const code = replyCode(chunk, lastLine(chunk, at, end), end);
@@ -52,7 +51,7 @@ function allowedLine(line: string): string | undefined {
   const [keyword = '', ...words] = line.split(/[ =]/).filter((word) => word !== '');
   if (!KEYWORDS.has(keyword.toUpperCase())) return undefined;
   if (keyword.toUpperCase() !== 'AUTH') return line;
-  const mechanisms = words.filter((word) => MECHANISM.test(word));
+  const mechanisms = words.filter(mechanismKnown);
   if (mechanisms.length === words.length) return line;
   return mechanisms.length === 0 ? undefined : `AUTH ${mechanisms.join(' ')}`;
 }

@@ -1,6 +1,5 @@
 /** The envelope of the message that is being sent: who it is from and for, and what the server said to that. */
 import type { MailFacts } from '../../src/core/file.js';
-import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 
 /** Undefined: the server's answer is not known (yet). */
 type Accepted = boolean | undefined;
@@ -22,9 +21,9 @@ export class Envelope {
     this.sender = sender;
   }
 
-  /** One more recipient; undefined when there are as many as we keep. */
-  add(address: string): Recipient | undefined {
-    if (this.recipients.length >= DEFAULT_LIMITS.recipients) return undefined;
+  /** One more recipient; undefined when there are `limit` already. */
+  add(address: string, limit: number): Recipient | undefined {
+    if (this.recipients.length >= limit) return undefined;
     const recipient: Recipient = { address, accepted: undefined };
     this.recipients.push(recipient);
     return recipient;

@@ -3,36 +3,53 @@
  * the message, written when the verdict is there, and the message's bytes, guarded by its file.
  */
 import { Buffer } from 'node:buffer';
-import type { Edit, FileMeta, FileStream } from '../../src/core/file.js';
+import type { Edit, FileMeta } from '../../src/core/file.js';
 import { type Flow, SERVER, type Unit } from '../../src/core/flow.js';
-import { DEFAULT_LIMITS } from '../../src/core/limits.js';
+import { StuffedDots } from '../mail/stuffed-dots.js';
+import { SentMessage } from './message.js';
 
 const DOT = 0x2e;
 const CRLF = '\r\n';
 
-export class HeldMessage {
-  /** Where its bytes go. */
-  readonly body: Unit;
-  readonly file: FileStream;
-  /** Bytes written to the file. */
-  length = 0;
-  /** Where in the file a stuffed dot was left out of it, ascending. */
-  readonly #stuffed: number[] = [];
-  #tooManyDots = false;
+export class HeldMessage extends SentMessage {
   readonly #command: Unit;
+  readonly #body: Unit;
+  /** Bytes written to the file. */
+  #length = 0;
+  readonly #dots: StuffedDots;
   #announced = false;
   #gone = false;
 
-  constructor(flow: Flow, meta: FileMeta) {
-    this.#command = flow.unit(SERVER, 'held');
-    this.body = flow.unit(SERVER, 'held');
-    this.file = flow.openFile(meta, this.body);
+  constructor(flow: Flow, meta: FileMeta, chunked: boolean) {
+    const command = flow.unit(SERVER, 'held');
+    const body = flow.unit(SERVER, 'held');
+    super(flow, flow.openFile(meta, body), chunked, body);
+    this.#command = command;
+    this.#body = body;
+    this.#dots = new StuffedDots(flow.limits.stuffedDots);
   }
 
-  /** A stuffed dot stands in the body, and not in the file, at the file's present end. */
+  override write(chunk: Buffer, start: number, end: number): void {
+    super.write(chunk, start, end);
+    this.#length += end - start;
+  }
+
   stuffedDot(): void {
-    if (this.#stuffed.length < DEFAULT_LIMITS.stuffedDots) this.#stuffed.push(this.length);
-    else this.#tooManyDots = true;
+    this.#dots.note(this.#length);
+  }
+
+  /** Whatever it means to whom: the session ends here. */
+  loneDot(): boolean {
+    return false;
+  }
+
+  end(): void {
+    this.file.end();
+  }
+
+  abort(reason: 'reset' | 'gap'): void {
+    this.file.abort(reason);
+    this.discard();
   }
 
   /** The server gets the command now. */
@@ -44,20 +61,20 @@ export class HeldMessage {
   /** The server gets the bytes now, and nothing more can be done about them. */
   release(): void {
     this.#gone = true;
-    this.body.release();
+    this.#body.release();
   }
 
   /** What has not gone never reaches the server. */
   discard(): void {
     if (!this.#announced) this.#command.replace();
-    if (!this.#gone) this.body.replace();
+    if (!this.#gone) this.#body.replace();
     this.#announced = true;
     this.#gone = true;
   }
 
   /** Can parts of it be exchanged? */
   get strippable(): boolean {
-    return !this.#tooManyDots;
+    return this.chunked || !this.#dots.tooMany;
   }
 
   /**
@@ -66,33 +83,21 @@ export class HeldMessage {
    */
   stripDotted(edits: readonly Edit[]): void {
     for (const { start, end, instead } of edits) {
-      const from = start + this.#dotsBefore(start);
+      const from = start + this.#dots.before(start);
       // A dot that was stuffed right behind the part was so for a line start that is no more.
-      const to = end + this.#dotsBefore(end + 1);
-      this.body.edit(from, to, dotted(instead, end >= this.length));
+      const to = end + this.#dots.before(end + 1);
+      this.#body.edit(from, to, dotted(instead, end >= this.#length));
     }
   }
 
   /** Exchange parts of a message behind BDAT, which is sent as it is. Returns its new length. */
   stripPlain(edits: readonly Edit[]): number {
-    let length = this.length;
+    let length = this.#length;
     for (const { start, end, instead } of edits) {
-      this.body.edit(start, end, instead);
+      this.#body.edit(start, end, instead);
       length += instead.length - (end - start);
     }
     return length;
-  }
-
-  /** How many stuffed dots stand before the file's byte `at`. */
-  #dotsBefore(at: number): number {
-    let low = 0;
-    let high = this.#stuffed.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#stuffed[middle] as number) < at) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { FileMeta, FileStream } from '../../src/core/file.js';
 import { CLIENT, type Decoder, type Flow, SERVER, type Side, type Unit, type Way } from '../../src/core/flow.js';
-import { DEFAULT_LIMITS } from '../../src/core/limits.js';
+import type { Limits } from '../../src/core/limits.js';
 import { CR, LF } from '../../src/core/lines.js';
 import { commandLikeness } from './grammar.js';
 
@@ -31,7 +31,7 @@ export class SecondReading {
     if (!this.#begun) bytes = this.#begin(bytes);
     if (this.#begun && !this.over) bytes = this.#offer(bytes);
     this.#untaken = Buffer.from(bytes);
-    if (this.#flow.lost || this.#untaken.length > DEFAULT_LIMITS.line) this.end();
+    if (this.#flow.lost || this.#untaken.length > this.#flow.limits.line) this.end();
   }
 
   /** The message that all readers agree on has ended. */
@@ -70,6 +70,7 @@ export class SecondReading {
 class ClientOnlyFlow implements Flow {
   readonly id: number;
   readonly passive = true;
+  readonly limits: Limits;
   taken = 0;
   stopped = false;
   /** The reading went where it cannot be followed. */
@@ -78,6 +79,7 @@ class ClientOnlyFlow implements Flow {
 
   constructor(real: Flow) {
     this.id = real.id;
+    this.limits = real.limits;
     this.#real = real;
   }
 

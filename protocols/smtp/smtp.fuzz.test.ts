@@ -131,7 +131,7 @@ function anything(seed: number, passive: boolean): { wrong: string[]; delivered:
       openLayer: (_kind, inner) => inner,
     },
   });
-  engine.maxUntaken = smtp.maxUntaken;
+  engine.maxUntaken = smtp.maxUntaken(DEFAULT_LIMITS);
   const later: (() => void)[] = [];
   const say = (side: typeof CLIENT | typeof SERVER, lines: readonly string[]) => {
     let text = '';

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Verdict } from '../../src/core/file.js';
 import { CLIENT, SERVER } from '../../src/core/flow.js';
 import { DEFAULT_LIMITS } from '../../src/core/limits.js';
+import { parseCaseFile } from '../../src/testing/case-file.js';
 import { testCases } from '../../src/testing/case-runner.js';
 import { parseScript } from '../../src/testing/script.js';
 import { type Mode, type Outcome, runSession, type SeenFile } from '../../src/testing/split.js';
@@ -20,7 +21,7 @@ function run(mode: Mode, script: string, judge: (file: SeenFile) => Verdict = ()
     {
       script: parseScript(script),
       decode: (flow) => smtp.decoder(flow),
-      maxUntaken: smtp.maxUntaken,
+      maxUntaken: smtp.maxUntaken(DEFAULT_LIMITS),
       modes: [mode],
       limits: DEFAULT_LIMITS,
       judge,
@@ -64,6 +65,17 @@ test('one command more than may be under way waits for the answers, and nothing 
   const over = run('live', session(DEFAULT_LIMITS.pipelined + 1));
   assert.match(over.trace, /smtp-too-many-pipelined/);
   assert.match(over.written[SERVER].toString(), /QUIT\r\n$/);
+});
+
+test('the limits of the flow are those of the decoder', () => {
+  const trace = (line: number) => {
+    const front = `protocol: smtp\nmodes: live\nlimits: line=${line}`;
+    const script = `S: 220 mx\nC: NOOP ${'x'.repeat(43)}\nS: 250 Ok\n`;
+    const { session } = parseCaseFile(`---\n${front}\n---\n\`\`\`session\n${script}\`\`\`\n`, [smtp]);
+    return runSession(session, { mode: 'live', verdicts: 'at once' }).trace;
+  };
+  assert.doesNotMatch(trace(50), /smtp-line-too-long/);
+  assert.match(trace(49), /smtp-line-too-long of the client/);
 });
 
 test('a message of more stuffed dots than are remembered is refused where a part of it should be stripped', () => {

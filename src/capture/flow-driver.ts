@@ -14,6 +14,7 @@ import type { Limits } from '../core/limits.js';
 import type { SessionInfo, TlsFacts } from '../core/session.js';
 import { Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
+import type { FlowEvent } from '../flow/events.js';
 import type { FileVerdict, Policy } from '../policy/outcome.js';
 import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from './connection.js';
 import type { EventQueue } from './event-queue.js';
@@ -21,7 +22,7 @@ import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } 
 import type { RunMarks } from './run-marks.js';
 import { type ConfiguredFacts, sessionOfCapture } from './session-facts.js';
 
-const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' };
+const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' satisfies FlowEvent };
 
 /** What policy applies to a session of the capture. */
 export interface Ruling {
@@ -79,7 +80,7 @@ export class FlowDriver implements ConnectionSink {
         fileEnding: (file, side, offset) => this.#ending(file, side, offset),
         expect: (related, ready) => ready(related.target),
         wakeAt: () => {},
-        anomaly: (code) => this.#anomaly(code),
+        anomaly: (code) => this.#count(code),
         bypassed: (reason) => {
           this.#opaque ??= reason;
           if (reason === 'tls-no-keys')
@@ -98,7 +99,7 @@ export class FlowDriver implements ConnectionSink {
           limits: options.limits,
           detected: (protocol) => {
             this.#protocol = protocol;
-            this.#engine.maxUntaken = protocol.maxUntaken;
+            this.#engine.maxUntaken = protocol.maxUntaken(options.limits);
           },
         }),
     });
@@ -193,7 +194,11 @@ export class FlowDriver implements ConnectionSink {
     return this.#ruling;
   }
 
-  #anomaly(code: string): void {
+  #anomaly(code: FlowEvent): void {
+    this.#count(code);
+  }
+
+  #count(code: string): void {
     const known = this.#anomalies[code];
     if (known !== undefined) this.#anomalies[code] = known + 1;
     else if (Object.keys(this.#anomalies).length < this.#options.limits.anomaliesPerFlow) this.#anomalies[code] = 1;

@@ -9,6 +9,7 @@
 import type { Buffer } from 'node:buffer';
 import type { Crypto } from './crypto.js';
 import type { FileId, FileMeta, FileStream, Verdict } from './file.js';
+import type { Limits } from './limits.js';
 import type { Endpoint } from './session.js';
 
 /** The end that opened the connection, and the other. In an expected flow: the sides of the flow that announced it. */
@@ -54,6 +55,8 @@ export interface Flow {
   readonly id: number;
   /** A recording: what is sent reaches nobody, and every verdict comes as `monitor`. Ask before asking a peer anything. */
   readonly passive: boolean;
+  /** The bounds that hold for this connection: a decoder takes its own from here. */
+  readonly limits: Limits;
 
   // Input, only inside `push`, about the chunk being pushed; `end` is an index in it and only grows.
 
@@ -155,8 +158,8 @@ export interface Protocol {
   /** TCP ports where it is expected, and those where it starts inside TLS. */
   readonly ports: readonly number[];
   readonly tlsPorts: readonly number[];
-  /** How many untaken bytes of a side the engine keeps; past it the flow is `desync`. */
-  readonly maxUntaken: number;
+  /** How many untaken bytes of a side the engine keeps under these limits; past it the flow is `desync`. */
+  maxUntaken(limits: Limits): number;
   /**
    * Is this how `side` of this protocol begins? `head` holds all that the side sent so far. `no` is certain;
    * `yes` must be rare on other protocols; `more` when either is possible. Called again as `head` grows.

@@ -8,6 +8,7 @@ import type { Decoder, Flow, Protocol, Side } from '../core/flow.js';
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import { LF } from '../core/lines.js';
+import { beginsTls } from '../core/tls-record.js';
 
 export interface Detection {
   readonly protocols: readonly Protocol[];
@@ -16,11 +17,6 @@ export interface Detection {
   readonly limits: Limits;
   /** Told once, before the protocol's decoder is given anything. */
   detected(protocol: Protocol): void;
-}
-
-/** A TLS record of type handshake, version 3.x, as every ClientHello begins (RFC 8446 §5.1). */
-export function beginsTls(head: Buffer): boolean {
-  return head.length >= 3 && head[0] === 0x16 && head[1] === 0x03 && (head[2] ?? 255) <= 4;
 }
 
 export class Detector implements Decoder {
@@ -87,7 +83,7 @@ export class Detector implements Decoder {
 
   /** True when there is a decoder now. */
   #decide(side: Side, chunk: Buffer): boolean {
-    if (beginsTls(chunk)) {
+    if (beginsTls(chunk, 0)) {
       this.#flow.bypass('tls-no-keys');
       return false;
     }

@@ -229,6 +229,43 @@ test('clear text behind the start of TLS ends a live flow, and is an anomaly in 
   assert.deepEqual(recorded.said, ['anomaly plaintext-before-tls 1 at 8', 'bypassed tls-no-keys']);
 });
 
+test('in a recording whose TLS is not read, clear text as the first bytes of either side is an anomaly also when it comes later', () => {
+  const go = (passive = true) => {
+    const flow = bench(
+      (it) => ({
+        push(_side, chunk) {
+          it.pass(chunk.length);
+          it.layer('tls');
+        },
+      }),
+      passive,
+    );
+    flow.engine.receive(SERVER, Buffer.from('220 go\r\n'));
+    return flow;
+  };
+  const NOTED = 'anomaly plaintext-before-tls';
+  const late = go();
+  late.engine.receive(SERVER, Buffer.from('250-SIZE\r\n'));
+  late.engine.receive(CLIENT, Buffer.of(0x16, 3, 1));
+  late.engine.receive(SERVER, Buffer.from('250 more'));
+  assert.deepEqual(late.said, ['bypassed tls-no-keys', `${NOTED} ${SERVER} at 8`]);
+
+  const both = go();
+  for (const side of [CLIENT, SERVER] as const) both.engine.receive(side, Buffer.from('QUIT\r\n'));
+  assert.deepEqual(both.said, ['bypassed tls-no-keys', `${NOTED} ${CLIENT} at 0`, `${NOTED} ${SERVER} at 8`]);
+
+  const records = go();
+  for (const side of [CLIENT, SERVER] as const) records.engine.receive(side, Buffer.of(0x16, 3, 3));
+  records.engine.receive(CLIENT, Buffer.from('any'));
+  assert.deepEqual(records.said, ['bypassed tls-no-keys']);
+
+  // Behind missing bytes anything may be the middle of a record.
+  const lost = go();
+  lost.engine.receiveGap(CLIENT, 5);
+  lost.engine.receive(CLIENT, Buffer.from('QUIT\r\n'));
+  assert.deepEqual(lost.said, ['bypassed tls-no-keys']);
+});
+
 test('in a recording a verdict comes at once as monitor, and an answer that was lost is decided after a mebibyte or at the end', () => {
   const make = (flow: Flow): Partial<Decoder> => {
     let lost = false;

@@ -11,6 +11,8 @@ import type { BypassReason, Decoder, Flow, LayerKind, Related, Side, Unit, Way }
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import type { Endpoint } from '../core/session.js';
+import { isContentType } from '../core/tls-record.js';
+import type { FlowEvent } from './events.js';
 import { Input } from './input.js';
 import { Line, type LineOwner, OutUnit } from './line.js';
 
@@ -83,10 +85,10 @@ interface Ending {
 export class FlowEngine implements Flow, LineOwner {
   readonly id: number;
   readonly passive: boolean;
+  readonly limits: Limits;
   /** Untaken bytes kept of a side that is not stopped; the detector sets the protocol's. */
   maxUntaken: number;
 
-  readonly #limits: Limits;
   readonly #services: FlowServices;
   readonly #output: FlowOutput | undefined;
   readonly #decoder: Decoder;
@@ -114,11 +116,13 @@ export class FlowEngine implements Flow, LineOwner {
   #layering: LayerKind | undefined;
   #marksDue = 0;
   #layer: PassiveLayer | undefined;
+  /** A recording whose TLS nobody reads: sides of which not even its first byte has come. */
+  readonly #tlsDue: [boolean, boolean] = [false, false];
 
   constructor(options: FlowOptions) {
     this.id = options.id;
     this.passive = options.output === undefined;
-    this.#limits = options.limits;
+    this.limits = options.limits;
     this.#services = options.services;
     this.#output = options.output;
     this.maxUntaken = options.limits.line + options.limits.probe;
@@ -158,6 +162,7 @@ export class FlowEngine implements Flow, LineOwner {
 
   /** `length` bytes of `side` are missing from the recording; 0: unknown how many. */
   receiveGap(side: Side, length: number): void {
+    this.#tlsDue[side] = false;
     if (this.#state !== 'decoding') return;
     if (this.#layer !== undefined) this.#layer.gap(side, length);
     else this.#gap(side, length);
@@ -229,7 +234,7 @@ export class FlowEngine implements Flow, LineOwner {
     }
     this.#events.unshift(() => {
       if (kind === 'tls' && this.#inputs.some((input) => input.pending > 0)) {
-        this.#foreignBytes(kind);
+        this.#foreignBytes();
         return;
       }
       this.#marksDue = 2;
@@ -250,7 +255,7 @@ export class FlowEngine implements Flow, LineOwner {
   unit(toward: Side, way: Way): Unit {
     const line = this.#lines[toward];
     const unit = new OutUnit(line, way);
-    if (++this.#openUnits > this.#limits.unitsPerFlow) this.#overLimit('unit-limit');
+    if (++this.#openUnits > this.limits.unitsPerFlow) this.#overLimit('unit-limit');
     if (way !== 'aside') line.append(unit);
     return unit;
   }
@@ -347,7 +352,7 @@ export class FlowEngine implements Flow, LineOwner {
 
   held(change: number): void {
     this.#heldBytes += change;
-    if (this.#heldBytes > this.#limits.heldPerFlow) this.#overLimit('held-limit');
+    if (this.#heldBytes > this.limits.heldPerFlow) this.#overLimit('held-limit');
   }
 
   unitSettled(): void {
@@ -367,6 +372,7 @@ export class FlowEngine implements Flow, LineOwner {
   #receive(side: Side, chunk: Buffer, owned: boolean): void {
     const input = this.#inputs[side];
     if (this.#state !== 'decoding') {
+      if (this.#tlsDue[side]) this.#tlsBegins(side, chunk);
       input.offset += chunk.length;
       if (this.#state === 'bypassed' && !this.passive)
         this.#lines[opposite(side)].put(chunk, (bytes) => (owned ? bytes : Buffer.from(bytes)));
@@ -384,9 +390,9 @@ export class FlowEngine implements Flow, LineOwner {
     if (this.#state !== 'decoding') {
       input.discard();
     } else if (input.stopped) {
-      if (this.passive) this.#losePassiveAnswers(side, this.#limits.waiting);
+      if (this.passive) this.#losePassiveAnswers(side, this.limits.waiting);
     } else if (input.pending > this.maxUntaken && this.#layering === undefined) {
-      this.anomaly('untaken-limit', side);
+      this.#odd('untaken-limit', side);
       if (this.passive) this.bypass('desync');
       else this.reset('untaken-limit');
     }
@@ -531,19 +537,19 @@ export class FlowEngine implements Flow, LineOwner {
 
   #openPassiveLayer(kind: LayerKind): void {
     // What is untaken belongs to the new layer, if it may; behind STARTTLS only what begins a TLS record may.
-    if (
-      kind === 'tls' &&
-      this.#inputs.some((input) => input.pending > 0 && (input.peek() < 0x14 || input.peek() > 0x17))
-    )
-      this.#foreignBytes(kind);
+    const begun = this.#inputs.map((input) => input.pending > 0);
+    if (kind === 'tls' && this.#inputs.some((input) => input.pending > 0 && !isContentType(input.peek())))
+      this.#foreignBytes();
     const layer = this.#services.openLayer(kind, {
       receive: (side, chunk) => this.#receive(side, chunk, false),
       gap: (side, length) => this.#gap(side, length),
     });
     this.#layering = undefined;
     if (layer === undefined) {
-      if (kind === 'tls') this.bypass('tls-no-keys');
-      else if (kind === 'deflate') this.bypass('desync');
+      if (kind === 'tls') {
+        for (const side of [CLIENT, SERVER] as const) this.#tlsDue[side] = begun[side] === false;
+        this.bypass('tls-no-keys');
+      } else if (kind === 'deflate') this.bypass('desync');
       return;
     }
     const rests = this.#inputs.map((input) => (input.pending > 0 ? Buffer.from(input.view()) : undefined));
@@ -556,17 +562,29 @@ export class FlowEngine implements Flow, LineOwner {
   }
 
   /** Clear text behind the command that starts TLS: an injection, or a confused peer. It is dropped, and live the flow ends. */
-  #foreignBytes(kind: LayerKind): void {
+  #foreignBytes(): void {
     for (const side of [CLIENT, SERVER] as const) {
-      if (this.#inputs[side].pending > 0) this.anomaly(`plaintext-before-${kind}`, side);
+      if (this.#inputs[side].pending > 0) this.#odd('plaintext-before-tls', side);
     }
     if (this.passive) for (const input of this.#inputs) input.discard();
-    else this.reset(`plaintext-before-${kind}`);
+    else this.reset('plaintext-before-tls');
   }
 
-  #overLimit(code: string): void {
+  /** A recording that is read no further: are at least the first bytes behind STARTTLS those of TLS? */
+  #tlsBegins(side: Side, chunk: Buffer): void {
+    const first = chunk[0];
+    if (first === undefined) return;
+    this.#tlsDue[side] = false;
+    if (!isContentType(first)) this.#odd('plaintext-before-tls', side);
+  }
+
+  #odd(event: FlowEvent, side: Side): void {
+    this.anomaly(event, side);
+  }
+
+  #overLimit(code: FlowEvent): void {
     if (this.#state === 'dead') return;
-    this.anomaly(code, this.#side);
+    this.#odd(code, this.#side);
     this.reset(code);
   }
 

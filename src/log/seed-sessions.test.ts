@@ -17,6 +17,7 @@ import { createPolicy } from '../policy/decide.js';
 import { BUILT_IN_PROFILES } from '../policy/profiles.js';
 import { createScanners } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
+import { seedMailSession } from '../testing/seed-lines.js';
 import { formatRecord } from './format.js';
 import { type ParsedLine, parsedValue, parseLine } from './parse-line.js';
 import { timeZone } from './time-zone.js';
@@ -39,29 +40,6 @@ const policy = createPolicy({
   ...BUILT_IN_PROFILES,
   antivirus: BUILT_IN_PROFILES.antivirus && { ...BUILT_IN_PROFILES.antivirus, name: 'test-av' },
 });
-
-function session(service: string, id: number, clientPort: number, serverPort: number, tls: boolean): SessionInfo {
-  return {
-    id,
-    client: { address: '10.1.100.44', port: clientPort },
-    server: { address: '172.16.200.55', port: serverPort },
-    service,
-    tls: tls ? { version: 'TLS 1.2', cipher: undefined, sni: undefined, decrypted: true } : undefined,
-    vdom: 'vdom1',
-    policy: { id: 1, uuid: '325d4516-74a8-51ec-db9b-a5511f9a7842', type: 'proxy-policy' },
-    srcIntf: { name: 'port21', role: 'undefined' },
-    dstIntf: { name: 'vdom1', role: 'undefined' },
-    srcCountry: 'Reserved',
-    dstCountry: 'Reserved',
-    srcUuid: '0f6255fa-742c-51ec-90fa-53966ea2dfeb',
-    user: {
-      fctuid: '90281C4D7C1B41AAB795DD870177BDAE',
-      unauthuser: 'qa',
-      unauthusersource: 'forticlient',
-      srcdomain: 'releaseqa.fortinet.com',
-    },
-  };
-}
 
 interface Played {
   readonly lines: readonly string[];
@@ -209,7 +187,7 @@ for (const each of CASES) {
     const clock = `${of('date')}T${of('time')}-08:00`;
     const writtenAt = BigInt(Date.parse(clock)) * 1_000_000n;
     const mail = message(each.subject, each.file, whole ? EICAR : `${EICAR}\r\n${' '.repeat(58)}`);
-    const facts = session(each.protocol.toUpperCase(), each.id, each.ports[0], each.ports[1], each.tls);
+    const facts = seedMailSession(each.protocol.toUpperCase(), each.id, each.ports[0], each.ports[1], each.tls);
     const { lines, toClient, toServer } = play(
       each.protocol,
       facts,

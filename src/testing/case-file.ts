@@ -22,11 +22,8 @@ export interface CaseFile {
 const FENCE = /^```(\S+)(?: (\S+))?\n([\s\S]*?)^```$/gm;
 const FRONT = /^---\n([\s\S]*?)^---\n/m;
 
-/** Protocols, or what makes them with a case's limits. */
-export type Protocols = readonly Protocol[] | ((limits: Limits) => readonly Protocol[]);
-
 /** `protocols`: those that `protocol:` may name. What is wrong is a SyntaxError. */
-export function parseCaseFile(text: string, protocols: Protocols): CaseFile {
+export function parseCaseFile(text: string, protocols: readonly Protocol[]): CaseFile {
   const front = new Map<string, string>();
   for (const line of (FRONT.exec(text)?.[1] ?? '').split('\n')) {
     const colon = line.indexOf(':');
@@ -38,8 +35,7 @@ export function parseCaseFile(text: string, protocols: Protocols): CaseFile {
   if (script === undefined) throw new SyntaxError('a case needs a session fence');
   const named = front.get('protocol');
   const limits = { ...DEFAULT_LIMITS, ...parseLimits(front.get('limits') ?? '') };
-  const known = typeof protocols === 'function' ? protocols(limits) : protocols;
-  const protocol = known.find((one) => one.name === named);
+  const protocol = protocols.find((one) => one.name === named);
   if (protocol === undefined) throw new SyntaxError(`no protocol is called ${named}`);
   const modes = MODES.filter((mode) => (front.get('modes') ?? 'live, passive').split(/, */).includes(mode));
   const verdicts = (front.get('verdicts') ?? '').split(/; */).map(parseVerdict);
@@ -47,7 +43,7 @@ export function parseCaseFile(text: string, protocols: Protocols): CaseFile {
     session: {
       script: parseScript(script),
       decode: (flow) => protocol.decoder(flow),
-      maxUntaken: protocol.maxUntaken,
+      maxUntaken: protocol.maxUntaken(limits),
       modes,
       limits,
       judge: (file) => verdicts[Math.min(file.number, verdicts.length) - 1] ?? PASS,

@@ -5,11 +5,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type Protocols, parseCaseFile } from './case-file.js';
+import type { Protocol } from '../core/flow.js';
+import { parseCaseFile } from './case-file.js';
 import { everySplit } from './split.js';
 
 /** Registers one test a file; call it from a test file. */
-export function testCases(folder: URL, protocols: Protocols): void {
+export function testCases(folder: URL, protocols: readonly Protocol[]): void {
   for (const name of readdirSync(folder).sort()) {
     if (!name.endsWith('.md')) continue;
     test(`case ${name.slice(0, -3)}`, () => {

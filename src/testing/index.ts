@@ -1,5 +1,5 @@
 /** inspectd/testing: what a user needs to test a decoder, a policy or a driver of their own the way this project tests its own. */
-export { type CaseFile, PASS, type Protocols, parseCaseFile } from './case-file.js';
+export { type CaseFile, PASS, parseCaseFile } from './case-file.js';
 export { testCases } from './case-runner.js';
 export { FakeClock } from './clock.js';
 export { SeededRandom } from './random.js';

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import type { FileId, FileMeta, FileStream, Verdict } from '../core/file.js';
 import type { BypassReason, Decoder, Flow, LayerKind, Related, Side, Unit, Way } from '../core/flow.js';
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
+import type { Limits } from '../core/limits.js';
 import type { Endpoint } from '../core/session.js';
 
 /** Bytes of the other side's stream, by offset, or bytes of the decoder's own. */
@@ -299,6 +300,7 @@ export class Recorder {
 class RecordedFlow implements Flow {
   readonly id: number;
   readonly passive: boolean;
+  readonly limits: Limits;
   /** The chunk being pushed, and how much of it was taken. */
   chunk: Buffer = Buffer.alloc(0);
   side: Side = CLIENT;
@@ -309,6 +311,7 @@ class RecordedFlow implements Flow {
   constructor(real: Flow, recorder: Recorder) {
     this.id = real.id;
     this.passive = real.passive;
+    this.limits = real.limits;
     this.#real = real;
     this.#recorder = recorder;
   }

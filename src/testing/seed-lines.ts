@@ -42,7 +42,14 @@ const TLS = { version: 'TLS 1.2', cipher: undefined, sni: undefined, decrypted: 
 const EXE_SHA256 = 'e39ed6986b7df43e394a71357929e3a2e5b72fa0d170246b47cb7fb6675eda3d';
 const COM_SHA256 = '275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f';
 
-function mailSession(service: string, id: number, clientPort: number, serverPort: number, tls = false): SessionInfo {
+/** The session of those lines that are about mail. */
+export function seedMailSession(
+  service: string,
+  id: number,
+  clientPort: number,
+  serverPort: number,
+  tls = false,
+): SessionInfo {
   return {
     id,
     client: { address: '10.1.100.44', port: clientPort },
@@ -152,37 +159,37 @@ const CASES: readonly [name: string, eventTime: bigint, session: SessionInfo, ou
   [
     'POP3',
     1642119184944916750n,
-    mailSession('POP3', 49481, 62056, 110),
+    seedMailSession('POP3', 49481, 62056, 110),
     infectedMail('attachment-removed', 'download', pop3Login, 'ZTNA av01'),
   ],
   [
     'IMAP APPEND',
     1642116766716926977n,
-    mailSession('IMAP', 43017, 61563, 143),
+    seedMailSession('IMAP', 43017, 61563, 143),
     infectedMail('attachment-removed', 'upload', imapLogin, 'ZTNA av testing'),
   ],
   [
     'SMTP',
     1642116764260408431n,
-    mailSession('SMTP', 43006, 61559, 25),
+    seedMailSession('SMTP', 43006, 61559, 25),
     infectedMail('blocked', 'upload', envelope, 'ZTNA av testing'),
   ],
   [
     'IMAP APPEND after STARTTLS',
     1642121036970794477n,
-    mailSession('IMAP', 54283, 62142, 143, true),
+    seedMailSession('IMAP', 54283, 62142, 143, true),
     infectedMail('attachment-removed', 'upload', imapLogin, 'ZTNA ssl port av test'),
   ],
   [
     'SMTP after STARTTLS',
     1642121034843926858n,
-    mailSession('SMTP', 54276, 62140, 25, true),
+    seedMailSession('SMTP', 54276, 62140, 25, true),
     infectedMail('blocked', 'upload', envelope, 'ZTNA ssl port av test'),
   ],
   [
     'POP3S',
     1642120547940825448n,
-    mailSession('POP3', 52986, 62114, 995, true),
+    seedMailSession('POP3', 52986, 62114, 995, true),
     infectedMail('attachment-removed', 'download', pop3Login, 'Hayder virus ', {
       name: 'eicar.com',
       sha256: COM_SHA256,

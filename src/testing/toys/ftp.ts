@@ -150,7 +150,7 @@ export const TOY_FTP: Protocol = {
   service: 'FTP',
   ports: [],
   tlsPorts: [],
-  maxUntaken: 2_000,
+  maxUntaken: () => 2_000,
   probe: () => 'no',
   decoder: (flow) => new ToyFtp(flow),
 };

@@ -183,7 +183,7 @@ export const TOY_IMAP: Protocol = {
   service: 'IMAP',
   ports: [],
   tlsPorts: [],
-  maxUntaken: 2_000,
+  maxUntaken: () => 2_000,
   probe: () => 'no',
   decoder: (flow) => new ToyImap(flow),
 };

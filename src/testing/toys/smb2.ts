@@ -136,7 +136,7 @@ export const TOY_SMB2: Protocol = {
   service: 'SMB',
   ports: [],
   tlsPorts: [],
-  maxUntaken: 70_000,
+  maxUntaken: () => 70_000,
   probe: () => 'no',
   decoder: (flow) => new ToySmb2(flow),
 };

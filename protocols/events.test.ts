@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { PROTOCOLS } from './index.js';
+import { POP3_EVENTS } from './pop3/events.js';
+import { SMTP_EVENTS } from './smtp/events.js';
+
+const EVENTS: Readonly<Record<string, object>> = { pop3: POP3_EVENTS, smtp: SMTP_EVENTS };
+
+/** The codes that the sources of a protocol name, apart from the list itself. */
+function codesIn(protocol: string): string[] {
+  const folder = new URL(`../../protocols/${protocol}/`, import.meta.url);
+  const sources = readdirSync(folder).filter(
+    (name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && name !== 'events.ts',
+  );
+  const text = sources.map((name) => readFileSync(new URL(name, folder), 'utf8')).join('');
+  return [...text.matchAll(new RegExp(`'(${protocol}-[a-z0-9-]+)'`, 'g'))].map((found) => found[1] ?? '');
+}
+
+for (const { name } of PROTOCOLS) {
+  test(`${name}: the codes that the decoder notes are those that are explained`, () => {
+    assert.deepEqual([...new Set(codesIn(name))].sort(), Object.keys(EVENTS[name] ?? {}).sort());
+  });
+}

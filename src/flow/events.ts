@@ -1,0 +1,13 @@
+/** What the engine and the capture driver note as odd, whatever the protocol, by code, with the line that explains it to a person. */
+export const FLOW_EVENTS = {
+  'plaintext-before-tls':
+    'clear text of a peer stands where TLS was to begin: behind STARTTLS or its go-ahead. Live the connection ends',
+  'untaken-limit':
+    'a peer sent more than its protocol may leave undecided; live the connection ends, a recording is read no further',
+  'held-limit': 'more bytes than the limit `heldPerFlow` wait for verdicts; the connection ends',
+  'unit-limit': 'more messages and replies than the limit `unitsPerFlow` are under way; the connection ends',
+  'tcp-gap': 'the recording lacks bytes of this connection',
+  'tcp-overlap': 'segments carry different bytes for the same place: nobody can say which ones were read',
+} as const;
+
+export type FlowEvent = keyof typeof FLOW_EVENTS;
