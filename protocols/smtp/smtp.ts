@@ -127,6 +127,8 @@ class SmtpDecoder implements Decoder {
   #second: SecondReading | undefined = undefined;
   /** The end of the message may lie in a gap: a reply of the server will tell. */
   #uncertain = false;
+  /** Commands may lie in a gap, and neither MAIL nor RCPT was seen since: an answer to DATA, or a chunk, may be of a message whose beginning is unknown. */
+  #commandsLost = false;
   /** A recording: the server is stopped until the client has said what that answer let it say. */
   #repliesWait = false;
   /** `resync`: the line that the gap cut was skipped. */
@@ -301,12 +303,14 @@ class SmtpDecoder implements Decoder {
     const envelope = new Envelope(pathOf(chunk.toString('utf8', start, text)));
     const open = this.#envelope;
     this.#envelope = envelope;
+    this.#commandsLost = false;
     return this.#forward(chunk, end, { kind: 'mail', envelope, open });
   }
 
   #rcpt(chunk: Buffer, start: number, text: number, end: number): number {
     if (this.#live && this.#file !== undefined) return this.#answerFor(end, say.OUT_OF_SEQUENCE);
     this.#envelope ??= new Envelope(undefined);
+    this.#commandsLost = false;
     const path = pathOf(chunk.toString('utf8', start, text));
     const recipient = path === undefined ? undefined : this.#envelope.add(path);
     if (path !== undefined && recipient === undefined) this.#note('smtp-too-many-recipients');
@@ -533,6 +537,8 @@ class SmtpDecoder implements Decoder {
       return LEAVE;
     }
     this.#expectFinal(this.#chunked ? 'chunk' : 'message');
+    // What looked like its beginning may have been its middle. Told at the end, so that all is read as if it were not.
+    if (this.#chunked && this.#commandsLost) this.#file?.gap(0);
     this.#file?.end();
     this.#file = undefined;
     this.#envelope = undefined;
@@ -856,10 +862,15 @@ class SmtpDecoder implements Decoder {
     const last = this.#queue.at(-1);
     if (code === 354) {
       const expecting =
-        this.#waiting === 'answer' || this.#mode === 'guess' || this.#mode === 'resync' || this.#uncertain;
+        this.#commandsLost ||
+        this.#waiting === 'answer' ||
+        this.#mode === 'guess' ||
+        this.#mode === 'resync' ||
+        this.#uncertain;
       if (!expecting) return this.#note('smtp-reply-unexpected', SERVER);
       // DATA is the last command of a group (RFC 2920 section 3.1): all before it is answered.
       this.#inStep();
+      this.#commandsLost = false;
       this.#bodyFollows();
     } else if (this.#waiting === 'answer') {
       if (code === 334) {
@@ -947,6 +958,7 @@ class SmtpDecoder implements Decoder {
       this.#messageEnds(0);
     } else this.#file?.gap(0); // chunks may go on behind it
     this.#queue = [];
+    this.#commandsLost = true;
     this.#mode = 'resync';
     this.#cutLineSkipped = false;
     this.#skipText = false;
