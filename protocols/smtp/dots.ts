@@ -31,6 +31,8 @@ export class DotReader {
   #before1 = LF;
   #before2 = CR;
   #from = 0;
+  /** Did the first line end in a bare LF? Its writer has no other line ends, and stuffs dots behind them (Python's smtplib); undefined before it ended. */
+  #bareLf: boolean | undefined = undefined;
   /** Where the needles are found next in this chunk; before the place of search when not yet looked for. */
   #lf = -1;
   #cr = -1;
@@ -40,6 +42,7 @@ export class DotReader {
   restart(): void {
     this.#before1 = LF;
     this.#before2 = CR;
+    this.#bareLf = undefined;
   }
 
   /** Bytes are missing before what comes: no line start is known. */
@@ -51,6 +54,10 @@ export class DotReader {
   /** Reading goes on at `from` of this chunk. */
   begin(chunk: Buffer, from: number): void {
     this.#from = from;
+    if (this.#bareLf === undefined) {
+      const lf = chunk.indexOf(LF, from);
+      if (lf >= 0) this.#bareLf = this.#byte(chunk, lf - 1) !== CR;
+    }
     // One pass for a byte that base64 does not have saves three.
     const none = chunk.indexOf(DOT, from) < 0 ? chunk.length : -1;
     this.#lf = none;
@@ -85,7 +92,7 @@ export class DotReader {
     if (dot + 1 >= chunk.length) return WAIT;
     const next = chunk[dot + 1];
     if (next === LF) return AMBIGUOUS;
-    if (next !== CR) return atLine ? STUFFED : PLAIN;
+    if (next !== CR) return atLine || (this.#bareLf === true && this.#byte(chunk, dot - 1) === LF) ? STUFFED : PLAIN;
     if (dot + 2 >= chunk.length) return WAIT;
     return atLine && chunk[dot + 2] === LF ? END : AMBIGUOUS;
   }
