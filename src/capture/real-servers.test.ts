@@ -11,7 +11,7 @@ import { startExim } from '../testing/peers/exim.js';
 import { capture, freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
 import { POP3_CLIENTS } from '../testing/peers/pop3-clients.js';
 import { startPostfix } from '../testing/peers/postfix.js';
-import { FILE_CLIENTS, FROM, MESSAGE_CLIENTS, TO } from '../testing/peers/smtp-clients.js';
+import { bareLfClient, FILE_CLIENTS, FROM, MESSAGE_CLIENTS, TO } from '../testing/peers/smtp-clients.js';
 
 const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'].join('');
 
@@ -142,7 +142,7 @@ async function expectMailOfAll(
   const recording = await capture(context, port, file);
   const expected: Part[] = [];
   for (const client of MESSAGE_CLIENTS) {
-    const mails = ['first', 'second'].map((mark) => partsOf(`${client.name.replace('::', '')}-${mark}`));
+    const mails = ['first', 'second'].map((mark) => partsOf(`${client.name.replace(/\W/g, '')}-${mark}`));
     expected.push(...mails.flat());
     client.send(
       context,
@@ -328,6 +328,34 @@ for (const [server, programs, start] of [
     `mail that ${[...MESSAGE_CLIENTS, ...FILE_CLIENTS].map(({ name }) => name).join(', ')} send to ${server} is found whole, with its viruses`,
     [...programs, ...SMTP_CLIENT_PROGRAMS, 'tcpdump'],
     (context) => expectMailOfAll(context, start),
+  );
+}
+
+for (const [server, programs, start] of [
+  ['Postfix', ['postfix'], startPostfix],
+  ['Exim', ['exim4'], startExim],
+] as const) {
+  peerTest(
+    `mail whose lines end in bare LF is found as ${server} takes it`,
+    [...programs, ...bareLfClient.programs, 'tcpdump'],
+    async (context) => {
+      const port = await freePort();
+      await start(context, port);
+      const file = join(scratch(context, 'lf'), 'smtp.pcap');
+      const recording = await capture(context, port, file);
+      const mails = ['first', 'second'].map((mark) => partsOf(mark));
+      bareLfClient.send(
+        context,
+        port,
+        mails.map((parts) => message('bare LF', parts)),
+      );
+      await recording.stop();
+      const { rows } = scan(context, file);
+      for (const { name, bytes } of mails.flat()) {
+        const text = name.endsWith('.txt') ? Buffer.from(bytes.toString().replaceAll('\r\n', '\n')) : bytes;
+        expectFile(rows, name, text, { state: 'complete', verdict: infected(name) ? 'infected' : 'clean' });
+      }
+    },
   );
 }
 

@@ -100,6 +100,40 @@ $client->quit;`,
     ),
   },
   {
+    // A person at a terminal, or a program that thinks so: odd case and spaces, mistakes, a byte at a time, several tries.
+    name: 'by hand',
+    programs: [PYTHON],
+    send: script(
+      PYTHON,
+      '-c',
+      `import re, socket, sys
+client = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+answers = client.makefile('rb')
+def answer():
+    line = answers.readline()
+    while line[3:4] == b'-': line = answers.readline()
+    return line
+def say(line):
+    for byte in line + b'\\r\\n': client.sendall(bytes([byte]))
+    return answer()
+answer()
+say(b'helo Client.example.test'); say(b'WHAT'); say(b'noop'); say(b'')
+for path in sys.argv[2:]:
+    text = re.sub(rb'(?m)^\\.', b'..', open(path, 'rb').read()).replace(b'\\n', b'\\r\\n')
+    say(b'MAIL FROM:<nobody@example.test>'); say(b'rset')
+    say(b'mail from:<${FROM}>'); say(b'rcpt To:<${TO}>')
+    assert say(b'Data')[:3] == b'354'
+    at = 0
+    while at < len(text):
+        size = 1 + (at * 7919) % 4001
+        client.sendall(text[at:at + size])
+        at += size
+    assert say(b'.')[:3] == b'250'
+say(b'quit')`,
+    ),
+  },
+  {
     name: 'Exim',
     programs: ['exim4'],
     send(context, port, messages) {
@@ -107,6 +141,20 @@ $client->quit;`,
     },
   },
 ];
+
+/** With bytes whose lines end in LF smtplib sends them so, and stuffs dots behind them. */
+export const bareLfClient: MessageClient = {
+  name: 'smtplib with bare LF',
+  programs: [PYTHON],
+  send: script(
+    PYTHON,
+    '-c',
+    `import smtplib, sys
+client = smtplib.SMTP('127.0.0.1', int(sys.argv[1]))
+for path in sys.argv[2:]: client.sendmail('${FROM}', ['${TO}'], open(path, 'rb').read())
+client.quit()`,
+  ),
+};
 
 export const FILE_CLIENTS: readonly FileClient[] = [
   {
