@@ -41,7 +41,10 @@ function slowly(text: string) {
   const end = /^\.\r\n|\r\n\.\r\n/.exec(text);
   const before = end === null ? text : text.slice(0, end.index === 0 && text.startsWith('.') ? 0 : end.index + 2);
   const lone = [...before.matchAll(/(?<=^|[\r\n\0])\.(?=\n|\r[\s\S])/g)].map(({ index }) => index);
-  const message = before.replace(/(^|\r\n)\./g, '$1');
+  const strict = before.replace(/(^|\r\n)\./g, '$1');
+  const firstLf = text.indexOf('\n');
+  const bare = firstLf >= 0 && text[firstLf - 1] !== '\r';
+  const message = bare ? before.replace(/(^|\r\n)\.|(?<!\r)(\n)\.(?![\r\n])/g, '$1$2') : strict;
   return { message, lone, ended: end !== null, taken: end === null ? text.length : end.index + end[0].length };
 }
 
@@ -85,8 +88,9 @@ test('each form of a lone dot that is not CRLF.CRLF is told, and ends the text w
   assert.equal(behindLoneDot(Buffer.from('.\r\n'), 0), 3);
 });
 
-test('behind a bare LF dots are stuffed only where the sender ends its lines so', () => {
-  assert.equal(read('a\n..b\n', [100]).message, 'a\n..b\n');
+test('behind a bare LF dots are stuffed only where the sender ends its lines so, by its first or as told', () => {
+  assert.equal(read('a\r\nb\n..c\n', [100]).message, 'a\r\nb\n..c\n');
+  assert.equal(read('a\n..b\n', [100]).message, 'a\n.b\n');
   assert.equal(read('a\n..b\n', [100], true, true).message, 'a\n.b\n');
 });
 

@@ -52,6 +52,8 @@ export class DottedText {
   readonly #sink: TextSink;
   /** Lines begin behind a bare LF too. */
   readonly #bareLf: boolean;
+  /** Did the first line end in a bare LF? Who wrote that (Python's smtplib, given such bytes) stuffs dots behind them; undefined before it ended. */
+  #firstBareLf: boolean | undefined = undefined;
   /** The two bytes before the first one of the chunk that is being read. */
   #before1 = LF;
   #before2 = CR;
@@ -71,6 +73,7 @@ export class DottedText {
   restart(): void {
     this.#before1 = LF;
     this.#before2 = CR;
+    this.#firstBareLf = undefined;
   }
 
   /** Bytes are missing before what comes: no line start is known. */
@@ -116,6 +119,10 @@ export class DottedText {
 
   #begin(chunk: Buffer, from: number): void {
     this.#from = from;
+    if (this.#firstBareLf === undefined) {
+      const lf = chunk.indexOf(LF, from);
+      if (lf >= 0) this.#firstBareLf = this.#byte(chunk, lf - 1) !== CR;
+    }
     // One pass for a byte that base64 does not have saves three.
     const none = chunk.indexOf(DOT, from) < 0 ? chunk.length : -1;
     this.#lf = none;
@@ -155,7 +162,10 @@ export class DottedText {
     const next = chunk[dot + 1];
     if (next === undefined) return UNKNOWN;
     if (next === LF) return AMBIGUOUS;
-    if (next !== CR) return this.startsLine(chunk, dot) ? STUFFED : PLAIN;
+    if (next !== CR) {
+      const behindBareLf = this.#firstBareLf === true && this.#byte(chunk, dot - 1) === LF;
+      return behindBareLf || this.startsLine(chunk, dot) ? STUFFED : PLAIN;
+    }
     if (dot + 2 >= chunk.length) return UNKNOWN;
     const exact = this.#byte(chunk, dot - 1) === LF && this.#byte(chunk, dot - 2) === CR;
     return exact && chunk[dot + 2] === LF ? LAST_LINE : AMBIGUOUS;

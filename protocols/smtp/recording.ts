@@ -26,6 +26,8 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
   #cutLineSkipped = false;
   /** `resync`: what is no command is skipped rather than taken for a message. */
   #skipText = false;
+  /** Commands may lie in a gap, and neither MAIL nor RCPT was seen since: an answer to DATA, or a chunk, may be of a message whose beginning is unknown. */
+  #commandsLost = false;
 
   constructor(flow: Flow, lenient = false) {
     super(flow);
@@ -79,9 +81,15 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
   }
 
   protected override mail(chunk: Buffer, start: number, text: number, end: number): number {
+    this.#commandsLost = false;
     // Whether it is accepted will not be known.
     if (!this.#paired && this.message !== undefined) this.abandon('gap');
     return super.mail(chunk, start, text, end);
+  }
+
+  protected override rcpt(chunk: Buffer, start: number, text: number, end: number): number {
+    this.#commandsLost = false;
+    return super.rcpt(chunk, start, text, end);
   }
 
   protected data(chunk: Buffer, _start: number, _text: number, end: number): number {
@@ -151,6 +159,8 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
     // The first reply to a BDAT is expected already.
     const known = this.message?.chunked === false ? 0 : 1;
     for (let i = this.finals; i > known; i--) this.queue.push({ kind: 'message' });
+    // What looked like its beginning may have been its middle. Told at the end, so that all is read as if it were not.
+    if (this.message?.chunked === true && this.#commandsLost) this.message.file.gap(0);
     this.message?.end();
     this.message = undefined;
     this.envelope = undefined;
@@ -244,10 +254,12 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
   #unpairedReply(code: number): void {
     const last = this.queue.at(-1);
     if (code === 354) {
-      const expecting = this.waiting === 'answer' || this.mode === 'guess' || this.mode === 'resync' || this.#uncertain;
+      const looking = this.mode === 'guess' || this.mode === 'resync';
+      const expecting = this.#commandsLost || this.waiting === 'answer' || looking || this.#uncertain;
       if (!expecting) return this.note('smtp-reply-unexpected', SERVER);
       // DATA is the last command of a group (RFC 2920 section 3.1): all before it is answered.
       this.#inStep();
+      this.#commandsLost = false;
       this.#bodyFollows();
     } else if (this.waiting === 'answer') {
       if (code === 334) {
@@ -332,6 +344,7 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
       this.messageEnds(0);
     } else this.message?.file.gap(0); // chunks may go on behind it
     this.queue = [];
+    this.#commandsLost = true;
     this.mode = 'resync';
     this.#cutLineSkipped = false;
     this.#skipText = false;

@@ -5,9 +5,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { PYTHON, startAiosmtpd } from '../testing/peers/aiosmtpd.js';
 import { PASSWORD, startDovecot, USER } from '../testing/peers/dovecot.js';
+import { startExim } from '../testing/peers/exim.js';
 import { capture, freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
+import { POP3_CLIENTS } from '../testing/peers/pop3-clients.js';
 import { startPostfix } from '../testing/peers/postfix.js';
+import { bareLfClient, FILE_CLIENTS, FROM, MESSAGE_CLIENTS, TO } from '../testing/peers/smtp-clients.js';
 
 const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'].join('');
 
@@ -49,7 +53,138 @@ const PAYLOADS: readonly (readonly [string, Buffer])[] = [
   ['eicar.com.gz', gzipSync(Buffer.from(EICAR))],
   ['dots.txt', Buffer.from('.\r\n..\r\n.a line\r\nno dot\r\n')],
 ];
-const infected = (name: string) => name.startsWith('eicar');
+const infected = (name: string) => name.includes('eicar');
+
+/** A part of a message, as it stands in it (LF line ends), and the file that it is (text in the wire's CRLF). */
+interface Part {
+  readonly name: string;
+  readonly headers: string;
+  readonly text: string;
+  readonly bytes: Buffer;
+}
+
+const LONG_TEXT = `${'A line with an equals sign = and \u00e9\u00e8, much longer than what mail allows. '.repeat(40)}end\n.\n..two\nFrom here\n`;
+const base64 = (bytes: Buffer): string => bytes.toString('base64').replace(/.{76}(?=.)/g, '$&\n');
+const quotedPrintable = (text: string): string =>
+  Buffer.from(text)
+    .toString('latin1')
+    .replace(/[^\n -<>-~]/g, (byte) => `=${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+    .replace(/(?:=..|[^=\n]){70}(?=[^\n])/g, '$&=\n');
+const uuencode = (bytes: Buffer): string => {
+  const lines: string[] = [];
+  for (let at = 0; at < bytes.length; at += 45) {
+    const line = bytes.subarray(at, at + 45);
+    let text = String.fromCharCode(32 + line.length);
+    for (let three = 0; three < line.length; three += 3) {
+      const word = ((line[three] ?? 0) << 16) | ((line[three + 1] ?? 0) << 8) | (line[three + 2] ?? 0);
+      for (const shift of [18, 12, 6, 0]) text += String.fromCharCode(((word >>> shift) & 63 || 64) + 32);
+    }
+    lines.push(text);
+  }
+  return lines.join('\n');
+};
+const wire = (text: string): Buffer => Buffer.from(text.replaceAll('\n', '\r\n'));
+
+/** One file in each encoding. `mark` begins the names, so that each client's are its own. */
+function partsOf(mark: string): Part[] {
+  const large = randomBytes(120_000);
+  const eicar = Buffer.from(EICAR);
+  const attached = (name: string, encoding: string): string =>
+    `Content-Type: application/octet-stream; name="${mark}-${name}"\nContent-Transfer-Encoding: ${encoding}\nContent-Disposition: attachment; filename="${mark}-${name}"`;
+  const part = (name: string, encoding: string, text: string, bytes: Buffer): Part => ({
+    name: `${mark}-${name}`,
+    headers: attached(name, encoding),
+    text,
+    bytes,
+  });
+  const dots = '.\n..\n.a line\n\n...\nFrom a line\nno dot';
+  const eightBit = 'caf\u00e9 \u65e5\u672c\n.dot\n';
+  const uu = `begin 644 ${mark}-uu.bin\n${uuencode(large.subarray(0, 4_000))}\n\`\nend`;
+  return [
+    part('large.bin', 'base64', base64(large), large),
+    part('eicar.com', 'base64', base64(eicar), eicar),
+    part('eicar-7bit.com', '7bit', EICAR, eicar),
+    part('eicar.com.gz', 'BASE64', base64(gzipSync(eicar)), gzipSync(eicar)),
+    part('quoted.txt', 'quoted-printable', quotedPrintable(LONG_TEXT), wire(LONG_TEXT)),
+    part('dots.txt', '7bit', dots, wire(dots)),
+    part('eight.txt', '8bit', eightBit, wire(eightBit)),
+    part('uu.bin', 'x-uuencode', uu, large.subarray(0, 4_000)),
+    part('empty.dat', 'base64', '', Buffer.alloc(0)),
+  ];
+}
+
+function message(subject: string, parts: readonly Part[]): string {
+  const boundary = '=_one.two';
+  const head = [
+    `From: Alice <${FROM}>`,
+    `To: <${TO}>`,
+    `Subject: ${subject}`,
+    'Date: Sun, 22 Nov 2026 10:00:00 +0000',
+    'MIME-Version: 1.0',
+    'Content-Type: multipart/mixed;',
+    `\tboundary="${boundary}"`,
+    '',
+    'A preamble.',
+  ];
+  const bodies = parts.map(({ headers, text }) => `--${boundary}\n${headers}\n\n${text}`);
+  return `${[...head, ...bodies, `--${boundary}--`, ''].join('\n')}`;
+}
+
+/** Sends with every client to one server; every file must be found, with its virus. */
+async function expectMailOfAll(
+  context: TestContext,
+  start: (context: TestContext, port: number) => Promise<void>,
+): Promise<void> {
+  const directory = scratch(context, 'smtp');
+  const port = await freePort();
+  await start(context, port);
+  const file = join(directory, 'smtp.pcap');
+  const recording = await capture(context, port, file);
+  const expected: Part[] = [];
+  for (const client of MESSAGE_CLIENTS) {
+    const mails = ['first', 'second'].map((mark) => partsOf(`${client.name.replace(/\W/g, '')}-${mark}`));
+    expected.push(...mails.flat());
+    client.send(
+      context,
+      port,
+      mails.map((parts, at) => message(`${client.name} ${at}`, parts)),
+    );
+  }
+  const attached: [string, Buffer][] = [];
+  for (const client of FILE_CLIENTS) {
+    const files = PAYLOADS.map(([name, bytes]): [string, Buffer] => [`${client.name}-${name}`, bytes]);
+    // Text has LFs where it lies and CRLFs on the wire.
+    for (const [name, bytes] of files)
+      writeFileSync(
+        join(directory, name),
+        name.endsWith('.txt') ? bytes.toString('latin1').replaceAll('\r\n', '\n') : bytes,
+      );
+    attached.push(...files);
+    client.attach(
+      context,
+      port,
+      files.map(([name]) => join(directory, name)),
+    );
+  }
+  await recording.stop();
+
+  const { rows, log } = scan(context, file);
+  const found: Partial<Row> = { service: 'SMTP', transfer: 'upload', state: 'complete' };
+  for (const { name, bytes } of expected)
+    expectFile(rows, name, bytes, { ...found, verdict: infected(name) ? 'infected' : 'clean' });
+  for (const [name, bytes] of attached)
+    expectFile(rows, name, bytes, { ...found, verdict: infected(name) ? 'infected' : 'clean' });
+  assert.equal(
+    rows.filter((row) => row.type === 'mime').length,
+    2 * MESSAGE_CLIENTS.length + FILE_CLIENTS.length,
+    'messages',
+  );
+  const bad = [...expected.map((part) => part.name), ...attached.map(([name]) => name)].filter(infected);
+  assert.equal(log.trimEnd().split('\n').length, bad.length, 'log records');
+  for (const name of bad) assert.ok(log.includes(`filename="${name}"`), name);
+}
+
+const SMTP_CLIENT_PROGRAMS = [...MESSAGE_CLIENTS, ...FILE_CLIENTS].flatMap((client) => client.programs);
 
 peerTest(
   'mail that swaks and curl send to Postfix is found whole, with its viruses',
@@ -181,5 +316,79 @@ peerTest(
     }
     assert.match(log, /action="attachment-removed" service="POP3" .*recipient="alice"/);
     assert.ok(!log.includes(PASSWORD));
+  },
+);
+
+for (const [server, programs, start] of [
+  ['Postfix', ['postfix'], startPostfix],
+  ['Exim', ['exim4'], startExim],
+  ['aiosmtpd', [PYTHON], startAiosmtpd],
+] as const) {
+  peerTest(
+    `mail that ${[...MESSAGE_CLIENTS, ...FILE_CLIENTS].map(({ name }) => name).join(', ')} send to ${server} is found whole, with its viruses`,
+    [...programs, ...SMTP_CLIENT_PROGRAMS, 'tcpdump'],
+    (context) => expectMailOfAll(context, start),
+  );
+}
+
+for (const [server, programs, start] of [
+  ['Postfix', ['postfix'], startPostfix],
+  ['Exim', ['exim4'], startExim],
+] as const) {
+  peerTest(
+    `mail whose lines end in bare LF is found as ${server} takes it`,
+    [...programs, ...bareLfClient.programs, 'tcpdump'],
+    async (context) => {
+      const port = await freePort();
+      await start(context, port);
+      const file = join(scratch(context, 'lf'), 'smtp.pcap');
+      const recording = await capture(context, port, file);
+      const mails = ['first', 'second'].map((mark) => partsOf(mark));
+      bareLfClient.send(
+        context,
+        port,
+        mails.map((parts) => message('bare LF', parts)),
+      );
+      await recording.stop();
+      const { rows } = scan(context, file);
+      for (const { name, bytes } of mails.flat()) {
+        const text = name.endsWith('.txt') ? Buffer.from(bytes.toString().replaceAll('\r\n', '\n')) : bytes;
+        expectFile(rows, name, text, { state: 'complete', verdict: infected(name) ? 'infected' : 'clean' });
+      }
+    },
+  );
+}
+
+peerTest(
+  `mail that ${POP3_CLIENTS.map(({ name }) => name).join(', ')} take from Dovecot is found whole, with its viruses`,
+  ['dovecot', 'doveadm', 'tcpdump', ...POP3_CLIENTS.flatMap((client) => client.programs)],
+  async (context) => {
+    const directory = scratch(context, 'pop3');
+    const mails = ['first', 'second', 'third'].map((mark) => partsOf(mark));
+    const port = await freePort();
+    await startDovecot(
+      context,
+      port,
+      mails.map((parts, at) => message(`mail ${at}`, parts)),
+    );
+    for (const client of POP3_CLIENTS) {
+      const file = join(directory, `${client.name.replace('::', '')}.pcap`);
+      const recording = await capture(context, port, file);
+      client.fetch(context, port);
+      await recording.stop();
+      const { rows, log } = scan(context, file);
+      for (const { name, bytes } of mails.flat())
+        expectFile(rows, name, bytes, {
+          service: 'POP3',
+          transfer: 'download',
+          state: 'complete',
+          verdict: infected(name) ? 'infected' : 'clean',
+        });
+      assert.equal(
+        log.trimEnd().split('\n').length,
+        mails.flat().filter(({ name }) => infected(name)).length,
+        client.name,
+      );
+    }
   },
 );

@@ -82,7 +82,11 @@ export class Scan {
 
   async #shared(job: CaptureJob, count: number): Promise<InputReport> {
     while (this.#workers.length < count) {
-      this.#workers.push(new Worker(new URL('./worker.js', import.meta.url), { workerData: this.#setup }));
+      // Memory for files is shared out, so that a thread more does not take as much again; what does not fit is spooled.
+      const { limits } = this.#setup;
+      const slots = Math.max(2 * limits.slot, Math.floor(limits.slots / count));
+      const workerData: ScanSetup = { ...this.#setup, limits: { ...limits, slots } };
+      this.#workers.push(new Worker(new URL('./worker.js', import.meta.url), { workerData }));
     }
     const merge = new OrderedDelivery(count, job.deliver);
     const done = new Array<number>(count).fill(0);

@@ -11,6 +11,9 @@ export const sha256: (bytes: Buffer) => string =
     ? (bytes) => crypto.hash('sha256', bytes)
     : (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
 
+/** Pieces smaller than this are joined first: a quarter of DIGEST_BLOCK costs little speed, and a thousand messages at once wait in 16 MiB instead of 64. */
+const JOINED = 16_384;
+
 /** Of bytes that come in pieces of any size and are not kept. */
 export class RunningSha256 {
   readonly #hash = crypto.createHash('sha256');
@@ -18,16 +21,16 @@ export class RunningSha256 {
   #filled = 0;
 
   update(chunk: Buffer, start: number, end: number): void {
-    if (this.#filled === 0 && end - start >= DIGEST_BLOCK) {
+    if (this.#filled === 0 && end - start >= JOINED) {
       this.#hash.update(chunk.subarray(start, end));
       return;
     }
-    this.#waiting ??= Buffer.allocUnsafeSlow(DIGEST_BLOCK);
+    this.#waiting ??= Buffer.allocUnsafeSlow(JOINED);
     for (let at = start; at < end; ) {
       const copied = chunk.copy(this.#waiting, this.#filled, at, end);
       this.#filled += copied;
       at += copied;
-      if (this.#filled === DIGEST_BLOCK) this.#flush();
+      if (this.#filled === JOINED) this.#flush();
     }
   }
 

@@ -59,6 +59,8 @@ export interface RootFile extends FileStream {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+/** What is known of a member of an archive with a hole. */
+const HOLED: Finding = { kind: 'unscannable', reason: 'gap', detail: 'of the archive' };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -263,6 +265,11 @@ export class FileNode implements RootFile, ChildStream {
   contain(finding: Finding): void {
     if (finding.kind === 'unscannable' && finding.reason === 'encrypted') this.#info.encrypted = true;
     this.#note(this.#contained, finding);
+  }
+
+  /** Bytes of it, or of an archive around it, were never seen. */
+  get holed(): boolean {
+    return this.#info.state === 'gap' || this.#findings.includes(HOLED);
   }
 
   headers(headers: MailHeaders): void {
@@ -587,6 +594,8 @@ class NodeContainer implements Container {
     // Those that are still open; few: parts of parts.
     while (this.#open.at(-1)?.ended === true) this.#open.pop();
     const node = this.#node.openChild(child, this.archive);
+    // An archive with a hole gives members whose bytes are not those that were packed, and not every format would know.
+    if (this.archive !== undefined && this.#node.holed) node.report(HOLED);
     this.#open.push(node);
     return node;
   }

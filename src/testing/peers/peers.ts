@@ -7,7 +7,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -25,9 +25,15 @@ export function peerTest(
   else test(title, { skip: `needs ${missing.join(', ')}` }, () => {});
 }
 
-/** Where a program is, also where users' PATH does not look. */
+/** Packages that scripts/install-peers only unpacks. */
+const UNPACKED = '/usr/local/lib/inspectd-peers';
+
+/** Where a program is, also where users' PATH does not look. A path is itself. */
 export function pathOf(program: string): string | undefined {
-  for (const directory of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin']) {
+  // Its name says nothing by itself.
+  if (program === 'nullmailer-smtp') return pathOf(join(UNPACKED, 'usr/lib/nullmailer/smtp'));
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin'];
+  for (const directory of isAbsolute(program) ? [''] : [...directories, join(UNPACKED, 'usr/sbin')]) {
     const path = join(directory, program);
     try {
       accessSync(path, constants.X_OK);
@@ -47,12 +53,16 @@ export function scratch(context: TestContext, name: string): string {
 }
 
 /** A server's directory: `stop` is called after the test, then the directory goes. */
-export function serverDirectory(context: TestContext, name: string, stop: (directory: string) => void): string {
+export function serverDirectory(
+  context: TestContext,
+  name: string,
+  stop: (directory: string) => void | Promise<void>,
+): string {
   const directory = mkdtempSync(join(tmpdir(), `inspectd-${name}-`));
   // Servers change their user, and must get in.
   chmodSync(directory, 0o755);
-  context.after(() => {
-    stop(directory);
+  context.after(async () => {
+    await stop(directory);
     rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
   return directory;
@@ -74,6 +84,14 @@ export function run(
     `${program} ended with ${done.status ?? done.signal}: ${done.stderr}${done.stdout}`,
   );
   return done.stdout;
+}
+
+/** Ends a child that we started; when it is gone. */
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await gone;
 }
 
 /** A TCP port of loopback that was free a moment ago. */
