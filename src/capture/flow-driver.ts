@@ -50,6 +50,8 @@ export class FlowDriver implements ConnectionSink {
   #protocol: Protocol | undefined;
   #tls: TlsFacts | undefined;
   #opaque: string | undefined;
+  /** Bytes were seen with two contents: whoever took the others may have framed all that follows otherwise. */
+  #overlapped = false;
   #ruling: Ruling | undefined;
 
   constructor(start: ConnectionStart, options: FlowDriverOptions) {
@@ -65,6 +67,7 @@ export class FlowDriver implements ConnectionSink {
         openFile: (meta) => {
           const file: RootFile = options.inspection.open(meta, (root) => this.#inspected(file, root));
           this.#open.set(file, undefined);
+          if (this.#overlapped) file.report(OVERLAP);
           return file;
         },
         fileEnding: (file) => this.#ending(file),
@@ -108,6 +111,7 @@ export class FlowDriver implements ConnectionSink {
 
   overlap(): void {
     this.#anomaly('tcp-overlap');
+    this.#overlapped = true;
     for (const [file, ended] of this.#open) {
       if (ended === undefined) (file as RootFile).report(OVERLAP);
     }
