@@ -22,7 +22,8 @@ export function createMimeExtractor({ arena, limits }: MimeExtractorOptions): Ex
   return {
     name: 'mime',
     accepts: (meta) =>
-      (meta.declaredType !== undefined && MESSAGES.includes(meta.declaredType)) || /\.eml$/i.test(meta.name ?? ''),
+      (meta.declaredType !== undefined && MESSAGES.includes(meta.declaredType)) ||
+      /\.(eml|mht|mhtml|nws)$/i.test(meta.name ?? ''),
     begin: (container) => new MessageStage(container, limits, scratch),
   };
 }
