@@ -15,6 +15,8 @@ const PIECE = 256 * 1024;
 const HEAD = 4096;
 /** A line that begins or ends an encoded file, and the one after it. */
 const LINES = 1024;
+/** Lines that may begin a file and are looked at. */
+const CANDIDATES = 10_000;
 const LF = 0x0a;
 const CR = 0x0d;
 const EQUALS = 0x3d;
@@ -57,6 +59,7 @@ class EncodedText {
     // The next place of each mark; looked for again when it is passed, so that each byte is looked at once for each.
     const next = NEEDLES.map((needle) => find(this.#content, needle, 0));
     let at = 0;
+    let candidates = 0;
     while (this.#unpacking.mayGoOn()) {
       let first = -1;
       for (const [index, place] of next.entries()) {
@@ -66,7 +69,10 @@ class EncodedText {
       if (first < 0) return;
       const place = next[first]!;
       at = place + 1;
-      if (this.#beginsLine(place)) at = Math.max(at, this.#read(MARKS[first]!, place));
+      if (!this.#beginsLine(place)) continue;
+      if (++candidates > CANDIDATES)
+        this.#unpacking.stop('limit', 'more lines that may begin a file than are looked at');
+      else at = Math.max(at, this.#read(MARKS[first]!, place));
     }
   }
 
