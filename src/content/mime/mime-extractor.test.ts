@@ -742,7 +742,7 @@ test('a message that was cut: the open file is aborted, and nothing is said to b
 test('it takes messages by their type, and attached files that are named as messages', () => {
   assert.equal(extractor.accepts({ name: undefined, declaredType: 'message/rfc822' }), true);
   assert.equal(extractor.accepts({ name: 'a.EML', declaredType: 'application/octet-stream' }), true);
-  for (const name of ['a.mht', 'a.mhtml', 'a.nws']) assert.equal(extractor.accepts({ name }), true);
+  for (const name of ['a.mbox', 'a.mht', 'a.mhtml', 'a.nws']) assert.equal(extractor.accepts({ name }), true);
   assert.equal(extractor.accepts({ name: 'a.txt', declaredType: 'text/plain' }), false);
 });
 
