@@ -526,7 +526,9 @@ export class FlowEngine implements Flow, LineOwner {
   #overLimit(code: string): void {
     if (this.#state === 'dead') return;
     this.anomaly(code, this.#side);
-    this.reset(code);
+    // A recording cannot be ended: what follows in it is not looked at, and that must show.
+    if (this.passive) this.bypass('desync');
+    else this.reset(code);
   }
 
   #fail(error: unknown): void {
