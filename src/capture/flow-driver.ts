@@ -59,6 +59,8 @@ export class FlowDriver implements ConnectionSink {
   #protocol: Protocol | undefined;
   #tls: TlsFacts | undefined;
   #opaque: string | undefined;
+  /** Bytes were seen with two contents: whoever took the others may have framed all that follows otherwise. */
+  #overlapped = false;
   #ruling: Ruling | undefined;
 
   constructor(start: ConnectionStart, options: FlowDriverOptions) {
@@ -75,6 +77,7 @@ export class FlowDriver implements ConnectionSink {
           const { bounds } = this.#ruled();
           const file: RootFile = options.inspection.open(meta, (root) => this.#inspected(file, root), bounds);
           this.#open.set(file, undefined);
+          if (this.#overlapped) file.report(OVERLAP);
           return file;
         },
         fileEnding: (file, side, offset) => this.#ending(file, side, offset),
@@ -122,6 +125,7 @@ export class FlowDriver implements ConnectionSink {
 
   overlap(): void {
     this.#anomaly('tcp-overlap');
+    this.#overlapped = true;
     for (const [file, ended] of this.#open) {
       if (ended === undefined) (file as RootFile).report(OVERLAP);
     }

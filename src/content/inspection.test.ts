@@ -728,6 +728,18 @@ test('of a message of which only the beginning was asked for, parts that were cu
   assert.deepEqual(cut.children[0]?.findings, ['unscannable truncated']);
 });
 
+test('a message that is attached as something else is taken apart by its content, but for text', () => {
+  const inspection = inspecting({
+    extractors: [LINES],
+    identify: (content) => ({ types: [content.read(0, 1)[0] === 0x2d ? LINES.name : 'unknown'] }),
+  });
+  const bytes = Buffer.from('-one-two');
+  const write = (file: RootFile) => file.write(bytes, 0, bytes.length);
+  assert.equal(inspectBy(inspection, write, { ...FILE, declaredType: 'application/octet-stream' }).children.length, 2);
+  assert.equal(inspectBy(inspection, write).children.length, 2);
+  assert.equal(inspectBy(inspection, write, { ...FILE, declaredType: 'text/plain' }).children.length, 0);
+});
+
 test('whatever is done to a file, in whatever order, it is done with once, and is clean only when it came whole', () => {
   const operation = fc.oneof(
     fc.record({ kind: fc.constant('write'), length: fc.nat(3000) }),

@@ -456,7 +456,8 @@ export class FileNode implements RootFile, ChildStream {
       return;
     }
     this.#place.tree.aside(() => this.#scan(content));
-    if (extractor !== undefined) this.#extract(extractor, content);
+    const apart = extractor ?? this.#extractorByContent();
+    if (apart !== undefined) this.#extract(apart, content);
     this.#unpack(content);
   }
 
@@ -472,7 +473,20 @@ export class FileNode implements RootFile, ChildStream {
     return size > bounds.oversize ? { reason: 'oversize', detail: 'over the limit of the profile' } : undefined;
   }
 
-  /** A message that was collected: it came out of order, or is one by its name only. */
+  /**
+   * What takes apart what the file turned out to be: a message that is attached as something else. Text is shown as text, and often quotes
+   * a message or its headers alone (bounces do), so that the oddities of a cut message would be held against it.
+   */
+  #extractorByContent(): Extractor | undefined {
+    const { meta, types } = this.#info;
+    if (meta.declaredType?.startsWith('text/') === true) return undefined;
+    const extractor = this.#tools.extractors.find((one) => types.includes(one.name));
+    if (extractor === undefined || this.#place.mimeDepth <= this.#place.tree.limits.mimeDepth) return extractor;
+    this.report({ kind: 'unscannable', reason: 'nested', detail: 'mimeDepth' });
+    return undefined;
+  }
+
+  /** A message that was collected: it came out of order, or is one by its name or content only. */
   #extract(extractor: Extractor, content: Content): void {
     const stage = this.#beginStage(extractor);
     this.#try(extractor.name, () => {

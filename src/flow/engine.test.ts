@@ -303,6 +303,24 @@ test('what a side leaves untaken is bounded', () => {
   assert.deepEqual(said, ['anomaly untaken-limit 0 at 0', 'bypassed desync']);
 });
 
+test('a flow with too many open units ends; a recording says that the rest of it was not looked at', () => {
+  for (const passive of [true, false]) {
+    const { engine, said } = bench(
+      (flow) => ({
+        push(_side, chunk) {
+          for (let at = 0; at < chunk.length; at++) flow.unit(SERVER, 'held');
+          flow.drop(chunk.length);
+        },
+      }),
+      passive,
+    );
+    engine.receive(CLIENT, Buffer.alloc(DEFAULT_LIMITS.unitsPerFlow));
+    assert.deepEqual(said, []);
+    engine.receive(CLIENT, Buffer.alloc(1));
+    assert.equal(said[1], passive ? 'bypassed desync' : 'reset unit-limit');
+  }
+});
+
 test('a decoder that throws fails its flow closed', () => {
   const { engine, said } = bench(() => ({
     push() {

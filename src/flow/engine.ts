@@ -585,7 +585,9 @@ export class FlowEngine implements Flow, LineOwner {
   #overLimit(code: FlowEvent): void {
     if (this.#state === 'dead') return;
     this.#odd(code, this.#side);
-    this.reset(code);
+    // A recording cannot be ended: what follows in it is not looked at, and that must show.
+    if (this.passive) this.bypass('desync');
+    else this.reset(code);
   }
 
   #fail(error: unknown): void {

@@ -29,6 +29,8 @@ import { type Base64Scratch, PIECE, type Scratch } from './base64-scratch.js';
 import type { Delimiters } from './delimiters.js';
 
 const DASH = 0x2d;
+/** What is copied for the kernel at first where it stopped early before: what only looks like a delimiter may stand in every line. */
+const SMALL_PIECE = 512;
 
 export class Base64Body {
   readonly #child: ChildStream;
@@ -39,6 +41,8 @@ export class Base64Body {
   #lenient = false;
   /** After a gap: the rest of the line is of no use, since where its quads begin is not known. */
   #resyncing = false;
+  /** How much is copied at once. */
+  #piece = PIECE;
   /** Memory of its own, where no scratch was left. */
   #own: Buffer | undefined;
 
@@ -134,7 +138,7 @@ export class Base64Body {
     const copied = !arena.holds(chunk);
     let at = start;
     while (at < end) {
-      const pieceEnd = Math.min(end, at + PIECE);
+      const pieceEnd = Math.min(end, at + (copied ? this.#piece : PIECE));
       // Where the piece lies in the arena, less its index in the chunk.
       const shift = copied ? scratch.text - at : arena.offsetOf(chunk);
       if (copied) chunk.copy(bytes, scratch.text, at, pieceEnd);
@@ -150,7 +154,11 @@ export class Base64Body {
       }
       if (out > target && room >= 0) this.#child.grew(out - target);
       else if (out > target) this.#child.write(bytes, target, out);
-      if (at < pieceEnd) return at;
+      if (at < pieceEnd) {
+        this.#piece = SMALL_PIECE;
+        return at;
+      }
+      this.#piece = Math.min(PIECE, this.#piece * 4);
     }
     return end;
   }

@@ -42,6 +42,7 @@ const HELD_CR = 3;
 
 const DASH = 0x2d;
 const DASHES = Buffer.from('\n--', 'latin1');
+const CR_DASHES = Buffer.from('\r--', 'latin1');
 const CRLF_BYTES = Buffer.from('\r\n', 'latin1');
 const LF_BYTE = Buffer.from('\n', 'latin1');
 
@@ -77,6 +78,8 @@ export class MessageStage implements Stage, Notes {
   #suspect: Buffer | undefined;
   #suspectLength = 0;
 
+  /** How much of a CR and two dashes ended the text so far. */
+  #crDashes = 0;
   #sawCrlf = false;
   #sawBareLf = false;
   /** Lent to quoted-printable bodies. */
@@ -154,16 +157,40 @@ export class MessageStage implements Stage, Notes {
     const before = this.#base;
     this.#base = base;
     let at = start;
+    /** Where CR and two dashes next stand in `bytes`; -2 when it was not looked for yet. */
+    let crDashes = -2;
     while (at < end) {
       if (this.#suspecting) at = this.#suspectStep(bytes, at, end);
       else if (this.#state === BASE64) at = this.#base64Step(bytes, at, end);
-      else if (this.#state === TEXT) at = this.#textStep(bytes, at, end);
-      else if (this.#state === HEADERS) at = this.#headerStep(bytes, at, end);
+      else if (this.#state === TEXT) {
+        const inside = this.#delimiters.depth > 0;
+        const next = this.#textStep(bytes, at, end);
+        if (inside && !this.#noted.has('mime-bare-cr')) {
+          if (crDashes === -2 || (crDashes >= 0 && crDashes < at)) crDashes = bytes.indexOf(CR_DASHES, at);
+          if ((crDashes >= 0 && crDashes + 3 <= next) || this.#crDashesAcross(bytes, at, next))
+            this.note('mime-bare-cr');
+        }
+        at = next;
+      } else if (this.#state === HEADERS) at = this.#headerStep(bytes, at, end);
       else if (this.#state === DELIMITER_REST) at = this.#restStep(bytes, at, end);
       else at = end;
     }
     // Kept bytes are consumed in the middle of a chunk.
     this.#base = before;
+  }
+
+  /** A delimiter behind a bare CR is one to readers that take it for a line end: was one cut by the pieces in which the text comes? */
+  #crDashesAcross(bytes: Buffer, start: number, end: number): boolean {
+    let at = start;
+    while (this.#crDashes > 0 && at < end) {
+      this.#crDashes = bytes[at++] === DASH ? this.#crDashes + 1 : 0;
+      if (this.#crDashes === 3) return true;
+    }
+    if (at < end || this.#crDashes === 0) {
+      if (bytes[end - 1] === CR) this.#crDashes = 1;
+      else this.#crDashes = end - start > 1 && bytes[end - 1] === DASH && bytes[end - 2] === CR ? 2 : 0;
+    }
+    return false;
   }
 
   /** The state, for who has just called what may change it. */

@@ -443,6 +443,15 @@ for (const [code, source] of Object.entries(NOTED)) {
   });
 }
 
+test('notes a delimiter behind a bare CR, which is one to some readers, in whatever pieces', () => {
+  const source = message(mixed, '', '--foo', '', 'text\r--foo\r\n\r\nmore', '--foo--', '');
+  const whole = trace(run(source));
+  assert.ok(whole.includes('! mime-bare-cr'), whole.join(', '));
+  for (let size = 1; size <= source.length; size++) assert.deepEqual(trace(run(source, { pieces: size })), whole);
+  const alone = trace(run(message(mixed, '', '--foo', '', 'a\rb\r-c -\r -- \r', '--foo--', '')));
+  assert.ok(!alone.includes('! mime-bare-cr'), alone.join(', '));
+});
+
 test('every anomaly of the list is one that some message here has', () => {
   const seen = new Set(Object.keys(NOTED));
   for (const [, source] of TABLE) for (const code of run(source).codes) seen.add(code);
@@ -733,6 +742,7 @@ test('a message that was cut: the open file is aborted, and nothing is said to b
 test('it takes messages by their type, and attached files that are named as messages', () => {
   assert.equal(extractor.accepts({ name: undefined, declaredType: 'message/rfc822' }), true);
   assert.equal(extractor.accepts({ name: 'a.EML', declaredType: 'application/octet-stream' }), true);
+  for (const name of ['a.mbox', 'a.mht', 'a.mhtml', 'a.nws']) assert.equal(extractor.accepts({ name }), true);
   assert.equal(extractor.accepts({ name: 'a.txt', declaredType: 'text/plain' }), false);
 });
 

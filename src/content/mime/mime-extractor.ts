@@ -1,11 +1,12 @@
 /**
  * Takes mail messages apart as they come (RFC 2045-2049, RFC 5322): every part without parts of its own becomes a file, text parts and
- * attached messages too. The work is message-stage.ts's; what may be ambiguous is listed in anomalies.ts.
+ * attached messages too, and each message of a mailbox file (mailbox-stage.ts). The work is message-stage.ts's; what may be ambiguous is listed in anomalies.ts.
  */
 import type { Arena } from '../../core/arena.js';
 import type { Extractor } from '../../core/file.js';
 import type { Limits } from '../../core/limits.js';
 import { Base64Scratch } from './base64-scratch.js';
+import { MailboxStage } from './mailbox-stage.js';
 import { MessageStage } from './message-stage.js';
 
 /** RFC 2046 §5.2, RFC 6532 §3.7 and the two names from before. */
@@ -22,7 +23,8 @@ export function createMimeExtractor({ arena, limits }: MimeExtractorOptions): Ex
   return {
     name: 'mime',
     accepts: (meta) =>
-      (meta.declaredType !== undefined && MESSAGES.includes(meta.declaredType)) || /\.eml$/i.test(meta.name ?? ''),
-    begin: (container) => new MessageStage(container, limits, scratch),
+      (meta.declaredType !== undefined && MESSAGES.includes(meta.declaredType)) ||
+      /\.(eml|mbox|mht|mhtml|nws)$/i.test(meta.name ?? ''),
+    begin: (container) => new MailboxStage(container, new MessageStage(container, limits, scratch)),
   };
 }

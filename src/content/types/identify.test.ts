@@ -157,6 +157,19 @@ describe('identify', () => {
     assert.equal(typesOf(tarOf({ name: 'a', v7: true, badChecksum: true })), 'unknown');
   });
 
+  it('knows tar whose first header is wrong, and behind blocks that readers skip', () => {
+    assert.equal(typesOf(tarOf({ name: 'a', badChecksum: true }, { name: 'b' })), 'tar');
+    assert.equal(typesOf(Buffer.concat([Buffer.alloc(1024), tarOf({ name: 'a' })])), 'tar');
+    assert.equal(typesOf(Buffer.concat([Buffer.alloc(512, 'x'), tarOf({ name: 'a' })])), 'tar');
+    assert.equal(typesOf(Buffer.concat([Buffer.alloc(512, 'x'), tarOf({ name: 'a', badChecksum: true })])), 'unknown');
+  });
+
+  it('knows a zip whose first member is damaged and whose end is not the end', () => {
+    const zip = zipOf([{ name: 'a' }, { name: 'b' }]);
+    zip[0] = 0xff;
+    assert.equal(typesOf(Buffer.concat([zip, Buffer.alloc(9)])), 'zip');
+  });
+
   it('knows a disk image by its end and MP3 by three frames', () => {
     const image = Buffer.alloc(4096);
     image.write('koly', 4096 - 512);

@@ -47,6 +47,7 @@ const HOLDERS = new Set([
 const BEYOND_HEAD = new Set(['dmg', 'zip', 'msofficex', 'msoffice', 'msi', 'hwp', 'unknown']);
 /** How far from its start a PDF's header may stand (ISO 32000-1, implementation note 13). */
 const PDF_WITHIN = 1024;
+const TAR_BLOCK = 512;
 
 /** True when a file's head (limits.typeHead) shows whether the file has this type; a file filter rule for any other must see all of it. */
 export function headDecides(type: string): boolean {
@@ -72,7 +73,7 @@ export function identify(content: Content, name: string | undefined): Identity {
     encrypted ||= ole2.encrypted;
   }
   for (const signature of fileTypeSignatures()) if (matches(signature, head, content)) add(signature.type);
-  if (isTarHeader(head.subarray(0, 512))) add('tar');
+  if (isTar(head, types.length === 0)) add('tar');
   const pdf = head.subarray(0, PDF_WITHIN + 5).indexOf('%PDF-', 0, 'latin1');
   if (pdf >= 0 && (pdf === 0 || types.length > 0 || pdf < PDF_WITHIN)) {
     add('pdf');
@@ -98,6 +99,19 @@ export function identify(content: Content, name: string | undefined): Identity {
 function headOf(content: Content): Buffer {
   const length = Math.min(content.length, DEFAULT_LIMITS.typeHead);
   return content.bytes?.subarray(0, length) ?? Buffer.from(content.read(0, length));
+}
+
+/** A header block, or what readers skip to find one: the magic with a wrong checksum, blocks of zeros or junk in front. */
+function isTar(head: Buffer, unknown: boolean): boolean {
+  if (isTarHeader(head.subarray(0, TAR_BLOCK)) || isUstar(head, 0)) return true;
+  if (!unknown) return false;
+  for (let at = TAR_BLOCK; at + TAR_BLOCK <= head.length; at += TAR_BLOCK)
+    if (isUstar(head, at) && isTarHeader(head.subarray(at, at + TAR_BLOCK))) return true;
+  return false;
+}
+
+function isUstar(head: Buffer, at: number): boolean {
+  return head.length >= at + TAR_BLOCK && head.toString('latin1', at + 257, at + 262) === 'ustar';
 }
 
 /** The last 512 bytes of an Apple disk image are its `koly` block, which says its own length. */

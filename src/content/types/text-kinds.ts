@@ -129,7 +129,11 @@ function isMessage(text: string): boolean {
   const header = start.slice(0, blank?.index ?? start.length);
   for (const line of header.split(/\r?\n/, 64).slice(0, -1))
     if (!/^[ \t]/.test(line) && !HEADER_LINE.test(line)) return false;
-  if (/^MIME-Version:/im.test(header) || /^Content-Type:[ \t]*(multipart|message)\//im.test(header)) return true;
+  if (
+    /^(MIME-Version|Content-Transfer-Encoding):/im.test(header) ||
+    /^Content-Type:[ \t]*(multipart|message)\//im.test(header)
+  )
+    return true;
   const marks = [
     /^Received:/im,
     /^Return-Path:/im,

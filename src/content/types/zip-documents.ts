@@ -52,7 +52,12 @@ function opens(content: Content, end: End, inside: boolean): boolean {
   if ((inside && !atEnd) || end.count === 0) return false;
   const place = directoriesOf(content, end)[0];
   if (place === undefined) return false;
-  const entry = readEntry(content, place.at);
-  if (entry === undefined) return false;
-  return atEnd || readLocal(content, entry.offset + place.base) !== undefined;
+  let at = place.at;
+  for (let count = 0; count < ENTRIES; count++) {
+    const entry = readEntry(content, at);
+    if (entry === undefined) return false;
+    if (atEnd || readLocal(content, entry.offset + place.base) !== undefined) return true;
+    at += entry.length;
+  }
+  return false;
 }
