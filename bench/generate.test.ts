@@ -27,8 +27,10 @@ test('the same seed gives the same capture, and the limit program finds every at
     assert.ok(readIndex(a).captureBytes >= 1_000_000);
     assert.ok(readIndex(a).files.length > 0);
     // It checks the sums itself, and fails where one differs.
-    const limit = JSON.parse(bench('limit.js', first, one.name, '1', '7')) as { seconds: number };
-    assert.ok(limit.seconds > 0);
+    for (const decoder of ['native', 'kernel']) {
+      const limit = JSON.parse(bench('limit.js', first, one.name, '1', '7', decoder)) as { seconds: number };
+      assert.ok(limit.seconds > 0);
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -41,6 +41,9 @@ interface CaseResult {
   readonly limitSeconds: number;
   /** limitSeconds / seconds. */
   readonly ofLimit: number;
+  /** The same against the limit that decodes with our own kernel. */
+  readonly strictLimitSeconds: number;
+  readonly ofStrictLimit: number;
   readonly peakRssMb: number;
   readonly wallSeconds: number;
 }
@@ -109,10 +112,13 @@ function measureCase(one: BenchCase, runs: number, size: number): CaseResult {
   checkFindings(one, dataset);
 
   const limits: number[] = [];
+  const stricts: number[] = [];
   const products: Timed[] = [];
   for (let run = 1; run <= runs; run++) {
     warm(dataset);
-    limits.push((JSON.parse(child([join(BENCH, 'limit.js'), ...about]).output) as { seconds: number }).seconds);
+    limits.push(limitSecondsOf([...about, 'native']));
+    warm(dataset);
+    stricts.push(limitSecondsOf([...about, 'kernel']));
     warm(dataset);
     products.push(measureProduct(one, dataset));
     const [limit, product] = [limits.at(-1)!, products.at(-1)!];
@@ -120,6 +126,7 @@ function measureCase(one: BenchCase, runs: number, size: number): CaseResult {
   }
   const seconds = median(products.map((product) => product.seconds));
   const limitSeconds = median(limits);
+  const strictLimitSeconds = median(stricts);
   return {
     name: one.name,
     bytes: index.captureBytes,
@@ -127,9 +134,15 @@ function measureCase(one: BenchCase, runs: number, size: number): CaseResult {
     mbps: rounded(index.captureBytes / 1e6 / seconds),
     limitSeconds: rounded(limitSeconds),
     ofLimit: rounded(limitSeconds / seconds),
+    strictLimitSeconds: rounded(strictLimitSeconds),
+    ofStrictLimit: rounded(strictLimitSeconds / seconds),
     peakRssMb: rounded(Math.max(...products.map((product) => product.peakRssMb))),
     wallSeconds: rounded(median(products.map((product) => product.wall))),
   };
+}
+
+function limitSecondsOf(about: readonly string[]): number {
+  return (JSON.parse(child([join(BENCH, 'limit.js'), ...about]).output) as { seconds: number }).seconds;
 }
 
 /** A scan that is fast and wrong is no result: once, not timed, every attachment must be found, whole, and clean. */
@@ -196,7 +209,7 @@ function inFolder<T>(work: (folder: string) => T): T {
 }
 
 function table({ node, cpu, cores, load, runs, cases }: Report): string {
-  const header = ['case', 'MB', 'seconds', 'MB/s', 'limit s', 'of limit', 'wall s', 'peak MB'];
+  const header = ['case', 'MB', 'seconds', 'MB/s', 'limit s', 'of limit', 'strict s', 'of strict', 'wall s', 'peak MB'];
   const rows = cases.map((one) => [
     one.name,
     (one.bytes / 1e6).toFixed(0),
@@ -204,6 +217,8 @@ function table({ node, cpu, cores, load, runs, cases }: Report): string {
     one.mbps.toFixed(0),
     one.limitSeconds.toFixed(3),
     one.ofLimit.toFixed(2),
+    one.strictLimitSeconds.toFixed(3),
+    one.ofStrictLimit.toFixed(2),
     one.wallSeconds.toFixed(3),
     one.peakRssMb.toFixed(0),
   ]);
