@@ -12,7 +12,7 @@ import { Inspection } from '../content/inspection.js';
 import { createMimeExtractor } from '../content/mime/mime-extractor.js';
 import { identify } from '../content/types/identify.js';
 import { typesByName } from '../content/types/names.js';
-import { Arena } from '../core/arena.js';
+import type { Arena } from '../core/arena.js';
 import { InternalError, SourceError } from '../core/errors.js';
 import type { FileMeta, Inspected, Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
@@ -30,6 +30,7 @@ import type { ScanEvent } from './events.js';
 import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
 import type { Share } from './ip-address.js';
 import { Keeper } from './keep.js';
+import { type PreparedMemory, prepareMemory } from './prepared-memory.js';
 import { sessionOfCapture } from './session-facts.js';
 import type { CaptureDamage } from './statistics.js';
 
@@ -64,8 +65,6 @@ export type DeliverBatch = (events: readonly ScanEvent[], upTo: number) => void 
 
 /** Loose files are read in pieces of this. */
 const PIECE = 256 * 1024;
-/** 512 MiB of address space: the slots, a capture's read block, kernels' scratch areas. Pages cost nothing until they are touched. */
-const ARENA_PAGES = 8192;
 /** So many files may be inspected elsewhere before the reader waits for them. */
 const AWAITED = 64;
 /** The most that `uncompressed-nest-limit` can ask for: with a configuration the profiles are the bound. */
@@ -81,7 +80,7 @@ const NOWHERE: Endpoint = { address: '0.0.0.0', port: 0 };
 
 export class ScanThread {
   readonly #setup: ScanSetup;
-  readonly #arena = new Arena(ARENA_PAGES);
+  readonly #arena: Arena;
   readonly #reader: CaptureReader;
   readonly #unpackers: Unpackers;
   readonly #inspection: Inspection;
@@ -93,7 +92,7 @@ export class ScanThread {
   readonly #withoutRules: string | undefined;
 
   /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
-  static async start(setup: ScanSetup): Promise<ScanThread> {
+  static async start(setup: ScanSetup, memory = prepareMemory(setup.limits, 0)): Promise<ScanThread> {
     const signatures = loadSignatures(setup.signatures);
     const scanners = createScanners(signatures);
     selfTest(scanners);
@@ -109,11 +108,18 @@ export class ScanThread {
         withoutRules = error.message;
       }
     }
-    return new ScanThread(setup, scanners, withoutRules);
+    await memory.ready;
+    return new ScanThread(setup, memory, scanners, withoutRules);
   }
 
-  private constructor(setup: ScanSetup, scanners: readonly Scanner[], withoutRules: string | undefined) {
+  private constructor(
+    setup: ScanSetup,
+    memory: PreparedMemory,
+    scanners: readonly Scanner[],
+    withoutRules: string | undefined,
+  ) {
     this.#setup = setup;
+    this.#arena = memory.arena;
     this.#withoutRules = withoutRules;
     const { config } = setup;
     const limits = config === undefined ? setup.limits : { ...setup.limits, nesting: MOST_NESTING };
@@ -123,6 +129,7 @@ export class ScanThread {
     this.#unpackers = createUnpackers({ limits });
     this.#inspection = new Inspection({
       arena: this.#arena,
+      slots: memory.slots,
       limits,
       extractors: [createMimeExtractor({ arena: this.#arena, limits })],
       unpackers: this.#unpackers.unpackers,

@@ -6,8 +6,10 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, InternalError, SourceError } from '../core/errors.js';
 import { MiB } from '../core/limits.js';
+import { loadSignatures } from '../scan/signatures.js';
 import { EventMerge } from './event-queue.js';
 import type { ScanEvent } from './events.js';
+import type { PreparedMemory } from './prepared-memory.js';
 import { type Deliver, type InputReport, type ScanSetup, ScanThread } from './scan-thread.js';
 import type { Failure, FromWorker, ToWorker, WorkerJob } from './worker.js';
 
@@ -30,26 +32,26 @@ export interface FileJob {
 }
 
 /**
- * A worker costs a tenth of a second to start, and each reads the whole capture: with few signatures a second one pays from about half a
- * gigabyte (docs/performance.md).
+ * A worker costs a tenth of a second to start, half as much memory again, and each reads the whole capture: measured, a second one pays when
+ * there are rules, which cost more than all the rest, and not before (docs/performance.md).
  */
-const WORTH_A_WORKER = 512 * MiB;
+const WORTH_A_WORKER = 32 * MiB;
 
 export class Scan {
   readonly #setup: ScanSetup;
+  readonly #memory: PreparedMemory | undefined;
   #thread: Promise<ScanThread> | undefined;
   readonly #workers: Worker[] = [];
 
-  constructor(setup: ScanSetup) {
+  /** `memory`: what the scanning thread of this process works in. */
+  constructor(setup: ScanSetup, memory?: PreparedMemory) {
     this.#setup = setup;
+    this.#memory = memory;
   }
 
   /** Rejects with SourceError when the input cannot be opened; what can be read of a damaged one is delivered, and the report says what is wrong. */
   async capture(job: CaptureJob): Promise<InputReport> {
-    const jobs =
-      job.size === undefined
-        ? 1
-        : (job.jobs ?? Math.min(availableParallelism(), 1 + Math.floor(job.size / WORTH_A_WORKER)));
+    const jobs = job.size === undefined ? 1 : (job.jobs ?? this.#jobsFor(job.size));
     if (jobs === 1) {
       const merge = new OrderedDelivery(1, job.deliver);
       const thread = await this.#own();
@@ -75,8 +77,13 @@ export class Scan {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
+  #jobsFor(size: number): number {
+    if (size < WORTH_A_WORKER || loadSignatures(this.#setup.signatures).rules.length === 0) return 1;
+    return Math.min(availableParallelism(), 1 + Math.floor(size / WORTH_A_WORKER));
+  }
+
   #own(): Promise<ScanThread> {
-    this.#thread ??= ScanThread.start(this.#setup);
+    this.#thread ??= ScanThread.start(this.#setup, this.#memory);
     return this.#thread;
   }
 

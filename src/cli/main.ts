@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** The program: what a user types becomes one call of a command's file, loaded only then. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, SourceError } from '../core/errors.js';
+import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { ScanOptions } from './scan.js';
 
 /** Nothing bad; something that policy strips or blocks; the work could not be done. */
@@ -54,7 +55,7 @@ program
   .option('--files <file>', 'write one JSON object a line for each file seen (- for standard output)')
   .option('--flows <file>', 'write one JSON object a line for each connection (- for standard output)')
   .option('--extract <dir>', 'keep each extracted file as <dir>/<sha256>')
-  .option('--jobs <n>', 'worker threads (default: one a core, fewer for small input)', count)
+  .option('--jobs <n>', 'worker threads (default: one, and with YARA rules one a core for large input)', count)
   .addOption(
     new Option('--summary <form>', 'what to say at the end, on standard error')
       .choices(['text', 'json', 'none'])
@@ -75,8 +76,10 @@ Examples:
   inspectd scan --signatures my-rules.yar suspicious.eml`,
   )
   .action(async (inputs: string[], options: ScanOptions) => {
+    const { prepareMemory } = await import('../capture/prepared-memory.js');
+    const memory = prepareMemory(DEFAULT_LIMITS, sizeOf(inputs));
     const { scan } = await import('./scan.js');
-    process.exitCode = await scan(inputs, options);
+    process.exitCode = await scan(inputs, options, memory);
   });
 
 program
@@ -101,6 +104,19 @@ Examples:
     const { check } = await import('./check.js');
     process.exitCode = await check(options);
   });
+
+/** Bytes of the files among them; what cannot be looked at is said later. */
+function sizeOf(inputs: readonly string[]): number {
+  let sum = 0;
+  for (const input of inputs) {
+    try {
+      sum += statSync(input).size;
+    } catch {
+      // Standard input, or one of those.
+    }
+  }
+  return sum;
+}
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];

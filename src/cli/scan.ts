@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ScanEvent } from '../capture/events.js';
+import type { PreparedMemory } from '../capture/prepared-memory.js';
 import { Scan } from '../capture/scan.js';
 import type { InputReport } from '../capture/scan-thread.js';
 import { SourceError } from '../core/errors.js';
@@ -32,7 +33,7 @@ export interface ScanOptions {
 }
 
 /** The exit status: 0 nothing found, 1 policy strips or blocks something, 2 something could not be read. */
-export async function scan(names: readonly string[], options: ScanOptions): Promise<number> {
+export async function scan(names: readonly string[], options: ScanOptions, memory?: PreparedMemory): Promise<number> {
   const started = process.hrtime.bigint();
   const say = (line: string) => process.stderr.write(`inspectd: ${line}\n`);
   const { config, warnings } = await loadConfig(options.config);
@@ -55,14 +56,17 @@ export async function scan(names: readonly string[], options: ScanOptions): Prom
     summary,
   });
   const progress = await Progress.of(inputs, options.quiet !== true && options.progress);
-  const running = new Scan({
-    config,
-    signatures: signaturePaths(options.signatures),
-    limits: DEFAULT_LIMITS,
-    // The rows and the kept files have the hash of a message; otherwise it is not worth a second pass over every byte.
-    hashMessages: options.files !== undefined || options.extract !== undefined,
-    extract: options.extract,
-  });
+  const running = new Scan(
+    {
+      config,
+      signatures: signaturePaths(options.signatures),
+      limits: DEFAULT_LIMITS,
+      // The rows and the kept files have the hash of a message; otherwise it is not worth a second pass over every byte.
+      hashMessages: options.files !== undefined || options.extract !== undefined,
+      extract: options.extract,
+    },
+    memory,
+  );
   const fail = (line: string) => {
     failed = true;
     progress.clear();

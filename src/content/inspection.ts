@@ -14,8 +14,10 @@ import { Spool } from './spool.js';
 import { type Clock, type FileBounds, FileTree } from './tree.js';
 
 export interface InspectionOptions extends Tools {
-  /** Must hold `limits.slots` more bytes. */
+  /** Must hold `limits.slots` more bytes, where `slots` are not given. */
   readonly arena: Arena;
+  /** Made of the same arena and limits. */
+  readonly slots?: SlotPool;
   readonly limits: Limits;
   /** Where files go on that memory does not hold; the system's temporary directory unless told. */
   readonly spoolDirectory?: string;
@@ -37,7 +39,7 @@ export class Inspection {
     this.#clock = options.clock ?? (() => performance.now());
     this.#storage = {
       arena,
-      slots: new SlotPool(arena, limits),
+      slots: options.slots ?? new SlotPool(arena, limits),
       spool: new Spool(options.spoolDirectory ?? tmpdir(), limits.spool),
       slotLimit: limits.slot,
     };

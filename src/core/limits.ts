@@ -91,7 +91,7 @@ export const DEFAULT_LIMITS: Limits = {
   mimeHeaders: 1 * MiB,
 
   slot: 16 * MiB,
-  slots: 128 * MiB,
+  slots: 96 * MiB,
   spool: 16 * GiB,
   fileSize: 16 * GiB,
   holes: 1_000,
