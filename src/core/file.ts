@@ -122,8 +122,8 @@ export interface FileInfo {
   readonly attachment?: boolean;
 }
 
-/** Why something could not be inspected. The archive reasons are FortiOS's archive-block words. */
-export const UNSCANNABLE_REASONS = [
+/** What is wrong with an archive, in FortiOS's words: those that `archive-block` and `archive-log` take. */
+export const ARCHIVE_REASONS = [
   'encrypted',
   'corrupted',
   'partiallycorrupted',
@@ -132,6 +132,12 @@ export const UNSCANNABLE_REASONS = [
   'mailbomb',
   'timeout',
   'unhandled',
+] as const;
+export type ArchiveReason = (typeof ARCHIVE_REASONS)[number];
+
+/** Why something could not be inspected. */
+export const UNSCANNABLE_REASONS = [
+  ...ARCHIVE_REASONS,
   'oversize',
   'uncompressed-oversize',
   'fragmented',

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import type { FileInfo, FileMeta, Finding, Inspected, UnscannableReason } from '../core/file.js';
+import { ARCHIVE_REASONS } from '../core/file.js';
 import type { SessionInfo } from '../core/session.js';
 import { createPolicy } from './decide.js';
 import {
   type AntivirusProtocol,
-  ARCHIVE_REASONS,
   BUILT_IN_PROFILES,
   DEFAULT_ANTIVIRUS_PROTOCOL,
   DEFAULT_PROTOCOL_OPTIONS_PROFILE,

@@ -10,6 +10,7 @@
  * (`attachment-removed`). Everything else: the transfer fails (`blocked`).
  */
 import type { Edit, FileId, FileInfo, Finding, Inspected, Verdict } from '../core/file.js';
+import { ARCHIVE_REASONS, type ArchiveReason } from '../core/file.js';
 import type { SessionInfo } from '../core/session.js';
 import { serviceName } from '../core/session.js';
 import { candidateNames, fileTypes, matchFileFilter, type TypesOfName } from './file-filter.js';
@@ -20,8 +21,6 @@ import type { Action, Decision, Outcome, Policy } from './outcome.js';
 import { underLimits } from './profile-limits.js';
 import {
   type AntivirusProfile,
-  ARCHIVE_REASONS,
-  type ArchiveReason,
   BUILT_IN_PROFILES,
   type ProtocolKey,
   type ProtocolOptionsProfile,

@@ -3,6 +3,7 @@
  * apply to one session. Names and defaults are FortiOS's (7.x); config/ fills these from the CLI syntax. Options of engines that
  * inspectd does not have (sandbox, outbreak prevention, content disarm) are accepted by config/ and not kept here.
  */
+import { ARCHIVE_REASONS, type ArchiveReason } from '../core/file.js';
 import { MiB } from '../core/limits.js';
 import type { ReplacementMessages } from './replacement-messages.js';
 import { BUILT_IN_MESSAGES } from './replacement-messages.js';
@@ -14,19 +15,6 @@ export type ProtocolKey = (typeof PROTOCOL_KEYS)[number];
 /** `av-scan`. */
 export const SCAN_ACTIONS = ['disable', 'block', 'monitor'] as const;
 export type ScanAction = (typeof SCAN_ACTIONS)[number];
-
-/** What `archive-block` and `archive-log` may name. */
-export const ARCHIVE_REASONS = [
-  'encrypted',
-  'corrupted',
-  'partiallycorrupted',
-  'multipart',
-  'nested',
-  'mailbomb',
-  'timeout',
-  'unhandled',
-] as const;
-export type ArchiveReason = (typeof ARCHIVE_REASONS)[number];
 
 /** `config antivirus profile / config smtp` and its like. */
 export interface AntivirusProtocol {

@@ -1,8 +1,8 @@
 /** `config antivirus profile`: FortiOS 7.x, and the older `set options scan|avmonitor` and `config smb` of 6.x. */
+import { ARCHIVE_REASONS } from '../../core/file.js';
 import {
   type AntivirusProfile,
   type AntivirusProtocol,
-  ARCHIVE_REASONS,
   forEachProtocol,
   type ProtocolKey,
   SCAN_ACTIONS,
