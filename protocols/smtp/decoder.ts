@@ -68,6 +68,8 @@ export interface Expected {
   readonly open?: Envelope | undefined;
   readonly recipient?: Recipient | undefined;
   readonly size?: ChunkSize | undefined;
+  /** `unknown`, in a recording: what a message begins with, if the server was in one already. */
+  readonly opening?: Buffer | undefined;
 }
 
 /** Why the client is stopped: all answers, the last one, a verdict, or the server's answer to a message that we handed on. */
@@ -219,7 +221,7 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
       case 'STARTTLS':
         return this.#startTls(chunk, start, text, end);
       case undefined:
-        return this.#unknown(chunk, end);
+        return this.unknown(chunk, start, end);
     }
   }
 
@@ -247,7 +249,7 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
     return this.wait('answer');
   }
 
-  #unknown(chunk: Buffer, end: number): number {
+  protected unknown(chunk: Buffer, _start: number, end: number): number {
     const refused = this.suspicious(end, 'smtp-command-unknown', say.NOT_IMPLEMENTED);
     if (refused !== undefined) return refused;
     this.forward(chunk, end, { kind: 'unknown' });

@@ -29,6 +29,7 @@ const TAB = 0x09;
 const DASH = 0x2d;
 const STAR = 0x2a;
 const PLUS = 0x2b;
+const COLON = 0x3a;
 const EQUALS = 0x3d;
 const LONGEST_VERB = 'STARTTLS'.length;
 /** RFC 5321 section 4.5.3.1.3 allows 256; what is longer is shown cut. */
@@ -107,6 +108,46 @@ export function chunkSizeOf(line: string): ChunkSize | undefined {
   const size = Number(digits);
   if (!Number.isSafeInteger(size)) return undefined;
   return { size, last: match[2] !== undefined, plain: size < 2 ** 31 && (digits === '0' || !digits.startsWith('0')) };
+}
+
+/** Longer numbers are not computed with. */
+const LONGEST_SIZE = 64;
+const LIKELY = /^\s*BDAT[ \t]+\+?(\d+)(?![\dx])/i;
+
+/**
+ * What most of the servers that accept a BDAT line with a broken size take it for: a sign and what follows the digits are skipped, and
+ * only the low 32 bits count. No octets where nothing can be told (`-1`, `0x10`, 2^31).
+ */
+export function likelyChunkSize(line: string): ChunkSize {
+  const digits = LIKELY.exec(line)?.[1] ?? '';
+  const size = digits.length > LONGEST_SIZE ? 0 : Number(BigInt.asUintN(32, BigInt(digits)));
+  return { size: size < 2 ** 31 ? size : 0, last: /\sLAST\b/i.test(line), plain: false };
+}
+
+/** Where the text of the line that begins at `at` stops: at its first CR or LF. */
+export function textStop(chunk: Buffer, at: number): number {
+  let stop = at;
+  while (stop < chunk.length && chunk[stop] !== CR && chunk[stop] !== LF) stop++;
+  return stop;
+}
+
+/** Behind the DATA that a bare CR ends, alone or after other commands that end so; undefined: the line that begins at `at` has none. */
+export function behindBareData(chunk: Buffer, at: number, end: number): number | undefined {
+  for (let line = at; ; ) {
+    const stop = textStop(chunk, line);
+    if (stop + 1 >= end || chunk[stop] !== CR || chunk[stop + 1] === LF) return undefined;
+    const verb = verbAt(chunk, line, stop);
+    if (verb === 'DATA') return stop + 1;
+    if (verb === undefined) return undefined;
+    line = stop + 1;
+  }
+}
+
+/** Does the line [at, end) begin as a header field does (RFC 5322 section 2.2)? */
+export function isFieldLike(chunk: Buffer, at: number, end: number): boolean {
+  let i = at;
+  while (i < end && (chunk[i] as number) > SPACE && (chunk[i] as number) < 0x7f && chunk[i] !== COLON) i++;
+  return i > at && chunk[i] === COLON;
 }
 
 /** Beginnings that tell a command from a line of a message. Each could not begin a header field. */

@@ -2,16 +2,31 @@
  * SMTP in a recording: nothing is asked or answered. The client waits at each command whose answer says what its next bytes are; where
  * bytes or answers are missing, the next bytes decide by their look until the two ends are in step again.
  */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { FileMeta } from '../../src/core/file.js';
 import { CLIENT, type Flow, SERVER, type Side } from '../../src/core/flow.js';
-import { INCOMPLETE, LF, lineEnd, TOO_LONG } from '../../src/core/lines.js';
+import { CR, INCOMPLETE, LF, lineEnd, TOO_LONG } from '../../src/core/lines.js';
 import { behindLoneDot } from '../mail/dotted-text.js';
 import { type Expected, LEAVE, SmtpDecoder } from './decoder.js';
 import type { Envelope } from './envelope.js';
 import type { SmtpEvent } from './events.js';
-import { type ChunkSize, chunkSizeOf, commandLikeness, type Verb } from './grammar.js';
+import {
+  behindBareData,
+  type ChunkSize,
+  chunkSizeOf,
+  commandLikeness,
+  isFieldLike,
+  likelyChunkSize,
+  textStop,
+  type Verb,
+} from './grammar.js';
 import { RecordedMessage } from './recorded-message.js';
+
+/** Why a message that was not asked for by a command that we understand is malformed. */
+type Owed = 'smtp-reply-unexpected' | 'smtp-bdat-malformed';
+
+/** A DATA of which something was not seen. */
+const LOST_DATA: Expected = { kind: 'data' };
 
 export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
   /** Reads as a server does that takes any lone dot for the end of a message. */
@@ -28,6 +43,10 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
   #skipText = false;
   /** Commands may lie in a gap, and neither MAIL nor RCPT was seen since: an answer to DATA, or a chunk, may be of a message whose beginning is unknown. */
   #commandsLost = false;
+  /** The server takes a message that no command we understood asked for: what is no command is its text, and this is why it is malformed. */
+  #owed: Owed | undefined = undefined;
+  /** The octets of a BDAT that was not read in one way are over by the likeliest reading; `last`: so is its message then. */
+  #doubtful: { readonly last: boolean } | undefined = undefined;
 
   constructor(flow: Flow, lenient = false) {
     super(flow);
@@ -68,6 +87,7 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
   protected override fromClient(chunk: Buffer, at: number): number {
     if (this.mode === 'guess') return this.#guess(chunk, at);
     if (this.mode === 'resync') return this.#resync(chunk, at);
+    if (this.mode === 'command' && this.#owed !== undefined) return this.#takeOwed(chunk, at, this.#owed);
     return super.fromClient(chunk, at);
   }
 
@@ -93,20 +113,34 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
   }
 
   protected data(chunk: Buffer, _start: number, _text: number, end: number): number {
+    this.#owed = undefined;
     if (this.message !== undefined) this.note('smtp-bdat-data-mixed');
     this.forward(chunk, end, { kind: 'data' });
     return this.wait('answer');
   }
 
   protected bdat(chunk: Buffer, start: number, text: number, end: number): number {
-    const size = chunkSizeOf(chunk.toString('latin1', start, text));
+    const line = chunk.toString('latin1', start, text);
+    const size = chunkSizeOf(line);
     if (size === undefined || !size.plain) {
       this.note('smtp-bdat-malformed');
-      this.forward(chunk, end, { kind: 'bad-chunk', size });
+      this.forward(chunk, end, { kind: 'bad-chunk', size: likelyChunkSize(line) });
       return this.wait('answer');
     }
     this.forward(chunk, end, { kind: 'chunk', envelope: this.envelope });
     return this.#takeChunk(size, end);
+  }
+
+  protected override unknown(chunk: Buffer, start: number, end: number): number {
+    this.note('smtp-command-unknown');
+    // The server may have asked for a message before this line, or in its middle.
+    const data = behindBareData(chunk, start, end);
+    const opening = data ?? (isFieldLike(chunk, start, end) ? start : end);
+    this.forward(chunk, end, {
+      kind: 'unknown',
+      opening: opening < end ? Buffer.from(chunk.subarray(opening, end)) : undefined,
+    });
+    return this.wait('answer');
   }
 
   protected refuseCredentials(end: number): void {
@@ -145,12 +179,17 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
   }
 
   #takeChunk(size: ChunkSize, end: number): number {
+    this.#doubtful = undefined;
     if (this.message === undefined && this.envelope?.failed !== true) this.openMessage(true);
     return this.beginChunk(size, end);
   }
 
   protected chunkEnds(end: number): number {
     this.mode = 'command';
+    if (this.#doubtful !== undefined) {
+      this.#owed = 'smtp-bdat-malformed';
+      return end;
+    }
     return this.chunk.last ? this.messageEnds(end) : end;
   }
 
@@ -167,15 +206,63 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
     return end;
   }
 
-  #bodyFollows(): void {
+  /** `asked`: what 354 was the answer to, if it can be told. */
+  #bodyFollows(asked: Expected | undefined): void {
     if (this.message !== undefined) this.abandon(this.#uncertain ? 'gap' : 'reset');
-    this.openMessage(false);
+    const { file } = this.openMessage(false);
+    this.#owed = undefined;
+    this.#doubtful = undefined;
+    if (asked?.kind === 'data') return;
+    file.malformed('smtp-reply-unexpected');
+    const opening = asked?.opening;
+    if (opening !== undefined) file.write(opening, 0, opening.length);
   }
 
-  /** A size that not every server reads alike was (or may have been) accepted; `undefined`: refused, or unreadable. */
-  #takeBadChunk(size: ChunkSize | undefined): void {
-    if (size === undefined || size.size >= 2 ** 31) this.#resyncOnCommands();
-    else this.#takeChunk(size, 0);
+  /** A BDAT that servers read in more than one way was (or may have been) accepted: the likeliest is tried, and what follows must bear it out. */
+  #takeBadChunk(size: ChunkSize): void {
+    const message = this.message ?? this.openMessage(true);
+    message.file.malformed('smtp-bdat-malformed');
+    this.#doubtful = { last: size.last };
+    this.beginChunk(size, 0);
+  }
+
+  /** Behind a message that the server takes without our knowing why, or where it ends: only a line that must be a command is one. */
+  #takeOwed(chunk: Buffer, at: number, owed: Owed): number {
+    const likeness = commandLikeness(chunk, at);
+    if (likeness === 'more') return LEAVE;
+    if (likeness === 'yes') {
+      const stop = textStop(chunk, at);
+      const over = chunk.length - at >= this.flow.limits.line;
+      if (stop + 1 >= chunk.length && chunk[stop] !== LF && !over) return LEAVE;
+      // A bare CR ends a line only for the server that also ends its messages so.
+      if (chunk[stop] !== CR || chunk[stop + 1] === LF) return this.#commandBehindOwed(chunk, at);
+    }
+    if (owed === 'smtp-bdat-malformed') return this.#octetsGoOn(at);
+    const begin = behindBareData(chunk, at, chunk.length) ?? at;
+    this.flow.pass(begin);
+    this.#inStep();
+    this.#bodyFollows(undefined);
+    return begin;
+  }
+
+  #commandBehindOwed(chunk: Buffer, at: number): number {
+    const last = this.#doubtful?.last === true;
+    this.#doubtful = undefined;
+    if (last && this.message !== undefined) this.messageEnds(at);
+    return super.fromClient(chunk, at);
+  }
+
+  /** The likeliest size was too small: all is octets until the server says something. */
+  #octetsGoOn(at: number): number {
+    let { message } = this;
+    if (message === undefined) {
+      message = this.openMessage(true);
+      message.file.malformed('smtp-bdat-malformed');
+      message.file.gap(0);
+    }
+    message.uncertain = true;
+    this.#doubtful = undefined;
+    return this.beginChunk({ size: Number.MAX_SAFE_INTEGER, last: false, plain: false }, at);
   }
 
   // ── The server ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -226,14 +313,20 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
     switch (expected.kind) {
       case 'data':
       case 'unknown':
-        if (code === 354) this.#bodyFollows();
+        if (code === 354) this.#bodyFollows(expected);
         else if (code === 334) this.mode = 'credentials';
         this.go();
         return;
       case 'bad-chunk':
-        this.#takeBadChunk(code < 400 ? expected.size : undefined);
+        if (code < 400 && expected.size !== undefined) this.#takeBadChunk(expected.size);
+        else this.#resyncOnCommands();
         this.go();
         return;
+      case 'mail':
+      case 'rcpt':
+        // A server that takes it is not in a message.
+        if (code < 300) this.#owed = undefined;
+        break;
       case 'chunk':
         if (code >= 400) this.#chunkRefused(expected.envelope);
         break;
@@ -256,11 +349,13 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
     if (code === 354) {
       const looking = this.mode === 'guess' || this.mode === 'resync';
       const expecting = this.#commandsLost || this.waiting === 'answer' || looking || this.#uncertain;
-      if (!expecting) return this.note('smtp-reply-unexpected', SERVER);
+      if (!expecting) return this.#bodyNotAskedFor();
+      // Where commands are lost, so is DATA.
+      const asked = this.waiting === 'answer' ? last : LOST_DATA;
       // DATA is the last command of a group (RFC 2920 section 3.1): all before it is answered.
       this.#inStep();
       this.#commandsLost = false;
-      this.#bodyFollows();
+      this.#bodyFollows(asked);
     } else if (this.waiting === 'answer') {
       if (code === 334) {
         this.#inStep();
@@ -270,10 +365,15 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
         this.layering = true;
         return;
       } else if (last?.kind === 'data' && code < 300) return;
-      else this.#look();
-    } else if (this.mode === 'resync' || (this.#uncertain && this.mode === 'body')) {
+      else if (last?.kind === 'bad-chunk' && code >= 400 && this.queue.length === 1) {
+        this.queue = [];
+        this.#resyncOnCommands();
+      } else this.#look();
+    } else if (this.mode === 'resync' || (this.#uncertain && this.mode !== 'command')) {
       // The server has read to an end that we have not seen.
-      if (this.mode === 'body') this.abandon('gap');
+      if (this.mode !== 'resync') this.abandon('gap');
+      // MAIL may have been read as octets.
+      if (this.mode === 'chunk') this.envelope = undefined;
       this.#inStep();
       this.mode = 'command';
       return;
@@ -285,6 +385,16 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
       if (this.waiting !== 'replies' || this.queue.length > 0) return;
     }
     this.go();
+  }
+
+  /** The server takes a message all the same, unless it is the late answer to one: what the client says next tells. */
+  #bodyNotAskedFor(): void {
+    this.note('smtp-reply-unexpected', SERVER);
+    if (this.mode !== 'command' && this.mode !== 'credentials' && this.mode !== 'skip') return;
+    this.mode = 'command';
+    this.#owed = 'smtp-reply-unexpected';
+    // A command line that has not ended for us was left.
+    if (this.waiting === undefined) this.flow.resume(CLIENT);
   }
 
   #inStep(): void {
@@ -310,7 +420,7 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
     this.queue = [];
     this.mode = 'guess';
     this.#guessing = last?.kind ?? 'other';
-    if (last?.kind === 'bad-chunk') this.#takeBadChunk(last.size);
+    if (last?.size !== undefined) this.#takeBadChunk(last.size);
   }
 
   #guess(chunk: Buffer, at: number): number {
@@ -320,7 +430,7 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
     this.note('smtp-reply-missing');
     this.mode = 'command';
     if (tls) return this.startLayer();
-    if (likeness === 'no' && this.#guessing === 'data') this.#bodyFollows();
+    if (likeness === 'no' && this.#guessing === 'data') this.#bodyFollows(LOST_DATA);
     else if (likeness === 'no' && this.#guessing === 'auth') this.mode = 'credentials';
     return at;
   }
