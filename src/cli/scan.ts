@@ -5,7 +5,7 @@ import type { ScanEvent } from '../capture/events.js';
 import type { PreparedMemory } from '../capture/prepared-memory.js';
 import { Scan } from '../capture/scan.js';
 import type { InputReport } from '../capture/scan-thread.js';
-import { SourceError } from '../core/errors.js';
+import { ConfigError, SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import { FileSink } from '../log/file-sink.js';
 import type { LogFormat } from '../log/format.js';
@@ -86,9 +86,12 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
           saidOnce.add(failure);
         }
       } catch (error) {
-        // What is wrong with the configuration, the signatures or our outputs is wrong for every input.
-        if (output.failed || !(error instanceof SourceError)) throw error;
-        fail(`${input.name}: ${said(error)}`);
+        // What is wrong with the configuration, the signatures or our outputs is wrong for every input; a bug of ours may not be.
+        if (output.failed || error instanceof ConfigError) throw error;
+        const bug = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        fail(
+          `${input.name}: ${error instanceof SourceError ? said(error) : `an error of ours; please report it: ${bug}`}`,
+        );
       }
     }
     output.close();
