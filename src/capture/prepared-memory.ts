@@ -27,11 +27,15 @@ export interface PreparedMemory {
 export function prepareMemory(limits: Limits, work: number): PreparedMemory {
   const arena = new Arena(ARENA_PAGES);
   const slots = new SlotPool(arena, limits);
-  return { arena, slots, ready: work < WORTH_IT ? Promise.resolve() : touch(arena, slots.firstPlaces(SLOTS)) };
+  return {
+    arena,
+    slots,
+    ready: work < WORTH_IT ? Promise.resolve() : touch(arena, slots.firstPlaces(SLOTS), Math.min(TOUCHED, limits.slot)),
+  };
 }
 
 /** One stretch after the other, in one thread of the system's pool: the others are loading the program. */
-async function touch(arena: Arena, places: readonly number[]): Promise<void> {
+async function touch(arena: Arena, places: readonly number[], length: number): Promise<void> {
   let zeros: number;
   try {
     zeros = openSync('/dev/zero', 'r');
@@ -41,7 +45,7 @@ async function touch(arena: Arena, places: readonly number[]): Promise<void> {
   }
   for (const place of places) {
     await new Promise<void>((resolve) => {
-      read(zeros, arena.bytes, place, TOUCHED, null, () => resolve());
+      read(zeros, arena.bytes, place, length, null, () => resolve());
     });
   }
   closeSync(zeros);

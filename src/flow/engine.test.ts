@@ -353,3 +353,25 @@ test('FIN follows what is held before it', () => {
   assert.equal(sent(SERVER), 'body.');
   assert.ok(said.includes('fin to 1'));
 });
+
+test('a file that was ended is inspected, also when the decoder fails behind it', () => {
+  const { engine, said } = bench(
+    (flow) => ({
+      push(_side, chunk) {
+        const file = flow.openFile({ name: 'x', direction: 'upload' });
+        file.write(chunk, 0, chunk.length);
+        file.end();
+        throw new Error('our bug');
+      },
+    }),
+    true,
+  );
+  engine.receive(CLIENT, Buffer.from('body'));
+  assert.deepEqual(said, ['file 1: body', 'failed our bug', 'file 1: end']);
+});
+
+test('a decoder that would reset a recording leaves it opaque, not decoded', () => {
+  const { engine, said } = bench((flow) => ({ push: () => flow.reset('confused') }), true);
+  engine.receive(CLIENT, Buffer.from('x'));
+  assert.deepEqual(said, ['bypassed desync']);
+});

@@ -266,6 +266,8 @@ export class FlowEngine implements Flow, LineOwner {
 
   reset(reason: string, only?: Side): void {
     if (this.#state === 'dead') return;
+    // A recording cannot be ended: what follows in it is not looked at, and that must show.
+    if (this.passive) return this.bypass('desync');
     this.#output?.reset(reason, only);
     if (only === undefined) this.#die();
     else this.#lines[only].clear();
@@ -393,8 +395,7 @@ export class FlowEngine implements Flow, LineOwner {
       if (this.passive) this.#losePassiveAnswers(side, this.limits.waiting);
     } else if (input.pending > this.maxUntaken && this.#layering === undefined) {
       this.#odd('untaken-limit', side);
-      if (this.passive) this.bypass('desync');
-      else this.reset('untaken-limit');
+      this.reset('untaken-limit');
     }
   }
 
@@ -585,9 +586,7 @@ export class FlowEngine implements Flow, LineOwner {
   #overLimit(code: FlowEvent): void {
     if (this.#state === 'dead') return;
     this.#odd(code, this.#side);
-    // A recording cannot be ended: what follows in it is not looked at, and that must show.
-    if (this.passive) this.bypass('desync');
-    else this.reset(code);
+    this.reset(code);
   }
 
   #fail(error: unknown): void {
@@ -599,6 +598,8 @@ export class FlowEngine implements Flow, LineOwner {
 
   #die(): void {
     this.#state = 'dead';
+    // The decoder had ended them: what was seen of them is inspected, whatever went wrong behind it.
+    this.#settleEndings(this.#side);
     for (const line of this.#lines) line.clear();
     for (const input of this.#inputs) input.discard();
     this.#events = [];
