@@ -31,7 +31,7 @@ export const pop3: Protocol = {
   // One line; a message leaves no more than a lone dot.
   maxUntaken: ({ line }) => line + KiB,
   probe,
-  decoder: (flow) => new Pop3(flow),
+  decoders: () => (flow) => new Pop3(flow),
 };
 
 /**

@@ -114,6 +114,7 @@ class ClientOnlyFlow implements Flow {
   }
   send(): void {}
   finish(): void {}
+  adopt(): void {}
   expect(): void {}
   anomaly(): void {}
   wakeAt(): void {}

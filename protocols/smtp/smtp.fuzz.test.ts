@@ -5,6 +5,7 @@ import type { FileStream, Verdict } from '../../src/core/file.js';
 import { CLIENT, SERVER } from '../../src/core/flow.js';
 import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 import { FlowEngine } from '../../src/flow/engine.js';
+import { decoderContext } from '../../src/testing/context.js';
 import { SeededRandom } from '../../src/testing/random.js';
 import { smtp } from './smtp.js';
 
@@ -93,7 +94,7 @@ function anything(seed: number, passive: boolean): { wrong: string[]; delivered:
   const engine: FlowEngine = new FlowEngine({
     id: 1,
     limits: DEFAULT_LIMITS,
-    decode: (flow) => smtp.decoder(flow),
+    decode: smtp.decoders(decoderContext()),
     output: passive
       ? undefined
       : {
@@ -128,7 +129,8 @@ function anything(seed: number, passive: boolean): { wrong: string[]; delivered:
       anomaly: () => {},
       bypassed: () => {},
       failed: (error) => wrong.push((error as Error).stack ?? String(error)),
-      openLayer: (_kind, inner) => inner,
+      openLayer: (_kind, inner) => ({ ...inner, position: () => 0 }),
+      adopted: () => {},
     },
   });
   engine.maxUntaken = smtp.maxUntaken(DEFAULT_LIMITS);

@@ -6,6 +6,7 @@ import { CLIENT, SERVER } from '../../src/core/flow.js';
 import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 import { parseCaseFile } from '../../src/testing/case-file.js';
 import { testCases } from '../../src/testing/case-runner.js';
+import { decoderContext } from '../../src/testing/context.js';
 import { parseScript } from '../../src/testing/script.js';
 import { type Mode, type Outcome, runSession, type SeenFile } from '../../src/testing/split.js';
 import { chunkSizeOf, commandLikeness, pathOf } from './grammar.js';
@@ -20,7 +21,7 @@ function run(mode: Mode, script: string, judge: (file: SeenFile) => Verdict = ()
   const outcome = runSession(
     {
       script: parseScript(script),
-      decode: (flow) => smtp.decoder(flow),
+      decoders: () => smtp.decoders(decoderContext()),
       maxUntaken: smtp.maxUntaken(DEFAULT_LIMITS),
       modes: [mode],
       limits: DEFAULT_LIMITS,

@@ -18,5 +18,5 @@ export const smtp: Protocol = {
   tlsPorts: [465],
   maxUntaken: ({ line, probe }) => line + probe,
   probe,
-  decoder: (flow) => (flow.passive ? new RecordedSmtp(flow) : new LiveSmtp(flow)),
+  decoders: () => (flow) => (flow.passive ? new RecordedSmtp(flow) : new LiveSmtp(flow)),
 };

@@ -37,6 +37,8 @@ const scan = new Scan({
   signatures: ['signatures'],
   limits: DEFAULT_LIMITS,
   hashMessages: true,
+  keyLogs: [],
+  secrets: [],
   extract: undefined,
 });
 after(async () => {

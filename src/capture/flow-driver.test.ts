@@ -22,6 +22,8 @@ async function messages(context: TestContext, conversation: Conversation): Promi
     signatures: ['signatures/eicar.literals'],
     limits: DEFAULT_LIMITS,
     hashMessages: false,
+    keyLogs: [],
+    secrets: [],
     extract: undefined,
   });
   const events: ScanEvent[] = [];

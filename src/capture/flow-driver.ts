@@ -8,20 +8,23 @@ import type { RootFile } from '../content/node.js';
 import type { FileBounds } from '../content/tree.js';
 import { InternalError } from '../core/errors.js';
 import type { FileId, FileInfo, FileStream, Finding, Inspected } from '../core/file.js';
-import type { Protocol, Side } from '../core/flow.js';
-import { CLIENT, SERVER } from '../core/flow.js';
+import type { Protocol, Related, Side } from '../core/flow.js';
+import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
-import type { SessionInfo, TlsFacts } from '../core/session.js';
-import { Detector } from '../flow/detect.js';
+import type { Endpoint, SessionInfo, TlsFacts } from '../core/session.js';
+import { type Candidate, Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
 import type { FlowEvent } from '../flow/events.js';
 import type { FileVerdict, Policy } from '../policy/outcome.js';
 import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from './connection.js';
 import type { EventQueue } from './event-queue.js';
 import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } from './events.js';
+import type { Expectations } from './expectations.js';
+import type { LayerFactory } from './layers.js';
 import type { RunMarks } from './run-marks.js';
 import { type ConfiguredFacts, sessionOfCapture } from './session-facts.js';
 
+const NO_TLS_FACTS: TlsFacts = { version: undefined, cipher: undefined, sni: undefined, decrypted: false };
 const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' satisfies FlowEvent };
 
 /** What policy applies to a session of the capture. */
@@ -32,24 +35,35 @@ export interface Ruling {
   readonly bounds: FileBounds;
 }
 
+/** What the connections of one capture have in common. */
 export interface FlowDriverOptions {
-  readonly protocols: readonly Protocol[];
+  readonly candidates: readonly Candidate[];
+  readonly expectations: Expectations;
+  /** Opens the layers of its connections. */
+  readonly layers: LayerFactory;
+  /** Files that ended and are still inspected, with their place. */
+  readonly ended: Map<FileStream, Ended>;
   readonly limits: Limits;
   readonly inspection: Inspection;
   readonly queue: EventQueue;
   readonly clock: PacketClock;
   readonly marks: RunMarks;
-  rule(start: ConnectionStart, service: string | undefined): Ruling;
+  rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling;
   /** Our own bug, caught; the flow is reported as opaque. */
   failed(error: unknown, start: ConnectionStart): void;
 }
 
 export class FlowDriver implements ConnectionSink {
   readonly #start: ConnectionStart;
+  /** The ends as the session counts them: of a connection that was announced, the client is its announcer's client, whoever dialled. */
+  readonly #client: Endpoint;
+  readonly #server: Endpoint;
+  /** The end that dialled is the flow's SERVER. */
+  readonly #turned: boolean;
   readonly #options: FlowDriverOptions;
   readonly #engine: FlowEngine;
-  /** Files that are not inspected yet; those that ended, with their place. */
-  readonly #open = new Map<FileStream, Ended | undefined>();
+  /** Files that have not ended. */
+  readonly #open = new Set<FileStream>();
   readonly #bytes: [number, number] = [0, 0];
   /** Where in each side's stream, gaps counted, the run being delivered begins. */
   readonly #offset: [number, number] = [0, 0];
@@ -67,37 +81,50 @@ export class FlowDriver implements ConnectionSink {
     this.#start = start;
     this.#options = options;
     this.#startTime = this.#now();
+    const expected = options.expectations.take(start);
+    this.#protocol = expected?.protocol;
+    this.#turned = expected !== undefined && expected.related.dials === SERVER;
+    this.#client = this.#turned ? start.server : start.client;
+    this.#server = this.#turned ? start.client : start.server;
     options.queue.add({ kind: 'flow-started', packet: start.packet, flow: start.packet, turn: options.queue.turn() });
     this.#engine = new FlowEngine({
       id: start.packet,
       limits: options.limits,
       output: undefined,
+      tls: expected?.related.tls ?? false,
       services: {
         openFile: (meta) => {
           const { bounds } = this.#ruled();
           const file: RootFile = options.inspection.open(meta, (root) => this.#inspected(file, root), bounds);
-          this.#open.set(file, undefined);
+          this.#open.add(file);
           if (this.#overlapped) file.report(OVERLAP);
           return file;
         },
         fileEnding: (file, side, offset) => this.#ending(file, side, offset),
-        expect: (related, ready) => ready(related.target),
+        adopted: (file) => this.#open.add(file),
+        expect: (related, ready) => this.#expect(related, ready),
         wakeAt: () => {},
         anomaly: (code) => this.#count(code),
         bypassed: (reason) => {
           this.#opaque ??= reason;
-          if (reason === 'tls-no-keys')
-            this.#tls ??= { version: undefined, cipher: undefined, sni: undefined, decrypted: false };
+          if (reason === 'tls-no-keys') this.#tls ??= NO_TLS_FACTS;
         },
         failed: (error) => {
           this.#opaque = 'internal-error';
           options.failed(error, start);
         },
-        openLayer: () => undefined,
+        openLayer: (kind, inner) =>
+          options.layers.open(kind, inner, {
+            tls: (facts) => {
+              this.#tls = facts;
+            },
+            anomaly: (code) => this.#count(code),
+          }),
       },
       decode: (flow) =>
+        expected?.related.decode(flow) ??
         new Detector(flow, {
-          protocols: options.protocols,
+          candidates: options.candidates,
           port: start.server.port,
           limits: options.limits,
           detected: (protocol) => {
@@ -106,10 +133,12 @@ export class FlowDriver implements ConnectionSink {
           },
         }),
     });
+    if (expected !== undefined) this.#engine.maxUntaken = expected.protocol.maxUntaken(options.limits);
     if (start.midstream) for (const side of [CLIENT, SERVER] as const) this.#engine.receiveGap(side, 0);
   }
 
-  data(side: Side, chunk: Buffer): void {
+  data(from: Side, chunk: Buffer): void {
+    const side = this.#side(from);
     this.#bytes[side] += chunk.length;
     this.#delivering = true;
     this.#engine.receive(side, chunk);
@@ -117,7 +146,8 @@ export class FlowDriver implements ConnectionSink {
     this.#offset[side] += chunk.length;
   }
 
-  gap(side: Side, length: number): void {
+  gap(from: Side, length: number): void {
+    const side = this.#side(from);
     this.#anomaly('tcp-gap');
     this.#engine.receiveGap(side, length);
     this.#offset[side] += length;
@@ -126,13 +156,11 @@ export class FlowDriver implements ConnectionSink {
   overlap(): void {
     this.#anomaly('tcp-overlap');
     this.#overlapped = true;
-    for (const [file, ended] of this.#open) {
-      if (ended === undefined) (file as RootFile).report(OVERLAP);
-    }
+    for (const file of this.#open) if (!this.#options.ended.has(file)) (file as RootFile).report(OVERLAP);
   }
 
-  end(side: Side): void {
-    this.#engine.receiveEnd(side);
+  end(from: Side): void {
+    this.#engine.receiveEnd(this.#side(from));
   }
 
   close(cause: CloseCause): void {
@@ -143,8 +171,8 @@ export class FlowDriver implements ConnectionSink {
       packet: clock.packet,
       flow: this.#start.packet,
       turn: queue.turn(),
-      client: this.#start.client,
-      server: this.#start.server,
+      client: this.#client,
+      server: this.#server,
       service: this.#service(),
       start: this.#startTime,
       end: this.#now(),
@@ -157,6 +185,21 @@ export class FlowDriver implements ConnectionSink {
     queue.add(event);
   }
 
+  #side(from: Side): Side {
+    return this.#turned ? opposite(from) : from;
+  }
+
+  #expect(related: Related, ready: (at: Endpoint | undefined) => void): void {
+    const { clock, expectations, limits } = this.#options;
+    const protocol = this.#protocol;
+    if (protocol === undefined) throw new InternalError('a connection of no protocol announces another');
+    const now = BigInt(clock.seconds) * 1_000_000_000n + BigInt(clock.nanoseconds);
+    const until = now + BigInt(limits.expectationLife) * 1_000_000n;
+    const added = expectations.add({ related, protocol, client: this.#client, server: this.#server, until });
+    if (!added) this.#anomaly('expectation-limit');
+    ready(added ? related.target : undefined);
+  }
+
   #state(cause: CloseCause): Pick<FlowEnded, 'state' | 'reason'> {
     if (this.#opaque !== undefined) return { state: 'opaque', reason: this.#opaque };
     if (this.#protocol !== undefined) return { state: 'decoded', reason: null };
@@ -166,10 +209,10 @@ export class FlowDriver implements ConnectionSink {
 
   #service(): string | undefined {
     if (this.#protocol !== undefined) return this.#protocol.service;
-    return this.#options.protocols.find(
-      (protocol) =>
-        protocol.tlsPorts.includes(this.#start.server.port) || protocol.ports.includes(this.#start.server.port),
-    )?.service;
+    const { port } = this.#start.server;
+    return this.#options.candidates.find(
+      ({ protocol }) => protocol.tlsPorts.includes(port) || protocol.ports.includes(port),
+    )?.protocol.service;
   }
 
   /** Its place is taken when the file ends, so that events come in the order of the packets, however long inspection takes. */
@@ -178,23 +221,24 @@ export class FlowDriver implements ConnectionSink {
     const { packet, seconds, nanoseconds } =
       (this.#delivering ? marks.packetOf(offset - 1 - this.#offset[side]) : undefined) ?? clock;
     const ended: Ended = { packet, flow: this.#start.packet, turn: queue.turn(), time: { seconds, nanoseconds } };
-    this.#open.set(file, ended);
+    this.#open.delete(file);
+    this.#options.ended.set(file, ended);
     queue.await(ended);
   }
 
   #inspected(file: FileStream, root: Inspected): void {
-    const ended = this.#open.get(file);
+    const ended = this.#options.ended.get(file);
     if (ended === undefined) throw new InternalError('a file was inspected before it ended');
-    this.#open.delete(file);
+    this.#options.ended.delete(file);
     const service = this.#service();
     const { facts, policy } = this.#ruled();
-    const session = sessionOfCapture(this.#start.client, this.#start.server, service, this.#tls, facts);
+    const session = sessionOfCapture(this.#client, this.#server, service, this.#tls, facts);
     this.#options.queue.settle(ended, treeEvent(root, session, policy, ended));
   }
 
   /** Asked for when the protocol is known: at the first file. */
   #ruled(): Ruling {
-    this.#ruling ??= this.#options.rule(this.#start, this.#service());
+    this.#ruling ??= this.#options.rule(this.#client, this.#server, this.#service());
     return this.#ruling;
   }
 

@@ -16,7 +16,10 @@ import type { Arena } from '../core/arena.js';
 import { InternalError, SourceError } from '../core/errors.js';
 import type { FileMeta, Inspected, Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
+import type { Secret } from '../core/secret.js';
 import type { Endpoint } from '../core/session.js';
+import { createCrypto } from '../crypto/crypto.js';
+import { candidates } from '../flow/detect.js';
 import { createPolicy } from '../policy/decide.js';
 import { inspectionLimits } from '../policy/inspection-limits.js';
 import type { Policy } from '../policy/outcome.js';
@@ -27,9 +30,11 @@ import { loadSignatures } from '../scan/signatures.js';
 import { CaptureReader } from './capture-reader.js';
 import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
+import { Expectations } from './expectations.js';
 import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
 import type { Share } from './ip-address.js';
 import { Keeper } from './keep.js';
+import type { LayerFactory } from './layers.js';
 import { type PreparedMemory, prepareMemory } from './prepared-memory.js';
 import { sessionOfCapture } from './session-facts.js';
 import type { CaptureDamage } from './statistics.js';
@@ -42,6 +47,9 @@ export interface ScanSetup {
   readonly limits: Limits;
   /** Hash messages as well as what is in them. */
   readonly hashMessages: boolean;
+  /** Key logs that open TLS sessions; one beside the capture is found by itself. */
+  readonly keyLogs: readonly string[];
+  readonly secrets: readonly Secret[];
   /** Keep every file as `<extract>/<sha256>`. */
   readonly extract: string | undefined;
 }
@@ -75,6 +83,7 @@ const NOTHING_CONFIGURED: PolicyMatch = {
   dstUuid: undefined,
   profiles: BUILT_IN_PROFILES,
 };
+const NO_LAYERS: LayerFactory = { open: () => undefined };
 /** A message or file that came over no connection. */
 const NOWHERE: Endpoint = { address: '0.0.0.0', port: 0 };
 
@@ -151,13 +160,16 @@ export class ScanThread {
     const queue = new EventQueue();
     const failures: string[] = [];
     const options: FlowDriverOptions = {
-      protocols: PROTOCOLS,
+      candidates: candidates(PROTOCOLS, { crypto: createCrypto(), secrets: this.#setup.secrets }),
+      expectations: new Expectations(limits),
+      layers: NO_LAYERS,
+      ended: new Map(),
       limits,
       inspection: this.#inspection,
       queue,
       clock: this.#reader.clock,
       marks: this.#reader.marks,
-      rule: (start, service) => this.#rule(start.client, start.server, service),
+      rule: (client, server, service) => this.#rule(client, server, service),
       failed: (error, start) =>
         failures.push(
           `connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

@@ -96,6 +96,8 @@ test('two workers share the connections of a capture: both have some, together a
     signatures: signaturePaths([]),
     limits: DEFAULT_LIMITS,
     hashMessages: false,
+    keyLogs: [],
+    secrets: [],
     extract: undefined,
   });
   const started = async (index: number, count: number) => {

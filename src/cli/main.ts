@@ -4,7 +4,9 @@ import { readFileSync, statSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
+import type { Secret } from '../core/secret.js';
 import type { ScanOptions } from './scan.js';
+import { parseSecret } from './secret.js';
 
 /** Nothing bad; something that policy strips or blocks; the work could not be done. */
 export const EXIT = { clean: 0, found: 1, failed: 2 } as const;
@@ -44,6 +46,18 @@ program
     '--signatures <path>',
     'a signature file, a YARA rule file (.yar; rules that YARA-X calls slow are refused) or a directory of them, beside the built-in ones (repeatable)',
     collect,
+    [],
+  )
+  .option(
+    '--keylog <file>',
+    'NSS key log that opens TLS sessions (repeatable); a .keys file beside a capture is found by itself',
+    collect,
+    [],
+  )
+  .option(
+    '--smb-secret <secret>',
+    'USER%PASSWORD, DOMAIN\\USER%PASSWORD, USER%%NTHASH or session:ID:KEY: opens sealed SMB sessions, verifies signed ones (repeatable)',
+    secret,
     [],
   )
   .option('--log <file>', 'where FortiOS logs go (default: standard output)')
@@ -120,6 +134,13 @@ function sizeOf(inputs: readonly string[]): number {
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];
+}
+
+function secret(value: string, before: Secret[]): Secret[] {
+  const parsed = parseSecret(value);
+  if (parsed === undefined)
+    throw new InvalidArgumentError('give USER%PASSWORD, DOMAIN\\USER%PASSWORD, USER%%NTHASH or session:ID:KEY.');
+  return [...before, parsed];
 }
 
 function count(value: string): number {

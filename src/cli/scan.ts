@@ -7,6 +7,7 @@ import { Scan } from '../capture/scan.js';
 import type { InputReport } from '../capture/scan-thread.js';
 import { ConfigError, SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
+import type { Secret } from '../core/secret.js';
 import { FileSink } from '../log/file-sink.js';
 import type { LogFormat } from '../log/format.js';
 import { StreamSink } from '../log/stream-sink.js';
@@ -21,6 +22,8 @@ import { Summary } from './summary.js';
 export interface ScanOptions {
   readonly config?: string;
   readonly signatures: readonly string[];
+  readonly keylog: readonly string[];
+  readonly smbSecret: readonly Secret[];
   readonly log?: string;
   readonly logFormat: LogFormat;
   readonly files?: string;
@@ -63,6 +66,8 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
       limits: DEFAULT_LIMITS,
       // The rows and the kept files have the hash of a message; otherwise it is not worth a second pass over every byte.
       hashMessages: options.files !== undefined || options.extract !== undefined,
+      keyLogs: options.keylog,
+      secrets: options.smbSecret,
       extract: options.extract,
     },
     memory,

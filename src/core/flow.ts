@@ -10,6 +10,7 @@ import type { Buffer } from 'node:buffer';
 import type { Crypto } from './crypto.js';
 import type { FileId, FileMeta, FileStream, Verdict } from './file.js';
 import type { Limits } from './limits.js';
+import type { Secret } from './secret.js';
 import type { Endpoint } from './session.js';
 
 /** The end that opened the connection, and the other. In an expected flow: the sides of the flow that announced it. */
@@ -99,6 +100,11 @@ export interface Flow {
   expect(related: Related, ready: (at: Endpoint | undefined) => void): void;
   /** Start extracting a file or message. `guards` waits for it and cannot be released before its verdict. */
   openFile(meta: FileMeta, guards?: Unit): FileStream;
+  /**
+   * A file that a related flow opened goes on here (SMB multichannel): where it ends is told by this flow, and its verdict comes here.
+   * Passive flows only: live, its guard lies in the line of the flow that opened it.
+   */
+  adopt(file: FileStream): void;
   /** Note a protocol oddity at the first untaken byte of `side`. Never changes the byte stream by itself. */
   anomaly(code: string, side: Side): void;
   /** Ask for `Decoder.wake` at flow time `ms`; a later call replaces an earlier one. */
@@ -123,8 +129,11 @@ export interface Unit {
   edit(start: number, end: number, instead: Buffer): void;
 }
 
-/** 'clear' takes the last layer off, after its close_notify (FTP's CCC, the access proxy's tls=0). */
-export type LayerKind = 'tls' | 'deflate' | 'clear';
+/**
+ * Layers lie upon each other (COMPRESS inside TLS). `deflate` is a raw stream (RFC 1951), `zlib` one with its header (RFC 1950);
+ * `clear` takes the TLS layer off, after its close_notify (FTP's CCC, the access proxy's tls=0).
+ */
+export type LayerKind = 'tls' | 'deflate' | 'zlib' | 'clear';
 
 /** Why a flow goes on uninspected; shows as the reason of an `opaque` connection. */
 export const BYPASS_REASONS = [
@@ -165,6 +174,16 @@ export interface Protocol {
    * `yes` must be rare on other protocols; `more` when either is possible. Called again as `head` grows.
    */
   probe(side: Side, head: Buffer): Likeness;
-  /** A decoder for one connection. `crypto` is given where messages are sealed or signed inside the protocol (SMB). */
-  decoder(flow: Flow, crypto?: Crypto): Decoder;
+  /**
+   * What makes a decoder for each connection of one driver. It is made anew for each capture and kept as long as the driver, so that
+   * connections can know of each other (an SMB session over several channels, a transfer that is resumed on another connection).
+   */
+  decoders(context: DecoderContext): (flow: Flow) => Decoder;
+}
+
+/** What a driver has for the decoders of its connections. */
+export interface DecoderContext {
+  /** For protocols that seal or sign messages themselves (SMB). */
+  readonly crypto: Crypto;
+  readonly secrets: readonly Secret[];
 }

@@ -19,6 +19,10 @@ export interface Limits {
   /** Anomalies of one flow that are kept; the rest is counted. */
   readonly anomaliesPerFlow: number;
 
+  /** Connections that were announced and have not come, in one thread, and how long each is waited for. */
+  readonly expectations: number;
+  readonly expectationLife: number;
+
   // mail
   /** A command or reply line of a mail protocol. */
   readonly line: number;
@@ -81,6 +85,8 @@ export const DEFAULT_LIMITS: Limits = {
   heldPerFlow: 128 * MiB,
   unitsPerFlow: 65_536,
   anomaliesPerFlow: 100,
+  expectations: 10_000,
+  expectationLife: 30_000,
 
   line: 64 * KiB,
   recipients: 10_000,

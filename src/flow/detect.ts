@@ -4,14 +4,25 @@
  */
 import { Buffer } from 'node:buffer';
 import type { FileId, Verdict } from '../core/file.js';
-import type { Decoder, Flow, Protocol, Side } from '../core/flow.js';
+import type { Decoder, DecoderContext, Flow, Protocol, Side } from '../core/flow.js';
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import { LF } from '../core/lines.js';
 import { beginsTls } from '../core/tls-record.js';
 
+/** A protocol, and what makes its decoders in one driver. */
+export interface Candidate {
+  readonly protocol: Protocol;
+  decode(flow: Flow): Decoder;
+}
+
+/** What one driver's connections may turn out to be. Made anew for each capture: decoders share what they know of each other. */
+export function candidates(protocols: readonly Protocol[], context: DecoderContext): Candidate[] {
+  return protocols.map((protocol) => ({ protocol, decode: protocol.decoders(context) }));
+}
+
 export interface Detection {
-  readonly protocols: readonly Protocol[];
+  readonly candidates: readonly Candidate[];
   /** The port that was dialled. */
   readonly port: number;
   readonly limits: Limits;
@@ -19,16 +30,19 @@ export interface Detection {
   detected(protocol: Protocol): void;
 }
 
+const NOTHING: Buffer = Buffer.alloc(0);
+
 export class Detector implements Decoder {
   readonly #flow: Flow;
   readonly #detection: Detection;
   #inner: Decoder | undefined;
   /** What each side sent so far, while nobody knows: at most `limits.probe` bytes. */
-  readonly #heads: [Buffer, Buffer] = [Buffer.alloc(0), Buffer.alloc(0)];
+  readonly #heads: [Buffer, Buffer] = [NOTHING, NOTHING];
   readonly #ended: [boolean, boolean] = [false, false];
   /** Sides that sent something, in the order in which they began. */
   readonly #order: Side[] = [];
   #midstream = false;
+  #inTls = false;
   /** The side whose bytes wait until the other's earlier ones were decoded. */
   #second: Side | undefined;
 
@@ -83,34 +97,47 @@ export class Detector implements Decoder {
 
   /** True when there is a decoder now. */
   #decide(side: Side, chunk: Buffer): boolean {
-    if (beginsTls(chunk, 0)) {
-      this.#flow.bypass('tls-no-keys');
+    if (!this.#inTls && beginsTls(chunk, 0)) {
+      this.#beginTls();
       return false;
     }
-    const candidates: Protocol[] = [];
-    let sure: Protocol | undefined;
-    for (const protocol of this.#detection.protocols) {
+    const { port } = this.#detection;
+    const left: Candidate[] = [];
+    let sure: Candidate | undefined;
+    for (const candidate of this.#detection.candidates) {
+      const { protocol } = candidate;
       const likeness = this.#likeness(protocol);
-      const byPort = protocol.ports.includes(this.#detection.port);
+      const byPort = this.#portsOf(protocol).includes(port);
       if (likeness === 'yes') {
-        if (sure === undefined || byPort) sure = protocol;
-      } else if (likeness === 'more' || (this.#midstream && byPort)) candidates.push(protocol);
+        if (sure === undefined || byPort) sure = candidate;
+      } else if (likeness === 'more' || (this.#midstream && byPort)) left.push(candidate);
     }
     // A whole line, or more than a line has, and still nobody is sure: then the port decides.
     const spoken = chunk.includes(LF) || chunk.length >= this.#detection.limits.probe;
-    const likely =
-      sure ?? (spoken ? candidates.find((protocol) => protocol.ports.includes(this.#detection.port)) : undefined);
+    const likely = sure ?? (spoken ? left.find(({ protocol }) => this.#portsOf(protocol).includes(port)) : undefined);
     if (likely !== undefined) {
-      this.#detection.detected(likely);
-      this.#inner = likely.decoder(this.#flow);
+      this.#detection.detected(likely.protocol);
+      this.#inner = likely.decode(this.#flow);
       if (this.#midstream) for (const each of [CLIENT, SERVER] as const) this.#inner.gap(each, 0);
       return true;
     }
     const bothSpoke = this.#heads[opposite(side)].length > 0;
-    if (candidates.length === 0 && (bothSpoke || chunk.length >= this.#detection.limits.probe))
+    if (left.length === 0 && (bothSpoke || chunk.length >= this.#detection.limits.probe))
       this.#flow.bypass('unknown-protocol');
     else if (chunk.length >= this.#detection.limits.probe) this.#flow.bypass('unknown-protocol');
     return false;
+  }
+
+  /** It starts with a handshake: what lies inside is looked at when that is read. */
+  #beginTls(): void {
+    this.#inTls = true;
+    for (const side of [CLIENT, SERVER] as const) this.#heads[side] = NOTHING;
+    this.#order.length = 0;
+    this.#flow.layer('tls');
+  }
+
+  #portsOf(protocol: Protocol): readonly number[] {
+    return this.#inTls ? protocol.tlsPorts : protocol.ports;
   }
 
   /** What the protocol says of both sides together. */

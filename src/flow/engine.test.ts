@@ -44,6 +44,7 @@ function bench(make: (flow: Flow) => Partial<Decoder>, passive = false) {
     bypassed: (reason) => said.push(`bypassed ${reason}`),
     failed: (error) => said.push(`failed ${(error as Error).message}`),
     openLayer: () => undefined,
+    adopted: () => {},
   };
   const engine: FlowEngine = new FlowEngine({
     id: 1,

@@ -50,18 +50,30 @@ export interface FlowServices {
    * Passive: a reader for the layer that begins here, or undefined when it cannot be read. It is given each side's bytes and hands
    * what lies inside to `inner`.
    */
-  openLayer(kind: LayerKind, inner: LayerInner): PassiveLayer | undefined;
+  openLayer(kind: Exclude<LayerKind, 'clear'>, inner: LayerInner): PassiveLayer | undefined;
+  /** Passive: `file`, which another flow opened, is this one's from now on. */
+  adopted(file: FileStream): void;
 }
 
 /** What a passive layer hands its plain text to. */
 export interface LayerInner {
   receive(side: Side, chunk: Buffer): void;
   gap(side: Side, length: number): void;
+  /** The layer cannot be read (on): the flow is looked at no more, though the layer still hears what comes. */
+  opaque(reason: BypassReason): void;
 }
 
 export interface PassiveLayer {
   receive(side: Side, chunk: Buffer): void;
   gap(side: Side, length: number): void;
+  /** While it hands something on: how many bytes of `side` it has read for that since it was opened, missing ones counted. */
+  position(side: Side): number;
+}
+
+interface StackedLayer {
+  readonly layer: PassiveLayer;
+  /** Where in each side's stream it began. */
+  readonly from: readonly [number, number];
 }
 
 export interface FlowOptions {
@@ -72,6 +84,8 @@ export interface FlowOptions {
   readonly output: FlowOutput | undefined;
   /** Makes the decoder, or the detector that stands in for it. */
   decode(flow: Flow): Decoder;
+  /** It begins with a TLS handshake, as its announcement said. */
+  readonly tls?: boolean;
 }
 
 const MONITOR: Verdict = { action: 'monitor', replacement: '', edits: [] };
@@ -82,7 +96,7 @@ interface Ending {
   offset: number;
 }
 
-export class FlowEngine implements Flow, LineOwner {
+export class FlowEngine implements Flow, LineOwner, FileOwner {
   readonly id: number;
   readonly passive: boolean;
   readonly limits: Limits;
@@ -115,7 +129,8 @@ export class FlowEngine implements Flow, LineOwner {
   // A change of layer under way, and the passive layers that bytes come through.
   #layering: LayerKind | undefined;
   #marksDue = 0;
-  #layer: PassiveLayer | undefined;
+  /** The outermost first. */
+  readonly #layers: StackedLayer[] = [];
   /** A recording whose TLS nobody reads: sides of which not even its first byte has come. */
   readonly #tlsDue: [boolean, boolean] = [false, false];
 
@@ -128,6 +143,10 @@ export class FlowEngine implements Flow, LineOwner {
     this.maxUntaken = options.limits.line + options.limits.probe;
     this.#lines = [new Line(this, CLIENT), new Line(this, SERVER)];
     this.#decoder = options.decode(this);
+    if (options.tls === true) {
+      this.layer('tls');
+      this.#run();
+    }
   }
 
   /** False when the flow was reset, closed, or failed. */
@@ -140,7 +159,8 @@ export class FlowEngine implements Flow, LineOwner {
   /** The next bytes of `side`. `owned`: the engine may keep the chunk; otherwise it is valid for this call only. */
   receive(side: Side, chunk: Buffer, owned = false): void {
     if (this.#state === 'dead') return;
-    if (this.#layer !== undefined) this.#layer.receive(side, chunk);
+    const [outermost] = this.#layers;
+    if (outermost !== undefined) outermost.layer.receive(side, chunk);
     else this.#receive(side, chunk, owned);
   }
 
@@ -163,8 +183,8 @@ export class FlowEngine implements Flow, LineOwner {
   /** `length` bytes of `side` are missing from the recording; 0: unknown how many. */
   receiveGap(side: Side, length: number): void {
     this.#tlsDue[side] = false;
-    if (this.#state !== 'decoding') return;
-    if (this.#layer !== undefined) this.#layer.gap(side, length);
+    const [outermost] = this.#layers;
+    if (outermost !== undefined) outermost.layer.gap(side, length);
     else this.#gap(side, length);
   }
 
@@ -300,29 +320,21 @@ export class FlowEngine implements Flow, LineOwner {
   openFile(meta: FileMeta, guards?: Unit): FileStream {
     const unit = guards instanceof OutUnit ? guards : undefined;
     if (unit !== undefined) unit.guards++;
-    let answered = false;
-    const answer = (verdict: Verdict) => {
-      if (answered) return;
-      answered = true;
-      if (unit !== undefined) {
-        unit.guards--;
-        if (verdict.action === 'block') unit.refused = true;
-      }
-      this.#files.delete(file);
-      this.#event(() => this.#decoder.verdict(file.id, verdict));
-    };
     const inner = this.#services.openFile(meta, (verdict) => {
-      if (!this.passive) answer(verdict);
+      if (!this.passive) this.#judged(file, verdict);
     });
-    const file = new TrackedFile(
-      inner,
-      (end) => this.#endFile(inner, end),
-      () => {
-        if (this.passive) answer(MONITOR);
-      },
-    );
+    const file = new TrackedFile(inner, this, unit);
     this.#files.add(file);
     return file;
+  }
+
+  adopt(file: FileStream): void {
+    if (!(file instanceof TrackedFile) || !this.passive) return this.misuse('a file was adopted that cannot be');
+    if (file.owner === this || file.over) return;
+    file.owner.released(file);
+    file.owner = this;
+    this.#files.add(file);
+    this.#services.adopted(file.inner);
   }
 
   anomaly(code: string, side: Side): void {
@@ -336,6 +348,36 @@ export class FlowEngine implements Flow, LineOwner {
 
   wakeAt(ms: number): void {
     this.#services.wakeAt(ms);
+  }
+
+  // ── FileOwner ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A file ends with the bytes that are taken next; outside of `push`, with what the driver gave last. */
+  fileEnds(file: TrackedFile, end: () => void): void {
+    const over = () => {
+      end();
+      if (this.passive) this.#judged(file, MONITOR);
+    };
+    if (this.#chunk !== undefined) {
+      this.#endings.push({ file: file.inner, end: over, offset: -1 });
+      return;
+    }
+    this.#services.fileEnding(file.inner, this.#receiving, this.#offset(this.#inputs[this.#receiving].offset));
+    over();
+  }
+
+  released(file: TrackedFile): void {
+    this.#files.delete(file);
+  }
+
+  #judged(file: TrackedFile, verdict: Verdict): void {
+    if (!this.#files.delete(file)) return;
+    const { unit } = file;
+    if (unit !== undefined) {
+      unit.guards--;
+      if (verdict.action === 'block') unit.refused = true;
+    }
+    this.#event(() => this.#decoder.verdict(file.id, verdict));
   }
 
   // ── LineOwner ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -425,6 +467,7 @@ export class FlowEngine implements Flow, LineOwner {
   }
 
   #gap(side: Side, length: number): void {
+    if (this.#state !== 'decoding') return;
     const input = this.#inputs[side];
     if (input.stopped && input.pending > 0) this.#losePassiveAnswers(side, 0);
     input.discard();
@@ -485,16 +528,6 @@ export class FlowEngine implements Flow, LineOwner {
     return false;
   }
 
-  /** A file ends with the bytes that are taken next; outside of `push`, with what the driver gave last. */
-  #endFile(file: FileStream, end: () => void): void {
-    if (this.#chunk !== undefined) {
-      this.#endings.push({ file, end, offset: -1 });
-      return;
-    }
-    this.#services.fileEnding(file, this.#receiving, this.#inputs[this.#receiving].offset);
-    end();
-  }
-
   /** The push is over: its files end now. Where they ended in bytes that had waited, what made them go on is what counts. */
   #settleEndings(side: Side): void {
     const endings = this.#endings;
@@ -502,9 +535,17 @@ export class FlowEngine implements Flow, LineOwner {
     const receiving = this.#receiving;
     for (const { file, end, offset } of endings) {
       const at = side === receiving && offset >= 0 ? offset : this.#inputs[receiving].offset;
-      this.#services.fileEnding(file, receiving, at);
+      this.#services.fileEnding(file, receiving, this.#offset(at));
       end();
     }
+  }
+
+  /** Where in what the receiving side sent byte `offset` of what the decoder is given lies: behind what the outermost layer has read for it. */
+  #offset(offset: number): number {
+    const [outermost] = this.#layers;
+    return outermost === undefined
+      ? offset
+      : outermost.from[this.#receiving] + outermost.layer.position(this.#receiving);
   }
 
   /** The chunk that is being pushed, when `end` may be taken of it. */
@@ -537,25 +578,42 @@ export class FlowEngine implements Flow, LineOwner {
   }
 
   #openPassiveLayer(kind: LayerKind): void {
+    if (kind === 'clear') {
+      this.#layering = undefined;
+      // Its reader has seen both sides end it, and hands on what follows as it is.
+      return;
+    }
     // What is untaken belongs to the new layer, if it may; behind STARTTLS only what begins a TLS record may.
     const begun = this.#inputs.map((input) => input.pending > 0);
     if (kind === 'tls' && this.#inputs.some((input) => input.pending > 0 && !isContentType(input.peek())))
       this.#foreignBytes();
+    const depth = this.#layers.length;
     const layer = this.#services.openLayer(kind, {
-      receive: (side, chunk) => this.#receive(side, chunk, false),
-      gap: (side, length) => this.#gap(side, length),
+      receive: (side, chunk) => {
+        const inner = this.#layers[depth + 1];
+        if (inner !== undefined) inner.layer.receive(side, chunk);
+        else this.#receive(side, chunk, false);
+      },
+      gap: (side, length) => {
+        const inner = this.#layers[depth + 1];
+        if (inner !== undefined) inner.layer.gap(side, length);
+        else this.#gap(side, length);
+      },
+      opaque: (reason) => this.bypass(reason),
     });
     this.#layering = undefined;
     if (layer === undefined) {
       if (kind === 'tls') {
         for (const side of [CLIENT, SERVER] as const) this.#tlsDue[side] = begun[side] === false;
         this.bypass('tls-no-keys');
-      } else if (kind === 'deflate') this.bypass('desync');
+      } else this.bypass('desync');
       return;
     }
+    const [client, server] = this.#inputs;
+    const from = [client.offset, server.offset] as const;
     const rests = this.#inputs.map((input) => (input.pending > 0 ? Buffer.from(input.view()) : undefined));
     for (const input of this.#inputs) input.discard();
-    this.#layer = layer;
+    this.#layers.push({ layer, from });
     for (const side of [CLIENT, SERVER] as const) {
       const rest = rests[side];
       if (rest !== undefined) layer.receive(side, rest);
@@ -608,52 +666,54 @@ export class FlowEngine implements Flow, LineOwner {
   }
 }
 
+/** The connection that a file belongs to. */
+interface FileOwner {
+  /** It ends when `end` is called: at once, or after the present push. */
+  fileEnds(file: TrackedFile, end: () => void): void;
+  /** Another owner has it. */
+  released(file: TrackedFile): void;
+}
+
 /** A file that the engine can cut when its flow dies, and whose end it hears of. */
 class TrackedFile implements FileStream {
   readonly id: FileId;
-  readonly #inner: FileStream;
-  readonly #when: (end: () => void) => void;
-  readonly #ended: () => void;
-  #over = false;
+  readonly inner: FileStream;
+  readonly unit: OutUnit | undefined;
+  owner: FileOwner;
+  over = false;
 
-  /** `when` calls back when it may end, at once or after the present push; `ended` is called after it did. */
-  constructor(inner: FileStream, when: (end: () => void) => void, ended: () => void) {
+  constructor(inner: FileStream, owner: FileOwner, unit: OutUnit | undefined) {
     this.id = inner.id;
-    this.#inner = inner;
-    this.#when = when;
-    this.#ended = ended;
+    this.inner = inner;
+    this.owner = owner;
+    this.unit = unit;
   }
 
   write(chunk: Buffer, start: number, end: number): void {
-    if (!this.#over) this.#inner.write(chunk, start, end);
+    if (!this.over) this.inner.write(chunk, start, end);
   }
 
   writeAt(at: number, chunk: Buffer, start: number, end: number): void {
-    if (!this.#over) this.#inner.writeAt(at, chunk, start, end);
+    if (!this.over) this.inner.writeAt(at, chunk, start, end);
   }
 
   gap(length: number): void {
-    if (!this.#over) this.#inner.gap(length);
+    if (!this.over) this.inner.gap(length);
   }
+
   malformed(code: string): void {
-    if (!this.#over) this.#inner.malformed(code);
+    if (!this.over) this.inner.malformed(code);
   }
 
   end(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#when(() => {
-      this.#inner.end();
-      this.#ended();
-    });
+    if (this.over) return;
+    this.over = true;
+    this.owner.fileEnds(this, () => this.inner.end());
   }
 
   abort(reason: AbortReason): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#when(() => {
-      this.#inner.abort(reason);
-      this.#ended();
-    });
+    if (this.over) return;
+    this.over = true;
+    this.owner.fileEnds(this, () => this.inner.abort(reason));
   }
 }

@@ -6,6 +6,8 @@ export const FLOW_EVENTS = {
     'a peer sent more than its protocol may leave undecided; live the connection ends, a recording is read no further',
   'held-limit': 'more bytes than the limit `heldPerFlow` wait for verdicts; the connection ends',
   'unit-limit': 'more messages and replies than the limit `unitsPerFlow` are under way; the connection ends',
+  'expectation-limit':
+    'more connections were announced than the limit `expectations`: this one is not connected with its announcer',
   'tcp-gap': 'the recording lacks bytes of this connection',
   'tcp-overlap': 'segments carry different bytes for the same place: nobody can say which ones were read',
 } as const;

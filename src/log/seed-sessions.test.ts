@@ -17,6 +17,7 @@ import { createPolicy } from '../policy/decide.js';
 import { BUILT_IN_PROFILES } from '../policy/profiles.js';
 import { createScanners } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
+import { decoderContext } from '../testing/context.js';
 import { seedMailSession } from '../testing/seed-lines.js';
 import { formatRecord } from './format.js';
 import { type ParsedLine, parsedValue, parseLine } from './parse-line.js';
@@ -88,8 +89,9 @@ function play(
       bypassed: (reason) => assert.fail(reason),
       failed: (error) => assert.fail(error as Error),
       openLayer: () => undefined,
+      adopted: () => {},
     },
-    decode: (flow) => protocol.decoder(flow),
+    decode: protocol.decoders(decoderContext()),
   });
   for (const [side, text] of script) engine.receive(side, Buffer.from(text, 'latin1'));
   return {

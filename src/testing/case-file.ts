@@ -4,8 +4,9 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Edit, Verdict } from '../core/file.js';
-import type { Protocol } from '../core/flow.js';
+import type { DecoderContext, Protocol } from '../core/flow.js';
 import { DEFAULT_LIMITS, type Limits } from '../core/limits.js';
+import { decoderContext } from './context.js';
 import { parseScript, unescapeBytes } from './script.js';
 import type { Mode, SessionCase } from './split.js';
 
@@ -23,7 +24,11 @@ const FENCE = /^```(\S+)(?: (\S+))?\n([\s\S]*?)^```$/gm;
 const FRONT = /^---\n([\s\S]*?)^---\n/m;
 
 /** `protocols`: those that `protocol:` may name. What is wrong is a SyntaxError. */
-export function parseCaseFile(text: string, protocols: readonly Protocol[]): CaseFile {
+export function parseCaseFile(
+  text: string,
+  protocols: readonly Protocol[],
+  context: DecoderContext = decoderContext(),
+): CaseFile {
   const front = new Map<string, string>();
   for (const line of (FRONT.exec(text)?.[1] ?? '').split('\n')) {
     const colon = line.indexOf(':');
@@ -42,7 +47,7 @@ export function parseCaseFile(text: string, protocols: readonly Protocol[]): Cas
   return {
     session: {
       script: parseScript(script),
-      decode: (flow) => protocol.decoder(flow),
+      decoders: () => protocol.decoders(context),
       maxUntaken: protocol.maxUntaken(limits),
       modes,
       limits,

@@ -2,6 +2,7 @@
 export { type CaseFile, PASS, parseCaseFile } from './case-file.js';
 export { testCases } from './case-runner.js';
 export { FakeClock } from './clock.js';
+export { decoderContext } from './context.js';
 export { type CapturedFrame, Conversation, type ConversationOptions, pcapFile, pcapngFile } from './packets.js';
 export { SeededRandom } from './random.js';
 export { type RecordedCapture, type RecordedConnection, recordCapture } from './recorded-capture.js';

@@ -361,6 +361,9 @@ class RecordedFlow implements Flow {
   expect(related: Related, ready: (at: Endpoint | undefined) => void): void {
     this.#real.expect(related, ready);
   }
+  adopt(file: FileStream): void {
+    this.#real.adopt(file);
+  }
   openFile(meta: FileMeta, guards?: Unit): FileStream {
     const stream = this.#real.openFile(meta, recorded(guards)?.real);
     const unit = recorded(guards);

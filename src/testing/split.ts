@@ -19,8 +19,8 @@ export type Mode = 'live' | 'passive';
 
 export interface SessionCase {
   readonly script: readonly Step[];
-  /** Makes the decoder of the first flow. */
-  decode(flow: Flow): Decoder;
+  /** Asked once a run for what makes the decoder of the first flow: runs share nothing. */
+  decoders(): (flow: Flow) => Decoder;
   readonly maxUntaken: number;
   readonly modes: readonly Mode[];
   readonly limits: Limits;
@@ -176,7 +176,7 @@ class Run {
   }
 
   go(): Outcome {
-    this.#open(0, (flow) => this.#session.decode(flow));
+    this.#open(0, this.#session.decoders());
     for (;;) {
       const stream = this.#next();
       if (stream === undefined) break;
@@ -363,7 +363,8 @@ class Run {
             `the flow failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
           ),
         // A layer that changes nothing: the script has the plain text of both layers.
-        openLayer: (_kind, inner) => inner,
+        openLayer: (_kind, inner) => ({ ...inner, position: () => 0 }),
+        adopted: () => {},
       },
     });
     engine.maxUntaken = this.#session.maxUntaken;

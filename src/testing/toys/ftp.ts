@@ -152,5 +152,5 @@ export const TOY_FTP: Protocol = {
   tlsPorts: [],
   maxUntaken: () => 2_000,
   probe: () => 'no',
-  decoder: (flow) => new ToyFtp(flow),
+  decoders: () => (flow) => new ToyFtp(flow),
 };

@@ -185,5 +185,5 @@ export const TOY_IMAP: Protocol = {
   tlsPorts: [],
   maxUntaken: () => 2_000,
   probe: () => 'no',
-  decoder: (flow) => new ToyImap(flow),
+  decoders: () => (flow) => new ToyImap(flow),
 };

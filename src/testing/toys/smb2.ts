@@ -138,5 +138,5 @@ export const TOY_SMB2: Protocol = {
   tlsPorts: [],
   maxUntaken: () => 70_000,
   probe: () => 'no',
-  decoder: (flow) => new ToySmb2(flow),
+  decoders: () => (flow) => new ToySmb2(flow),
 };
