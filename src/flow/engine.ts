@@ -66,6 +66,8 @@ export interface LayerInner {
 export interface PassiveLayer {
   receive(side: Side, chunk: Buffer): void;
   gap(side: Side, length: number): void;
+  /** `side` sent FIN: what it had not decided it decides now. The end itself is told to the decoder behind this. */
+  end?(side: Side): void;
   /** While it hands something on: how many bytes of `side` it has read for that since it was opened, missing ones counted. */
   position(side: Side): number;
 }
@@ -173,6 +175,7 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
       this.finish(opposite(side));
       return;
     }
+    this.#layers[0]?.layer.end?.(side);
     input.finDue = true;
     this.#run();
     // A client that half-closes may still get the answer that it waits for; when neither end will say more, nobody does.
