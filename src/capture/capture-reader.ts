@@ -10,7 +10,6 @@ import { type CaptureInput, openInput } from './capture-input.js';
 import type { OpenConnection, PacketClock } from './connection.js';
 import { RING } from './delivered.js';
 import { IpLayer } from './ip.js';
-import type { Share } from './ip-address.js';
 import { LinkLayer } from './link-layer.js';
 import { isPcapMagic, PcapReader } from './pcap.js';
 import { PcapngReader, SECTION_HEADER } from './pcapng.js';
@@ -32,8 +31,6 @@ export interface CaptureTask {
   /** A path, or a stream such as standard input. */
   readonly input: string | Readable;
   readonly open: OpenConnection;
-  /** Which connections are this worker's; all when not given. */
-  readonly share?: Share;
   readonly secrets?: SecretsHandler;
   /**
    * Called after each block (256 KiB), with the stored bytes read so far and how many there are in all (undefined for a stream). The next block is read
@@ -93,7 +90,6 @@ export class CaptureReader {
       clock,
       marks: this.marks,
       open: task.open,
-      share: task.share ?? { index: 0, count: 1 },
       statistics: statistics.tcp,
     });
     const ip = new IpLayer(bytes, this.#view, clock, tcp, statistics, this.#limits.fragments, this.#scratch);

@@ -7,7 +7,6 @@
 import type { Buffer } from 'node:buffer';
 import type { PacketClock } from './connection.js';
 import { FragmentReassembly } from './fragments.js';
-import { ipv4PairHash, ipv6PairHash } from './ip-address.js';
 import type { CaptureStatistics } from './statistics.js';
 import type { TcpReassembly } from './tcp.js';
 
@@ -109,7 +108,6 @@ export class IpLayer {
     const fragment = view.getUint16(at + 6) & 0x3fff;
     if (fragment !== 0) {
       this.#tcp.interrupt();
-      if (!this.#tcp.isMine(ipv4PairHash(source, destination))) return;
       if (wireEnd > seenEnd) {
         this.ignore('fragment-cut');
         return;
@@ -195,7 +193,6 @@ export class IpLayer {
   #fragment6(next: number, addresses: number, at: number, end: number, wireEnd: number): void {
     const view = this.#view;
     this.#tcp.interrupt();
-    if (!this.#tcp.isMine(ipv6PairHash(view, addresses, addresses + 16))) return;
     if (wireEnd > end) {
       this.ignore('fragment-cut');
       return;

@@ -32,11 +32,11 @@ import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import { Expectations } from './expectations.js';
 import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
-import type { Share } from './ip-address.js';
 import { Keeper } from './keep.js';
 import type { LayerFactory } from './layers.js';
 import { type PreparedMemory, prepareMemory } from './prepared-memory.js';
 import { sessionOfCapture } from './session-facts.js';
+import { ownerOf, type Share } from './share.js';
 import type { CaptureDamage } from './statistics.js';
 
 /** What to scan with; crosses threads. */
@@ -182,8 +182,7 @@ export class ScanThread {
     };
     const statistics = await this.#reader.read({
       input: name === '-' ? process.stdin : name,
-      share,
-      open: (start) => new FlowDriver(start, options),
+      open: (start) => (ownerOf(start, share.count) === share.index ? new FlowDriver(start, options) : undefined),
       between: (consumed) => {
         advance(consumed);
         const handed = hand(this.#reader.clock.packet);

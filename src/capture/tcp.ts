@@ -19,7 +19,7 @@ import type { Endpoint } from '../core/session.js';
 import type { CloseCause, OpenConnection, PacketClock } from './connection.js';
 import { DeliveredBytes } from './delivered.js';
 import { FlowTable } from './flow-table.js';
-import { ipv4PairHash, ipv4Text, ipv6PairHash, ipv6Text, isMine, type Share } from './ip-address.js';
+import { ipv4Text, ipv6Text } from './ip-address.js';
 import type { RunMarks } from './run-marks.js';
 import type { TcpStatistics } from './statistics.js';
 import { CLOSED, type Half, type Held, OPEN, SKIPPED, TcpConnection } from './tcp-connection.js';
@@ -56,7 +56,6 @@ export interface TcpOptions {
   readonly clock: PacketClock;
   readonly marks: RunMarks;
   readonly open: OpenConnection;
-  readonly share: Share;
   readonly statistics: TcpStatistics;
 }
 
@@ -67,7 +66,6 @@ export class TcpReassembly {
   readonly #clock: PacketClock;
   readonly #marks: RunMarks;
   readonly #openConnection: OpenConnection;
-  readonly #share: Share;
   readonly #statistics: TcpStatistics;
   readonly #delivered: DeliveredBytes;
 
@@ -108,7 +106,6 @@ export class TcpReassembly {
     this.#clock = options.clock;
     this.#marks = options.marks;
     this.#openConnection = options.open;
-    this.#share = options.share;
     this.#statistics = options.statistics;
     this.#delivered = new DeliveredBytes(options.bytes, options.ring);
   }
@@ -123,10 +120,6 @@ export class TcpReassembly {
   /** A packet came that is of no connection. */
   interrupt(): void {
     if (this.#run !== undefined) this.#flush();
-  }
-
-  isMine(pairHash: number): boolean {
-    return isMine(this.#share, pairHash);
   }
 
   /**
@@ -156,7 +149,6 @@ export class TcpReassembly {
       return;
     }
     this.interrupt();
-    if (!this.isMine(ipv4PairHash(source, destination))) return;
     this.#lookup(4, this.#table4, key, swapped, addresses, at, end, missing, conflicting);
   }
 
@@ -186,7 +178,6 @@ export class TcpReassembly {
       return;
     }
     this.interrupt();
-    if (!this.isMine(ipv6PairHash(view, addresses, addresses + 16))) return;
     this.#lookup(6, this.#table6, key, swapped, addresses, at, end, missing, conflicting);
   }
 

@@ -2,8 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { ConfigError, SourceError } from '../core/errors.js';
 import type { ScanEvent } from './events.js';
-import type { Share } from './ip-address.js';
 import { type InputReport, type ScanSetup, ScanThread } from './scan-thread.js';
+import type { Share } from './share.js';
 
 export interface WorkerJob {
   readonly name: string;

@@ -26,11 +26,12 @@ export interface RecordedCapture {
   readonly statistics: CaptureStatistics;
 }
 
-/** Reads a capture, given as its bytes or as a task's input, and writes down what came of it. */
+/** Reads a capture, given as its bytes or as a task's input, and writes down what came of it, or of those connections that are wanted. */
 export async function recordCapture(
   input: Buffer | CaptureTask['input'],
   limits: Partial<Limits> = {},
   task: Partial<CaptureTask> = {},
+  wanted: (start: ConnectionStart) => boolean = () => true,
 ): Promise<RecordedCapture> {
   const packet = 1 * MiB;
   const reader = new CaptureReader(new Arena(512), { ...DEFAULT_LIMITS, packet, ...limits });
@@ -39,6 +40,7 @@ export async function recordCapture(
     ...task,
     input: typeof input === 'string' || input instanceof Readable ? input : Readable.from([input]),
     open(start) {
+      if (!wanted(start)) return undefined;
       const one: RecordedConnection = { start, streams: ['', ''], events: [], cause: undefined, packets: [], calls: 0 };
       connections.push(one);
       return {
