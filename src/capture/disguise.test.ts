@@ -39,6 +39,7 @@ const scan = new Scan({
   hashMessages: true,
   keyLogs: [],
   secrets: [],
+  clamd: undefined,
   extract: undefined,
 });
 after(async () => {

@@ -24,6 +24,7 @@ async function messages(context: TestContext, conversation: Conversation): Promi
     hashMessages: false,
     keyLogs: [],
     secrets: [],
+    clamd: undefined,
     extract: undefined,
   });
   const events: ScanEvent[] = [];

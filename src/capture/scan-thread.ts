@@ -25,6 +25,7 @@ import { inspectionLimits } from '../policy/inspection-limits.js';
 import type { Policy } from '../policy/outcome.js';
 import { BUILT_IN_PROFILES, type SessionProfiles } from '../policy/profiles.js';
 import { protocolKey } from '../policy/protocol-key.js';
+import type { ClamdAddress } from '../scan/clamd/address.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
 import { CaptureReader } from './capture-reader.js';
@@ -50,6 +51,8 @@ export interface ScanSetup {
   /** Key logs that open TLS sessions; one beside the capture is found by itself. */
   readonly keyLogs: readonly string[];
   readonly secrets: readonly Secret[];
+  /** A clamd to be asked beside our own signatures. */
+  readonly clamd: ClamdAddress | undefined;
   /** Keep every file as `<extract>/<sha256>`. */
   readonly extract: string | undefined;
 }
@@ -116,6 +119,10 @@ export class ScanThread {
         if (!(error instanceof SourceError)) throw error;
         withoutRules = error.message;
       }
+    }
+    if (setup.clamd !== undefined) {
+      const { createClamdScanner } = await import('../scan/clamd/clamd-scanner.js');
+      scanners.push(createClamdScanner(setup.clamd, setup.limits));
     }
     await memory.ready;
     return new ScanThread(setup, memory, scanners, withoutRules);

@@ -98,6 +98,7 @@ test('two workers share the connections of a capture: both have some, together a
     hashMessages: false,
     keyLogs: [],
     secrets: [],
+    clamd: undefined,
     extract: undefined,
   });
   const started = async (index: number, count: number) => {

@@ -1,4 +1,6 @@
 /** `inspectd check`: is the configuration right, do the signatures load and find EICAR, what are the defaults. */
+import { DEFAULT_LIMITS } from '../core/limits.js';
+import type { ClamdAddress } from '../scan/clamd/address.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
 import { loadConfig, signaturePaths } from './settings.js';
@@ -6,10 +8,11 @@ import { loadConfig, signaturePaths } from './settings.js';
 export interface CheckOptions {
   readonly config?: string;
   readonly signatures: readonly string[];
+  readonly clamd?: ClamdAddress;
   readonly defaults?: boolean;
 }
 
-/** The exit status. What is wrong is thrown as ConfigError, every line of it. */
+/** The exit status. What is wrong is thrown as ConfigError, every line of it; a clamd that cannot be used as SourceError. */
 export async function check(options: CheckOptions): Promise<number> {
   if (options.defaults === true) {
     const { describeDefaults } = await import('../config/defaults.js');
@@ -22,6 +25,10 @@ export async function check(options: CheckOptions): Promise<number> {
   if (signatures.rules.length > 0) {
     const { compileRules } = await import('../scan/yara-rules.js');
     compileRules(signatures.rules, { refuseSlow: true });
+  }
+  if (options.clamd !== undefined) {
+    const { checkClamd } = await import('../scan/clamd/clamd-scanner.js');
+    for (const line of await checkClamd(options.clamd, DEFAULT_LIMITS)) process.stderr.write(`inspectd: ${line}\n`);
   }
   return 0;
 }

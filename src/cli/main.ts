@@ -5,6 +5,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
+import { type ClamdAddress, parseClamdAddress } from '../scan/clamd/address.js';
+import type { CheckOptions } from './check.js';
 import type { ScanOptions } from './scan.js';
 import { parseSecret } from './secret.js';
 
@@ -69,6 +71,7 @@ program
   .option('--files <file>', 'write one JSON object a line for each file seen (- for standard output)')
   .option('--flows <file>', 'write one JSON object a line for each connection (- for standard output)')
   .option('--extract <dir>', 'keep each extracted file as <dir>/<sha256>')
+  .option('--clamd <address>', 'ask a clamd as well: HOST:PORT or the path of its socket', clamd)
   .option('--jobs <n>', 'worker threads (default: one, and with YARA rules one a core for large input)', count)
   .addOption(
     new Option('--summary <form>', 'what to say at the end, on standard error')
@@ -104,6 +107,11 @@ program
   )
   .option('-c, --config <file>', 'FortiOS-syntax configuration')
   .option('--signatures <path>', 'signatures beside the built-in ones (repeatable)', collect, [])
+  .option(
+    '--clamd <address>',
+    'is this clamd there, and does it say what it leaves out? HOST:PORT or the path of its socket',
+    clamd,
+  )
   .option('--defaults', 'print every limit and default, and where it can be set')
   .addHelpText(
     'after',
@@ -114,7 +122,7 @@ Examples:
   inspectd check -c utm.conf
   inspectd check --defaults`,
   )
-  .action(async (options: { config?: string; signatures: string[]; defaults?: boolean }) => {
+  .action(async (options: CheckOptions) => {
     const { check } = await import('./check.js');
     process.exitCode = await check(options);
   });
@@ -134,6 +142,12 @@ function sizeOf(inputs: readonly string[]): number {
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];
+}
+
+function clamd(value: string): ClamdAddress {
+  const address = parseClamdAddress(value);
+  if (address === undefined) throw new InvalidArgumentError('give HOST:PORT, [IPV6]:PORT or the path of a socket.');
+  return address;
 }
 
 function secret(value: string, before: Secret[]): Secret[] {

@@ -12,6 +12,7 @@ import { FileSink } from '../log/file-sink.js';
 import type { LogFormat } from '../log/format.js';
 import { StreamSink } from '../log/stream-sink.js';
 import { timeZone } from '../log/time-zone.js';
+import type { ClamdAddress } from '../scan/clamd/address.js';
 import { findInputs, type ScanInput, said } from './inputs.js';
 import { LineFile } from './line-file.js';
 import { Progress } from './progress.js';
@@ -29,6 +30,7 @@ export interface ScanOptions {
   readonly files?: string;
   readonly flows?: string;
   readonly extract?: string;
+  readonly clamd?: ClamdAddress;
   readonly jobs?: number;
   readonly summary: 'text' | 'json' | 'none';
   readonly quiet?: boolean;
@@ -42,6 +44,11 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
   const { config, warnings } = await loadConfig(options.config);
   if (options.quiet !== true) for (const warning of warnings) say(warning);
   if (options.extract !== undefined) makeDirectory(options.extract);
+  if (options.clamd !== undefined) {
+    const { checkClamd } = await import('../scan/clamd/clamd-scanner.js');
+    const warnings = await checkClamd(options.clamd, DEFAULT_LIMITS);
+    if (options.quiet !== true) for (const warning of warnings) say(warning);
+  }
   const { inputs, problems } = findInputs(names);
   for (const problem of problems) say(problem);
   let failed = problems.length > 0;
@@ -68,6 +75,7 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
       hashMessages: options.files !== undefined || options.extract !== undefined,
       keyLogs: options.keylog,
       secrets: options.smbSecret,
+      clamd: options.clamd,
       extract: options.extract,
     },
     memory,

@@ -60,6 +60,8 @@ export interface Limits {
   readonly nesting: number;
   readonly unpackTime: number;
   readonly scanTime: number;
+  /** Files that one thread asks a clamd about at the same time. */
+  readonly clamdConnections: number;
   /** Bytes of a file's head that decide its type. */
   readonly typeHead: number;
   /** A window of a spooled file that is scanned at once, and by how much windows overlap. */
@@ -110,6 +112,7 @@ export const DEFAULT_LIMITS: Limits = {
   nesting: 12,
   unpackTime: 10_000,
   scanTime: 30_000,
+  clamdConnections: 4,
   typeHead: 4 * KiB,
   scanWindow: 64 * MiB,
   scanOverlap: 1 * MiB,
