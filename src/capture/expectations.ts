@@ -11,6 +11,8 @@ import type { ConnectionStart } from './connection.js';
 /** A connection that was announced. */
 export interface Expectation {
   readonly related: Related;
+  /** The thread that has its announcer. */
+  readonly owner: number;
   /** What its announcer speaks. */
   readonly protocol: Protocol;
   /** The ends of the announcing connection. */
@@ -18,6 +20,20 @@ export interface Expectation {
   readonly server: Endpoint;
   /** In nanoseconds since 1970. */
   readonly until: bigint;
+}
+
+/** An expectation that came true. */
+export interface Expected {
+  readonly expectation: Expectation;
+  /** It was dialled from a host that is no end of the announcing connection. */
+  readonly foreign: boolean;
+  /** Its beginning was not captured, and what was taken for the client is the place that was dialled. */
+  readonly reversed: boolean;
+}
+
+/** The end of the announcing connection that dials. */
+function announcersEnd({ related, client, server }: Expectation): Endpoint {
+  return related.dials === CLIENT ? client : server;
 }
 
 export class Expectations {
@@ -42,21 +58,31 @@ export class Expectations {
     return true;
   }
 
-  /** The one that `start` is, used up with that. The dialling end must be an end of the announcing connection. */
-  take(start: ConnectionStart): Expectation | undefined {
+  /**
+   * The one that `start` is, used up with that. Of several for one place, one whose dialling end is the announcer's goes first; one that
+   * another host dials is taken all the same, since what it carries is that transfer, or the theft of it.
+   * Where the beginning was not captured, who dialled is a guess, and either end may be the place.
+   */
+  take(start: ConnectionStart): Expected | undefined {
     if (this.#count === 0) return undefined;
-    const place = endpointText(start.server);
+    return (
+      this.#at(start.server, start.client, start.time, false) ??
+      (start.midstream ? this.#at(start.client, start.server, start.time, true) : undefined)
+    );
+  }
+
+  #at(target: Endpoint, dialler: Endpoint, time: bigint, reversed: boolean): Expected | undefined {
+    const place = endpointText(target);
     const waiting = this.#byTarget.get(place);
     if (waiting === undefined) return undefined;
-    const index = waiting.findIndex(
-      ({ related, client, server, until }) =>
-        until >= start.time && (related.dials === CLIENT ? client : server).address === start.client.address,
-    );
-    if (index < 0) return undefined;
-    const [expectation] = waiting.splice(index, 1);
+    const alive = waiting.filter(({ until }) => until >= time);
+    const own = alive.find((one) => announcersEnd(one).address === dialler.address);
+    const expectation = own ?? alive[0];
+    if (expectation === undefined) return undefined;
+    waiting.splice(waiting.indexOf(expectation), 1);
     this.#count--;
     if (waiting.length === 0) this.#byTarget.delete(place);
-    return expectation;
+    return { expectation, foreign: own === undefined, reversed };
   }
 
   get #lifetime(): bigint {

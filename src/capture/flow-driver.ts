@@ -19,7 +19,7 @@ import type { FileVerdict, Policy } from '../policy/outcome.js';
 import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from './connection.js';
 import type { EventQueue } from './event-queue.js';
 import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } from './events.js';
-import type { Expectations } from './expectations.js';
+import type { Expected } from './expectations.js';
 import type { LayerFactory } from './layers.js';
 import type { RunMarks } from './run-marks.js';
 import { type ConfiguredFacts, sessionOfCapture } from './session-facts.js';
@@ -35,10 +35,20 @@ export interface Ruling {
   readonly bounds: FileBounds;
 }
 
+/** A connection that announces another. */
+export interface Announcer {
+  readonly protocol: Protocol;
+  readonly client: Endpoint;
+  readonly server: Endpoint;
+  /** It is inside TLS. */
+  readonly tls: boolean;
+}
+
 /** What the connections of one capture have in common. */
 export interface FlowDriverOptions {
   readonly candidates: readonly Candidate[];
-  readonly expectations: Expectations;
+  /** What a connection announces. */
+  expect(related: Related, announcer: Announcer): boolean;
   /** Opens the layers of its connections. */
   readonly layers: LayerFactory;
   /** Files that ended and are still inspected, with their place. */
@@ -77,21 +87,24 @@ export class FlowDriver implements ConnectionSink {
   #overlapped = false;
   #ruling: Ruling | undefined;
 
-  constructor(start: ConnectionStart, options: FlowDriverOptions) {
+  /** `expected`: what announced it. */
+  constructor(start: ConnectionStart, options: FlowDriverOptions, expected?: Expected) {
     this.#start = start;
     this.#options = options;
     this.#startTime = this.#now();
-    const expected = options.expectations.take(start);
-    this.#protocol = expected?.protocol;
-    this.#turned = expected !== undefined && expected.related.dials === SERVER;
+    const announced = expected?.expectation;
+    this.#protocol = announced?.protocol;
+    // The end that dials is the client of TCP, unless that was guessed wrong.
+    this.#turned = expected !== undefined && (expected.expectation.related.dials === SERVER) !== expected.reversed;
     this.#client = this.#turned ? start.server : start.client;
     this.#server = this.#turned ? start.client : start.server;
+    if (expected?.foreign === true) this.#anomaly('expected-from-elsewhere');
     options.queue.add({ kind: 'flow-started', packet: start.packet, flow: start.packet, turn: options.queue.turn() });
     this.#engine = new FlowEngine({
       id: start.packet,
       limits: options.limits,
       output: undefined,
-      tls: expected?.related.tls ?? false,
+      tls: announced?.related.tls ?? false,
       services: {
         openFile: (meta) => {
           const { bounds } = this.#ruled();
@@ -122,7 +135,7 @@ export class FlowDriver implements ConnectionSink {
           }),
       },
       decode: (flow) =>
-        expected?.related.decode(flow) ??
+        announced?.related.decode(flow) ??
         new Detector(flow, {
           candidates: options.candidates,
           port: start.server.port,
@@ -133,7 +146,7 @@ export class FlowDriver implements ConnectionSink {
           },
         }),
     });
-    if (expected !== undefined) this.#engine.maxUntaken = expected.protocol.maxUntaken(options.limits);
+    if (announced !== undefined) this.#engine.maxUntaken = announced.protocol.maxUntaken(options.limits);
     if (start.midstream) for (const side of [CLIENT, SERVER] as const) this.#engine.receiveGap(side, 0);
   }
 
@@ -190,12 +203,13 @@ export class FlowDriver implements ConnectionSink {
   }
 
   #expect(related: Related, ready: (at: Endpoint | undefined) => void): void {
-    const { clock, expectations, limits } = this.#options;
     const protocol = this.#protocol;
     if (protocol === undefined) throw new InternalError('a connection of no protocol announces another');
-    const now = BigInt(clock.seconds) * 1_000_000_000n + BigInt(clock.nanoseconds);
-    const until = now + BigInt(limits.expectationLife) * 1_000_000n;
-    const added = expectations.add({ related, protocol, client: this.#client, server: this.#server, until });
+    const announcer = { protocol, client: this.#client, server: this.#server, tls: this.#tls !== undefined };
+    const listens = related.dials === CLIENT ? this.#server : this.#client;
+    const { address } = related.target;
+    if (address !== '' && address !== listens.address) this.#anomaly('expected-elsewhere');
+    const added = this.#options.expect(related, announcer);
     if (!added) this.#anomaly('expectation-limit');
     ready(added ? related.target : undefined);
   }

@@ -6,10 +6,10 @@ import type { FileStream } from '../core/file.js';
 import type { Protocol, Related, Side } from '../core/flow.js';
 import { CLIENT, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
-import type { Endpoint } from '../core/session.js';
 import { type Candidate, Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
 import type { ConnectionSink, ConnectionStart } from './connection.js';
+import type { Announcer } from './flow-driver.js';
 import type { LayerFactory } from './layers.js';
 
 export interface FollowedFlowOptions {
@@ -17,7 +17,7 @@ export interface FollowedFlowOptions {
   readonly layers: LayerFactory;
   readonly limits: Limits;
   /** What it announces. */
-  expect(related: Related, protocol: Protocol, ready: (at: Endpoint | undefined) => void): void;
+  expect(related: Related, announcer: Announcer): boolean;
 }
 
 export class FollowedFlow implements ConnectionSink {
@@ -25,7 +25,9 @@ export class FollowedFlow implements ConnectionSink {
 
   constructor(start: ConnectionStart, options: FollowedFlowOptions) {
     const { candidates, layers, limits } = options;
+    const { client, server } = start;
     let speaks: Protocol | undefined;
+    let tls = false;
     let files = 0;
     this.#engine = new FlowEngine({
       id: start.packet,
@@ -35,13 +37,19 @@ export class FollowedFlow implements ConnectionSink {
         openFile: () => new UnkeptFile(++files),
         fileEnding: () => {},
         adopted: () => {},
-        expect: (related, ready) => speaks !== undefined && options.expect(related, speaks, ready),
+        expect: (related, ready) => {
+          const added = speaks !== undefined && options.expect(related, { protocol: speaks, client, server, tls });
+          ready(added ? related.target : undefined);
+        },
         wakeAt: () => {},
         anomaly: () => {},
         bypassed: () => {},
         // Its owner says so.
         failed: () => {},
-        openLayer: (kind, inner) => layers.open(kind, inner, { tls: () => {}, anomaly: () => {} }),
+        openLayer: (kind, inner) => {
+          tls ||= kind === 'tls';
+          return layers.open(kind, inner, { tls: () => {}, anomaly: () => {} });
+        },
       },
       decode: (flow) =>
         new Detector(flow, {

@@ -28,16 +28,16 @@ import { protocolKey } from '../policy/protocol-key.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
+import { Announcements } from './announcements.js';
 import { CaptureReader } from './capture-reader.js';
 import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
-import { Expectations } from './expectations.js';
-import { FlowDriver, type FlowDriverOptions, type Ruling, treeEvent } from './flow-driver.js';
+import { type Ruling, treeEvent } from './flow-driver.js';
 import { Keeper } from './keep.js';
 import type { LayerFactory } from './layers.js';
 import { type PreparedMemory, prepareMemory } from './prepared-memory.js';
 import { sessionOfCapture } from './session-facts.js';
-import { ownerOf, type Share } from './share.js';
+import type { Share } from './share.js';
 import type { CaptureDamage } from './statistics.js';
 
 /** What to scan with; crosses threads. */
@@ -166,9 +166,8 @@ export class ScanThread {
     const { limits } = this.#setup;
     const queue = new EventQueue();
     const failures: string[] = [];
-    const options: FlowDriverOptions = {
+    const announcements = new Announcements(share, {
       candidates: candidates(PROTOCOLS, { crypto: createCrypto(), secrets: this.#setup.secrets }),
-      expectations: new Expectations(limits),
       layers: NO_LAYERS,
       ended: new Map(),
       limits,
@@ -181,7 +180,7 @@ export class ScanThread {
         failures.push(
           `connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
         ),
-    };
+    });
     const hand = (upTo: number): void | Promise<void> => {
       const taken = queue.take(upTo);
       if (taken.events.length > 0 || share.count > 1) return deliver(taken.events, taken.upTo);
@@ -189,7 +188,7 @@ export class ScanThread {
     };
     const statistics = await this.#reader.read({
       input: name === '-' ? process.stdin : name,
-      open: (start) => (ownerOf(start, share.count) === share.index ? new FlowDriver(start, options) : undefined),
+      open: (start) => announcements.open(start),
       between: (consumed) => {
         advance(consumed);
         const handed = hand(this.#reader.clock.packet);

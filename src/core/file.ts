@@ -37,6 +37,11 @@ export interface FileMeta {
   readonly fixedLength?: boolean;
   /** Only its beginning was asked for (POP3's TOP): that it stops early is no fault; a part that was cut is truncated. */
   readonly partial?: boolean;
+  /**
+   * It is, or may be, a stretch of a larger file (FTP's REST and APPE, a transfer that was cut): of what `of` names, from byte `at` on
+   * (undefined: where what was seen before ends). Stretches that together make the whole are inspected as one file more.
+   */
+  readonly part?: { readonly of: string; readonly at: number | undefined };
   /** The decoder can refuse the whole (SMTP, an upload) rather than strip a part. */
   readonly refusable?: boolean;
 }

@@ -47,6 +47,8 @@ export interface Decoder {
    * bytes are; a `stop` for the same answer is a bug.
    */
   unanswered(side: Side): void;
+  /** The connection is gone before both sides said FIN (a reset, or the recording's end); `end` follows for the sides that did not. */
+  cut?(): void;
   /** The moment asked for with `flow.wakeAt()` has come. `now` is flow time in milliseconds, not the wall clock. */
   wake(now: number): void;
 }
@@ -149,9 +151,13 @@ export type BypassReason = (typeof BYPASS_REASONS)[number];
 /** A connection that this one announced (FTP data). Its decoder may hold a reference to its parent's. */
 export interface Related {
   readonly dials: Side;
+  /** An empty address: that of the end of this connection that does not dial. */
   readonly target: Endpoint;
-  /** It starts with a TLS handshake; CLIENT is the TLS client whoever dials; sessions resume from this flow's. */
-  readonly tls: boolean;
+  /**
+   * It starts with a TLS handshake; CLIENT is the TLS client whoever dials; sessions resume from this flow's. Undefined: it may, if this
+   * connection is inside TLS.
+   */
+  readonly tls: boolean | undefined;
   decode(flow: Flow): Decoder;
 }
 
@@ -167,6 +173,8 @@ export interface Protocol {
   /** TCP ports where it is expected, and those where it starts inside TLS. */
   readonly ports: readonly number[];
   readonly tlsPorts: readonly number[];
+  /** Its connections announce others, which may lie between other hosts. */
+  readonly announces?: boolean;
   /** How many untaken bytes of a side the engine keeps under these limits; past it the flow is `desync`. */
   maxUntaken(limits: Limits): number;
   /**

@@ -29,6 +29,8 @@ export interface Limits {
   readonly recipients: number;
   /** Dots stuffed into one message that are remembered: past them a part cannot be stripped, and the message is refused. */
   readonly stuffedDots: number;
+  /** Lines of one reply of an FTP server. */
+  readonly replyLines: number;
   /** Commands that may be under way without an answer. */
   readonly pipelined: number;
   readonly mimeDepth: number;
@@ -93,6 +95,7 @@ export const DEFAULT_LIMITS: Limits = {
   line: 64 * KiB,
   recipients: 10_000,
   stuffedDots: 65_536,
+  replyLines: 100_000,
   pipelined: 1_000,
   mimeDepth: 50,
   mimeParts: 10_000,

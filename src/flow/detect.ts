@@ -91,6 +91,10 @@ export class Detector implements Decoder {
     this.#inner?.unanswered(side);
   }
 
+  cut(): void {
+    this.#inner?.cut?.();
+  }
+
   wake(now: number): void {
     this.#inner?.wake(now);
   }

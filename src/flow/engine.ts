@@ -206,7 +206,10 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
   /** The connection is gone, or the recording ends: what waits is decided, open files are cut, nothing more goes out. */
   close(): void {
     if (this.#state === 'dead') return;
-    if (this.#state === 'decoding') for (const side of [CLIENT, SERVER] as const) this.receiveEnd(side);
+    if (this.#state === 'decoding') {
+      if (this.#inputs.some((input) => !input.finDue)) this.#event(() => this.#decoder.cut?.());
+      for (const side of [CLIENT, SERVER] as const) this.receiveEnd(side);
+    }
     this.#die();
   }
 

@@ -8,6 +8,9 @@ export const FLOW_EVENTS = {
   'unit-limit': 'more messages and replies than the limit `unitsPerFlow` are under way; the connection ends',
   'expectation-limit':
     'more connections were announced than the limit `expectations`: this one is not connected with its announcer',
+  'expected-elsewhere':
+    'a connection was announced for a host that is neither end of the announcing one; it is looked for there and at the end that announced it',
+  'expected-from-elsewhere': 'an announced connection came from a host that is no end of the announcing one',
   'tcp-gap': 'the recording lacks bytes of this connection',
   'tcp-overlap': 'segments carry different bytes for the same place: nobody can say which ones were read',
 } as const;

@@ -409,6 +409,9 @@ class RecordedDecoder implements Decoder {
   unanswered(side: Side): void {
     this.#real.unanswered(side);
   }
+  cut(): void {
+    this.#real.cut?.();
+  }
   wake(now: number): void {
     this.#real.wake(now);
   }

@@ -1,0 +1,467 @@
+/**
+ * The control connection (RFC 959 §5.4): commands wait in a queue for their replies, replies are paired with them in order, and what both say
+ * together announces data connections and names what goes over them.
+ *
+ * A recording is followed as it goes: pipelined commands, lost stretches, one side alone; behind missing bytes a reply is taken for what its code
+ * says. Live, one command at a time is let through, replies that name a place are held until the pinhole is there, the reply that closes
+ * a transfer waits for its verdict, and what could not be judged is refused before the server hears of it.
+ */
+import { Buffer } from 'node:buffer';
+import type { FileId, Verdict } from '../../src/core/file.js';
+import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../src/core/flow.js';
+import { INCOMPLETE, lineEnd, TOO_LONG, textEnd } from '../../src/core/lines.js';
+import type { Endpoint } from '../../src/core/session.js';
+import { beginsTls } from '../../src/core/tls-record.js';
+import { type Place, parseExtended, parseHostPort, parseLong, placeInReply } from './addresses.js';
+import { type Command, decodeText, isKnown, parseCommand, transferKind } from './commands.js';
+import { type DataLink, FtpData, type Mode } from './data.js';
+import { WorkingDirectory } from './directory.js';
+import type { FtpEvent } from './events.js';
+import { refusalOf } from './refusals.js';
+import { codeAt, quotedDirectory, uniqueName } from './replies.js';
+import { Transfer } from './transfer.js';
+
+const LF = 0x0a;
+/** Who sends these speaks something else, or makes somebody speak (NAT slipstreaming). */
+const FOREIGN = /^(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|HELO|EHLO) /i;
+
+/** A command that waits for its reply. The greeting is answered to nobody. */
+interface Pending {
+  readonly verb: string;
+  readonly argument: string;
+  readonly transfer: Transfer | undefined;
+}
+
+export class FtpControl implements Decoder {
+  readonly #flow: Flow;
+  readonly #awaited: Pending[] = [{ verb: '', argument: '', transfer: undefined }];
+  readonly #directory = new WorkingDirectory();
+  /** The first command is still to come. */
+  #silent = true;
+  #clientSkips = false;
+  #serverSkips = false;
+  /** The reply of many lines that is under way: its code and how many there were. */
+  #reply: { readonly code: number; readonly text: string; lines: number } | undefined;
+  /** The recording lacks bytes, or a side: replies may have lost their commands. */
+  #loose = false;
+
+  #link: DataLink | undefined;
+  #transfer: Transfer | undefined;
+  #mode: Mode = 'S';
+  #rest = 0;
+  #sized: { readonly name: string; readonly size: number } | undefined;
+  /** PROT as the server accepted it. */
+  #protection: 'C' | 'P' | undefined;
+
+  constructor(flow: Flow) {
+    this.#flow = flow;
+  }
+
+  push(side: Side, chunk: Buffer): void {
+    for (let at = 0; at >= 0 && at < chunk.length; )
+      at = side === CLIENT ? this.#clientLine(chunk, at) : this.#serverLine(chunk, at);
+  }
+
+  end(side: Side): void {
+    if (side === SERVER) this.#conclude(this.#loose ? 'lost' : 'failed');
+    this.#flow.finish(opposite(side));
+  }
+
+  cut(): void {
+    this.#conclude(this.#loose ? 'lost' : 'failed');
+  }
+
+  gap(side: Side): void {
+    this.#loose = true;
+    if (side === CLIENT) this.#clientSkips = true;
+    else {
+      this.#serverSkips = true;
+      this.#reply = undefined;
+    }
+    // A recording that begins in the middle is told so of both sides, before any byte.
+    if (this.#silent) this.#clientSkips = this.#serverSkips = false;
+    this.#awaited.length = 0;
+  }
+
+  verdict(_file: FileId, verdict: Verdict): void {
+    // A file that the data connection left to us.
+    if (this.#transfer !== undefined) this.#transfer.verdict ??= verdict;
+  }
+
+  unanswered(): void {
+    this.#loose = true;
+  }
+
+  wake(): void {}
+
+  // ── The client ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes a line. Where the next begins, or -1: nothing more is to be taken now. */
+  #clientLine(chunk: Buffer, at: number): number {
+    // A handshake: the answer to AUTH was lost.
+    if (!this.#clientSkips && this.#flow.passive && beginsTls(chunk, at)) {
+      this.#startTls();
+      return -1;
+    }
+    const end = lineEnd(chunk, at, this.#flow.limits.line);
+    if (this.#clientSkips || end === TOO_LONG) return this.#skip(CLIENT, chunk, at, end);
+    if (end === INCOMPLETE) return -1;
+    const command = parseCommand(chunk, at, textEnd(chunk, at, end));
+    if (this.#silent && FOREIGN.test(chunk.toString('latin1', at, Math.min(end, at + 16)))) {
+      this.#odd('ftp-http', CLIENT);
+      this.#flow.bypass('unknown-protocol');
+      return -1;
+    }
+    this.#silent = false;
+    if (!this.#flow.passive) return this.#admit(command, end);
+    this.#flow.pass(end);
+    if (command.verb === '') this.#odd('ftp-malformed-command', CLIENT);
+    else if (!isKnown(command.verb)) this.#odd('ftp-unknown-command', CLIENT);
+    return this.#follow(command) ? end : -1;
+  }
+
+  /** Live: lets one command through and no other before its reply, or answers it ourselves. */
+  #admit(command: Command, end: number): number {
+    const refusal = refusalOf(command);
+    if (refusal !== undefined) {
+      this.#odd(isKnown(command.verb) ? 'ftp-command-refused' : 'ftp-unknown-command', CLIENT);
+      this.#flow.drop(end);
+      this.#flow.send(CLIENT, Buffer.from(`${refusal}\r\n`));
+      return end;
+    }
+    this.#flow.pass(end);
+    this.#follow(command);
+    this.#flow.stop(CLIENT);
+    return -1;
+  }
+
+  /** What a command means for what follows. False when nothing of the client is to be read before the answer. */
+  #follow({ verb, argument }: Command): boolean {
+    if (this.#awaited.length >= this.#flow.limits.pipelined) {
+      this.#odd('ftp-pipelined-limit', CLIENT);
+      this.#awaited.length = 0;
+      this.#loose = true;
+    }
+    const kind = transferKind(verb);
+    let transfer: Transfer | undefined;
+    if (kind !== undefined) {
+      const { name, path } = verb === 'STOU' ? { name: undefined, path: undefined } : this.#directory.locate(argument);
+      const at = verb === 'APPE' ? (this.#sized?.name === argument ? this.#sized.size : undefined) : this.#rest;
+      transfer = new Transfer(this.#flow, { kind, name, path, at });
+      this.#rest = 0;
+      this.#transfer = transfer;
+      if (this.#link !== undefined) this.#link.transfer = transfer;
+    }
+    this.#awaited.push({ verb, argument, transfer });
+    switch (verb) {
+      case 'PORT':
+        this.#announceActive(parseHostPort(argument));
+        break;
+      case 'EPRT':
+        this.#announceActive(parseExtended(argument));
+        break;
+      case 'LPRT':
+        this.#announceActive(parseLong(argument));
+        break;
+      case 'REST':
+        this.#rest = /^\d{1,15}$/.test(argument) ? Number(argument) : 0;
+        break;
+      case 'AUTH':
+        this.#flow.stop(CLIENT);
+        return false;
+      case 'CCC':
+        this.#flow.stop(CLIENT);
+        return false;
+    }
+    return true;
+  }
+
+  // ── The server ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #serverLine(chunk: Buffer, at: number): number {
+    const end = lineEnd(chunk, at, this.#flow.limits.line);
+    if (this.#serverSkips || end === TOO_LONG) return this.#skip(SERVER, chunk, at, end);
+    if (end === INCOMPLETE) return -1;
+    const text = textEnd(chunk, at, end);
+    const found = codeAt(chunk, at, text);
+    const open = this.#reply;
+    if (open !== undefined) {
+      if (found === undefined || found.more || found.code !== open.code) return this.#within(open, end);
+      this.#reply = undefined;
+      return this.#complete(open.code, `${open.text}\n${said(chunk, at, text)}`, end);
+    }
+    if (found === undefined) {
+      this.#odd('ftp-malformed-reply', SERVER);
+      if (!this.#flow.passive) {
+        this.#flow.reset('ftp-malformed-reply' satisfies FtpEvent);
+        return -1;
+      }
+      this.#flow.pass(end);
+      return end;
+    }
+    if (!found.more) return this.#complete(found.code, said(chunk, at, text), end);
+    this.#reply = { code: found.code, text: said(chunk, at, text), lines: 1 };
+    this.#flow.pass(end);
+    return end;
+  }
+
+  /** A line in the middle of a reply. */
+  #within(reply: { lines: number }, end: number): number {
+    this.#flow.pass(end);
+    if (++reply.lines <= this.#flow.limits.replyLines) return end;
+    this.#odd('ftp-reply-unended', SERVER);
+    this.#reply = undefined;
+    this.#loose = true;
+    if (this.#flow.passive) return end;
+    this.#flow.reset('ftp-reply-unended' satisfies FtpEvent);
+    return -1;
+  }
+
+  /** The last line of a reply, which ends at `end`. */
+  #complete(code: number, text: string, end: number): number {
+    const [pending] = this.#awaited;
+    if (pending === undefined && !this.#loose) this.#odd('ftp-unexpected-reply', SERVER);
+    if (code < 200) {
+      this.#flow.pass(end);
+      this.#preliminary(pending, text);
+      return end;
+    }
+    this.#awaited.shift();
+    const verb = pending?.verb;
+    if (code >= 227 && code <= 229 && (verb === undefined ? this.#loose : /^(?:PASV|EPSV|LPSV)$/.test(verb)))
+      this.#announcePassive(code, text, end);
+    else if (pending?.transfer !== undefined || (verb === undefined && this.#transfer !== undefined && closes(code)))
+      this.#closeTransfer(pending?.transfer ?? this.#transfer, code, end);
+    else {
+      this.#flow.pass(end);
+      this.#learn(pending, code, text);
+      if (this.#flow.passive && (verb === 'AUTH' || verb === 'CCC'))
+        return this.#secured(verb, pending?.argument ?? '', code) ? -1 : end;
+      if (verb === 'AUTH' && this.#secured(verb, pending?.argument ?? '', code)) return -1;
+    }
+    if (!this.#flow.passive) this.#flow.resume(CLIENT);
+    return end;
+  }
+
+  /** 1xx: a transfer begins. */
+  #preliminary(pending: Pending | undefined, text: string): void {
+    // Commands may be lost, or never recorded: the server often says what it sends.
+    if (
+      pending?.transfer === undefined &&
+      this.#loose &&
+      this.#link !== undefined &&
+      this.#link.transfer === undefined
+    ) {
+      const name = / for (.+?) \(\d+ bytes\)/.exec(text)?.[1];
+      if (name !== undefined && !/^(?:\/bin\/ls|file list)$/.test(name)) {
+        this.#transfer = new Transfer(this.#flow, { kind: 'download', ...this.#directory.locate(name), at: undefined });
+        this.#link.transfer = this.#transfer;
+      }
+    }
+    const transfer = pending?.transfer;
+    if (transfer !== undefined) transfer.name ??= uniqueName(text);
+    if (!this.#flow.passive && transfer !== undefined) this.#flow.resume(CLIENT);
+  }
+
+  /** The reply that closes a transfer. */
+  #closeTransfer(transfer: Transfer | undefined, code: number, end: number): void {
+    if (transfer === undefined) return this.#flow.pass(end);
+    transfer.replied(code < 300 ? 'done' : 'failed');
+    // Refused: the announced connection still waits for something to carry.
+    if (transfer.file === undefined && code >= 400 && this.#link?.transfer === transfer)
+      this.#link.transfer = undefined;
+    if (this.#flow.passive || (transfer.settled && transfer.verdict?.action !== 'block')) {
+      this.#flow.pass(end);
+      return;
+    }
+    transfer.closing = this.#flow.unit(CLIENT, 'held');
+    this.#flow.pass(end, transfer.closing);
+    settle(transfer);
+  }
+
+  /** What a reply tells of the session. */
+  #learn(pending: Pending | undefined, code: number, text: string): void {
+    const verb = pending?.verb ?? '';
+    const argument = pending?.argument ?? '';
+    const accepted = code < 400;
+    switch (verb) {
+      case 'USER':
+      case 'REIN':
+        this.#directory.set(undefined);
+        break;
+      case 'PWD':
+      case 'XPWD':
+        if (code === 257) this.#directory.set(quotedDirectory(text));
+        break;
+      case 'CWD':
+      case 'XCWD':
+        if (accepted) this.#directory.enter(argument);
+        break;
+      case 'CDUP':
+      case 'XCUP':
+        if (accepted) this.#directory.enter('..');
+        break;
+      case 'MODE':
+        if (accepted) this.#mode = modeOf(argument);
+        break;
+      case 'REST':
+        if (!accepted) this.#rest = 0;
+        break;
+      case 'SIZE': {
+        const size = /^(\d{1,15})/.exec(text)?.[1];
+        this.#sized = code === 213 && size !== undefined ? { name: argument, size: Number(size) } : undefined;
+        break;
+      }
+      case 'PROT':
+        if (accepted) this.#protection = /^[PE]/i.test(argument) ? 'P' : 'C';
+        break;
+      case 'PORT':
+      case 'EPRT':
+      case 'LPRT':
+        if (!accepted) this.#link = undefined;
+        break;
+      case '':
+        if (code === 257) this.#directory.set(quotedDirectory(text));
+        break;
+    }
+  }
+
+  /** An answer to AUTH or CCC. True when the rest of the bytes is another layer's. */
+  #secured(verb: string, mechanism: string, code: number): boolean {
+    this.#flow.resume(CLIENT);
+    if (verb === 'CCC') {
+      if (code >= 300) return false;
+      this.#flow.layer('clear');
+      return true;
+    }
+    if (code !== 234 && code !== 334) return false;
+    if (!/^(?:TLS|SSL)/i.test(mechanism)) {
+      this.#flow.bypass('switched-protocol');
+      return true;
+    }
+    // AUTH SSL and TLS-P protect the data connections as well (draft-murray-auth-ftp-ssl §3).
+    if (/^(?:SSL|TLS-P)/i.test(mechanism)) this.#protection = 'P';
+    this.#startTls();
+    return true;
+  }
+
+  #startTls(): void {
+    this.#reply = undefined;
+    this.#awaited.length = 0;
+    this.#flow.resume(CLIENT);
+    this.#flow.layer('tls');
+  }
+
+  // ── Data connections ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #announceActive(place: Place | undefined): void {
+    if (place === undefined) {
+      this.#odd('ftp-bad-address', CLIENT);
+      return;
+    }
+    this.#expect(SERVER, place, () => {});
+  }
+
+  #announcePassive(code: number, text: string, end: number): void {
+    const place = placeInReply(code, text);
+    if (place === undefined) {
+      this.#odd('ftp-bad-address', SERVER);
+      if (this.#flow.passive) return this.#flow.pass(end);
+      this.#flow.drop(end);
+      this.#flow.send(CLIENT, NO_CONNECTION);
+      return;
+    }
+    if (this.#flow.passive) {
+      this.#flow.pass(end);
+      this.#expect(CLIENT, place, () => {});
+      return;
+    }
+    const unit = this.#flow.unit(CLIENT, 'held');
+    this.#flow.pass(end, unit);
+    this.#expect(CLIENT, place, (at) => {
+      if (at === undefined) unit.replace(NO_CONNECTION);
+      else if (at.port === place.port && (place.address === undefined || at.address === place.address)) unit.release();
+      else unit.replace(Buffer.from(`${passiveReply(code, at)}\r\n`));
+    });
+  }
+
+  #expect(dials: Side, { address, port }: Place, ready: (at: Endpoint | undefined) => void): void {
+    const link: DataLink = {
+      control: this.#flow,
+      mode: this.#mode,
+      transfer: undefined,
+      judged: (transfer) => settle(transfer),
+    };
+    this.#link = link;
+    const target = { address: address ?? '', port };
+    const related = { dials, target, tls: this.#protection === undefined ? undefined : this.#protection === 'P' };
+    this.#flow.expect({ ...related, decode: (flow) => new FtpData(flow, link) }, ready);
+  }
+
+  // ── Both ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** No more replies will come. */
+  #conclude(reply: 'failed' | 'lost'): void {
+    for (const { transfer } of this.#awaited) transfer?.replied(reply);
+    this.#transfer?.replied(reply);
+  }
+
+  /** Goes past the rest of a line that is too long, or that missing bytes cut; live the connection ends. */
+  #skip(side: Side, chunk: Buffer, at: number, end: number): number {
+    const skips = side === CLIENT ? this.#clientSkips : this.#serverSkips;
+    if (!skips && end === TOO_LONG) {
+      this.#odd('ftp-line-too-long', side);
+      if (!this.#flow.passive) {
+        this.#flow.reset('ftp-line-too-long' satisfies FtpEvent);
+        return -1;
+      }
+      this.#loose = true;
+    }
+    const next = chunk.indexOf(LF, at) + 1;
+    const skipping = next === 0;
+    if (side === CLIENT) this.#clientSkips = skipping;
+    else this.#serverSkips = skipping;
+    this.#flow.pass(skipping ? chunk.length : next);
+    return skipping ? -1 : next;
+  }
+
+  #odd(event: FtpEvent, side: Side): void {
+    this.#flow.anomaly(event, side);
+  }
+}
+
+const NO_CONNECTION = Buffer.from('425 Cannot open a data connection\r\n');
+
+/** Live: lets the closing reply go once the file is judged, or says in its place why the file did not. */
+function settle(transfer: Transfer): void {
+  const { closing, verdict } = transfer;
+  if (closing === undefined || !transfer.settled) return;
+  transfer.closing = undefined;
+  if (verdict?.action !== 'block') closing.release();
+  else {
+    const [first = ''] = verdict.replacement.split(/\r?\n/);
+    closing.replace(Buffer.from(`550 ${first}\r\n`));
+  }
+}
+
+/** Does this code close a transfer, when its command is not known? */
+function closes(code: number): boolean {
+  return code === 226 || code === 250 || code === 425 || code === 426 || code === 450 || code === 451 || code >= 550;
+}
+
+function said(chunk: Buffer, at: number, end: number): string {
+  return decodeText(chunk.subarray(Math.min(at + 4, end), end));
+}
+
+function modeOf(argument: string): Mode {
+  const mode = argument.trim().toUpperCase();
+  return mode === 'B' || mode === 'Z' ? mode : 'S';
+}
+
+function passiveReply(code: number, { address, port }: Endpoint): string {
+  if (code === 229) return `229 Entering Extended Passive Mode (|||${port}|)`;
+  const numbers = [...address.split('.').map(Number), port >> 8, port & 255];
+  if (code === 228)
+    return `228 Entering Long Passive Mode (4,4,${numbers.slice(0, 4).join()},2,${numbers.slice(4).join()})`;
+  return `227 Entering Passive Mode (${numbers.join()})`;
+}

@@ -1,0 +1,142 @@
+/**
+ * A data connection (RFC 959 §3.2, §3.4): the bytes of one transfer in stream, block or deflate mode, or a listing. What is transferred is
+ * what the control connection asked for by then; bytes that nobody asked for become a file without a name.
+ */
+import type { Buffer } from 'node:buffer';
+import type { FileId, Verdict } from '../../src/core/file.js';
+import { CLIENT, type Decoder, type Flow, opposite, type Side } from '../../src/core/flow.js';
+import { BlockMode } from './block-mode.js';
+import type { FtpEvent } from './events.js';
+import { Transfer } from './transfer.js';
+
+/** How bytes lie on data connections: MODE S, B, Z. */
+export type Mode = 'S' | 'B' | 'Z';
+
+/** An announced data connection, as both connections see it. */
+export interface DataLink {
+  readonly control: Flow;
+  readonly mode: Mode;
+  /** What was asked for on it. */
+  transfer: Transfer | undefined;
+  /** Live: the control connection is told that the transfer's verdict is there. */
+  judged(transfer: Transfer, verdict: Verdict): void;
+}
+
+export class FtpData implements Decoder {
+  readonly #flow: Flow;
+  readonly #link: DataLink;
+  readonly #blocks: BlockMode | undefined;
+  #inflating = false;
+  #cut = false;
+  /** MODE B says by itself where a file ends. */
+  #complete = false;
+
+  constructor(flow: Flow, link: DataLink) {
+    this.#flow = flow;
+    this.#link = link;
+    if (link.mode === 'B')
+      this.#blocks = new BlockMode({
+        write: (chunk, start, end) => this.#link.transfer?.write(chunk, start, end),
+        endOfFile: () => {
+          this.#complete = true;
+        },
+      });
+  }
+
+  push(side: Side, chunk: Buffer): void {
+    if (this.#link.mode === 'Z' && !this.#inflating) {
+      this.#inflating = true;
+      this.#flow.layer('zlib');
+      return;
+    }
+    const transfer = this.#transferOf(side);
+    if (side !== transfer.sender) {
+      this.#odd('ftp-data-wrong-way', side);
+      this.#flow.drop(chunk.length);
+      return;
+    }
+    if (transfer.facts.kind === 'listing') {
+      this.#flow.pass(chunk.length);
+      return;
+    }
+    this.#open(transfer);
+    if (this.#blocks === undefined) {
+      transfer.write(chunk, 0, chunk.length);
+      this.#flow.pass(chunk.length, transfer.unit);
+      return;
+    }
+    const end = this.#blocks.read(chunk, 0);
+    if (end >= 0) {
+      this.#flow.pass(end, transfer.unit);
+      return;
+    }
+    this.#odd('ftp-bad-block', side);
+    transfer.file?.malformed('ftp-bad-block' satisfies FtpEvent);
+    transfer.write(chunk, 0, chunk.length);
+    this.#flow.pass(chunk.length, transfer.unit);
+  }
+
+  end(side: Side): void {
+    const transfer = this.#link.transfer;
+    if (transfer === undefined || side !== transfer.sender) {
+      this.#flow.finish(opposite(side));
+      return;
+    }
+    if (transfer.facts.kind === 'listing') this.#flow.finish(opposite(side));
+    else this.#open(transfer);
+    transfer.dataEnded(!this.#cut && (this.#blocks === undefined || this.#complete));
+  }
+
+  cut(): void {
+    this.#cut = true;
+  }
+
+  gap(side: Side, length: number): void {
+    // A recording that begins in the middle has lost the beginning of the file.
+    const transfer = this.#transferOf(side);
+    if (side !== transfer.sender || transfer.facts.kind === 'listing') return;
+    this.#open(transfer);
+    transfer.file?.gap(length);
+  }
+
+  verdict(_file: FileId, verdict: Verdict): void {
+    const { transfer } = this.#link;
+    if (transfer === undefined) return;
+    transfer.verdict = verdict;
+    const { unit } = transfer;
+    if (!this.#flow.passive) {
+      if (verdict.action === 'block') this.#flow.reset('blocked');
+      else {
+        if (verdict.action === 'strip')
+          for (const { start, end, instead } of verdict.edits) unit?.edit(start, end, instead);
+        unit?.release();
+        this.#flow.finish(opposite(transfer.sender));
+      }
+    }
+    this.#link.judged(transfer, verdict);
+  }
+
+  unanswered(): void {}
+  wake(): void {}
+
+  /** What was asked for; when nothing was, what the bytes themselves say: a file of the side that sends them. */
+  #transferOf(side: Side): Transfer {
+    if (this.#link.transfer === undefined) {
+      this.#odd('ftp-data-unasked', side);
+      const kind = side === CLIENT ? 'upload' : 'download';
+      const transfer = new Transfer(this.#link.control, { kind, name: undefined, path: undefined, at: undefined });
+      transfer.replied('lost');
+      this.#link.transfer = transfer;
+    }
+    return this.#link.transfer;
+  }
+
+  #open(transfer: Transfer): void {
+    if (transfer.file === undefined)
+      transfer.opened(this.#flow, this.#flow.passive ? undefined : this.#flow.unit(opposite(transfer.sender), 'held'));
+  }
+
+  #odd(event: FtpEvent, side: Side): void {
+    this.#flow.anomaly(event, side);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * What the control and the data connection know together of one transfer: the control connection knows the name and how it ended in the
+ * server's words, the data connection has the bytes and how it ended on the wire. A file has ended well only when both say so.
+ */
+import type { Buffer } from 'node:buffer';
+import type { FileMeta, FileStream, Verdict } from '../../src/core/file.js';
+import type { Flow, Side, Unit } from '../../src/core/flow.js';
+import { CLIENT, SERVER } from '../../src/core/flow.js';
+import type { TransferKind } from './commands.js';
+
+export interface TransferFacts {
+  readonly kind: TransferKind;
+  readonly name: string | undefined;
+  readonly path: string | undefined;
+  /** The offset that REST gave, or where APPE goes on; undefined: nobody knows. */
+  readonly at: number | undefined;
+}
+
+/** What the file's two ends made of it. */
+type DataState = 'none' | 'open' | 'ended' | 'cut';
+type ReplyState = 'awaited' | 'done' | 'failed' | 'lost';
+
+export class Transfer {
+  readonly facts: TransferFacts;
+  /** A name that only the reply gave (STOU). */
+  name: string | undefined;
+  /** The closing reply, held until the verdict. Live only. */
+  closing: Unit | undefined;
+  verdict: Verdict | undefined;
+  readonly #control: Flow;
+  #file: FileStream | undefined;
+  #unit: Unit | undefined;
+  #data: DataState = 'none';
+  #reply: ReplyState = 'awaited';
+
+  constructor(control: Flow, facts: TransferFacts) {
+    this.#control = control;
+    this.facts = facts;
+    this.name = facts.name;
+  }
+
+  get sender(): Side {
+    return this.facts.kind === 'upload' ? CLIENT : SERVER;
+  }
+
+  /** There is nothing to wait for: the file is judged, or there is none. */
+  get settled(): boolean {
+    return (
+      this.facts.kind === 'listing' || this.verdict !== undefined || (this.#data === 'none' && this.#reply !== 'done')
+    );
+  }
+
+  /** The data connection is there; its bytes are put into `unit` in live flows. */
+  opened(flow: Flow, unit: Unit | undefined): void {
+    if (this.facts.kind === 'listing' || this.#file !== undefined) return;
+    this.#unit = unit;
+    this.#data = 'open';
+    this.#file = flow.openFile(metaOf(this.facts, this.name), unit);
+  }
+
+  get unit(): Unit | undefined {
+    return this.#unit;
+  }
+
+  get file(): FileStream | undefined {
+    return this.#file;
+  }
+
+  write(chunk: Buffer, start: number, end: number): void {
+    this.#file?.write(chunk, start, end);
+  }
+
+  /** The sending end of the data connection has ended: by FIN, or cut. */
+  dataEnded(whole: boolean): void {
+    if (this.#data === 'ended' || this.#data === 'cut') return;
+    this.#data = whole ? 'ended' : 'cut';
+    const file = this.#file;
+    if (file === undefined) return;
+    // In a recording the server's last word is waited for, past the end of the data connection.
+    if (whole && this.#control.passive && this.#reply === 'awaited') this.#control.adopt(file);
+    else this.#conclude();
+  }
+
+  /** The server's closing reply, or none will come. */
+  replied(reply: Exclude<ReplyState, 'awaited'>): void {
+    if (this.#reply !== 'awaited') return;
+    this.#reply = reply;
+    // It was asked for and nothing came over the wire: an empty file, whose data connection was not captured or never had a byte.
+    if (this.#data === 'none' && reply === 'done' && this.facts.kind !== 'listing' && this.#control.passive) {
+      this.opened(this.#control, undefined);
+      this.#data = 'ended';
+    }
+    if (this.#data === 'ended' || this.#data === 'cut') this.#conclude();
+  }
+
+  #conclude(): void {
+    if (this.#data === 'cut' || this.#reply === 'failed') this.#file?.abort('reset');
+    else this.#file?.end();
+  }
+}
+
+function metaOf({ kind, path, at }: TransferFacts, name: string | undefined): FileMeta {
+  return {
+    name,
+    direction: kind === 'upload' ? 'upload' : 'download',
+    mayTrickle: kind === 'download',
+    part: { of: `${path ?? ''}/${name ?? ''}`, at },
+    ...(path === undefined ? {} : { path }),
+  };
+}
