@@ -49,6 +49,8 @@ export class FtpControl implements Decoder {
   #transfer: Transfer | undefined;
   #mode: Mode = 'S';
   #rest = 0;
+  /** TYPE A, which is the default (RFC 959 §5.1). */
+  #text = true;
   #sized: { readonly name: string; readonly size: number } | undefined;
   /** PROT as the server accepted it. */
   #protection: 'C' | 'P' | undefined;
@@ -147,7 +149,7 @@ export class FtpControl implements Decoder {
     if (kind !== undefined) {
       const { name, path } = verb === 'STOU' ? { name: undefined, path: undefined } : this.#directory.locate(argument);
       const at = verb === 'APPE' ? (this.#sized?.name === argument ? this.#sized.size : undefined) : this.#rest;
-      transfer = new Transfer(this.#flow, { kind, name, path, at });
+      transfer = new Transfer(this.#flow, { kind, name, path, at, text: this.#text });
       this.#rest = 0;
       this.#transfer = transfer;
       if (this.#link !== undefined) this.#link.transfer = transfer;
@@ -254,7 +256,12 @@ export class FtpControl implements Decoder {
     ) {
       const name = / for (.+?) \(\d+ bytes\)/.exec(text)?.[1];
       if (name !== undefined && !/^(?:\/bin\/ls|file list)$/.test(name)) {
-        this.#transfer = new Transfer(this.#flow, { kind: 'download', ...this.#directory.locate(name), at: undefined });
+        this.#transfer = new Transfer(this.#flow, {
+          kind: 'download',
+          ...this.#directory.locate(name),
+          at: undefined,
+          text: this.#text,
+        });
         this.#link.transfer = this.#transfer;
       }
     }
@@ -303,6 +310,9 @@ export class FtpControl implements Decoder {
         break;
       case 'MODE':
         if (accepted) this.#mode = modeOf(argument);
+        break;
+      case 'TYPE':
+        if (accepted) this.#text = /^[AE]/i.test(argument);
         break;
       case 'REST':
         if (!accepted) this.#rest = 0;

@@ -124,7 +124,13 @@ export class FtpData implements Decoder {
     if (this.#link.transfer === undefined) {
       this.#odd('ftp-data-unasked', side);
       const kind = side === CLIENT ? 'upload' : 'download';
-      const transfer = new Transfer(this.#link.control, { kind, name: undefined, path: undefined, at: undefined });
+      const transfer = new Transfer(this.#link.control, {
+        kind,
+        name: undefined,
+        path: undefined,
+        at: undefined,
+        text: false,
+      });
       transfer.replied('lost');
       this.#link.transfer = transfer;
     }

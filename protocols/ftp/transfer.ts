@@ -14,6 +14,8 @@ export interface TransferFacts {
   readonly path: string | undefined;
   /** The offset that REST gave, or where APPE goes on; undefined: nobody knows. */
   readonly at: number | undefined;
+  /** TYPE A. */
+  readonly text: boolean;
 }
 
 /** What the file's two ends made of it. */
@@ -99,12 +101,13 @@ export class Transfer {
   }
 }
 
-function metaOf({ kind, path, at }: TransferFacts, name: string | undefined): FileMeta {
+function metaOf({ kind, path, at, text }: TransferFacts, name: string | undefined): FileMeta {
   return {
     name,
     direction: kind === 'upload' ? 'upload' : 'download',
     mayTrickle: kind === 'download',
     part: { of: `${path ?? ''}/${name ?? ''}`, at },
+    ...(text ? { text } : {}),
     ...(path === undefined ? {} : { path }),
   };
 }

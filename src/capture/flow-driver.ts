@@ -7,7 +7,7 @@ import type { Inspection } from '../content/inspection.js';
 import type { RootFile } from '../content/node.js';
 import type { FileBounds } from '../content/tree.js';
 import { InternalError } from '../core/errors.js';
-import type { FileId, FileInfo, FileStream, Finding, Inspected } from '../core/file.js';
+import type { Content, FileId, FileInfo, FileStream, Finding, Inspected } from '../core/file.js';
 import type { Protocol, Related, Side } from '../core/flow.js';
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
@@ -26,6 +26,9 @@ import { type ConfiguredFacts, sessionOfCapture } from './session-facts.js';
 
 const NO_TLS_FACTS: TlsFacts = { version: undefined, cipher: undefined, sni: undefined, decrypted: false };
 const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' satisfies FlowEvent };
+
+const STRETCH: Finding = { kind: 'unscannable', reason: 'truncated', detail: 'a stretch of a file' };
+const CONTRADICTED: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'stretches of the file differ' };
 
 /** What policy applies to a session of the capture. */
 export interface Ruling {
@@ -108,7 +111,14 @@ export class FlowDriver implements ConnectionSink {
       services: {
         openFile: (meta) => {
           const { bounds } = this.#ruled();
-          const file: RootFile = options.inspection.open(meta, (root) => this.#inspected(file, root), bounds);
+          const file: RootFile = options.inspection.open(
+            meta,
+            (root) => this.#inspected(file, root),
+            bounds,
+            meta.part === undefined ? undefined : (content, info) => this.#join(file, content, info),
+          );
+          // By itself it says nothing of the rest of its file.
+          if (meta.part !== undefined && meta.part.at !== 0) file.report(STRETCH);
           this.#open.add(file);
           if (this.#overlapped) file.report(OVERLAP);
           return file;
@@ -238,6 +248,29 @@ export class FlowDriver implements ConnectionSink {
     this.#open.delete(file);
     this.#options.ended.set(file, ended);
     queue.await(ended);
+  }
+
+  /** A stretch of a file ended: with it, the whole may be there. */
+  #join(file: FileStream, content: Content, { meta, state }: FileInfo): void {
+    const { inspection, queue, ended } = this.#options;
+    const place = ended.get(file);
+    const { part, ...whole } = meta;
+    if (part === undefined || place === undefined) return;
+    const of = `${this.#server.address}\n${this.#server.port}\n${meta.direction}\n${part.of}`;
+    const stretch = { of, at: part.at, content, last: state === 'complete', grows: meta.direction === 'upload' };
+    inspection.joined.add(stretch, (joined) => {
+      const root: RootFile = inspection.open(
+        whole,
+        (inspected) => this.#inspected(root, inspected),
+        this.#ruled().bounds,
+      );
+      if (joined.contradicted) root.report(CONTRADICTED);
+      joined.each((piece) => root.write(piece, 0, piece.length));
+      const after = { ...place, turn: queue.turn() };
+      ended.set(root, after);
+      queue.await(after);
+      root.end();
+    });
   }
 
   #inspected(file: FileStream, root: Inspected): void {

@@ -8,7 +8,8 @@ import type { Arena } from '../core/arena.js';
 import type { FileMeta, Inspected } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
 import type { Storage } from './collection.js';
-import { FileNode, type RootFile, type Tools } from './node.js';
+import { JoinedFiles } from './joined-files.js';
+import { type ContentTaker, FileNode, type RootFile, type Tools } from './node.js';
 import { SlotPool } from './slots.js';
 import { Spool } from './spool.js';
 import { type Clock, type FileBounds, FileTree } from './tree.js';
@@ -30,6 +31,8 @@ export class Inspection {
   readonly #tools: Tools;
   readonly #storage: Storage;
   readonly #clock: Clock;
+  /** Of all that is inspected here. */
+  readonly joined: JoinedFiles;
   #lastId = 0;
 
   constructor(options: InspectionOptions) {
@@ -43,15 +46,17 @@ export class Inspection {
       spool: new Spool(options.spoolDirectory ?? tmpdir(), limits.spool),
       slotLimit: limits.slot,
     };
+    this.joined = new JoinedFiles(this.#storage, limits);
   }
 
   /**
    * Starts a file. `done` is called once, with the file and all that came out of it in order of opening: within its `end` or
-   * `abort` when no work left the thread, else later. `bounds`: what the session's profile adds to the engine's limits.
+   * `abort` when no work left the thread, else later. `bounds`: what the session's profile adds to the engine's limits. `ended` is given
+   * its bytes when it ends, before they are inspected.
    */
-  open(meta: FileMeta, done: (root: Inspected) => void, bounds?: FileBounds): RootFile {
+  open(meta: FileMeta, done: (root: Inspected) => void, bounds?: FileBounds, ended?: ContentTaker): RootFile {
     const tree = new FileTree(this.#limits, this.#clock, () => done(root.inspected), bounds);
-    const place = { tree, parent: undefined, mimeDepth: 0, nesting: 0, budget: undefined };
+    const place = { tree, parent: undefined, mimeDepth: 0, nesting: 0, budget: undefined, ended };
     const root = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place);
     return root;
   }

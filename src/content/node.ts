@@ -30,6 +30,7 @@ import { Collection, type Storage } from './collection.js';
 import { RunningSha256 } from './digest.js';
 import { Holes } from './holes.js';
 import { eachPiece } from './pieces.js';
+import { storeAsText } from './stored-text.js';
 import { ArchiveBudget, type Crossing, crossed, type FileTree, UNBOUNDED } from './tree.js';
 
 /** What a file is by its content. */
@@ -52,6 +53,9 @@ export interface Tools {
   readonly keep?: (sha256: string, content: Content) => void;
 }
 
+/** Given a file's bytes when it ends, with what is known of it by then; it may not keep `content`. */
+export type ContentTaker = (content: Content, info: FileInfo) => void;
+
 /** A root file, as its decoder and engine see it. */
 export interface RootFile extends FileStream {
   /** Something about it that only the engine knows (overlapping segments); before its end. */
@@ -73,6 +77,8 @@ interface Place {
   readonly nesting: number;
   /** The budget of the archive that it is a member of. Parts of a message were counted when the message was unpacked. */
   readonly budget: ArchiveBudget | undefined;
+  /** Of a root: who wants its bytes. */
+  readonly ended: ContentTaker | undefined;
 }
 
 export class FileNode implements RootFile, ChildStream {
@@ -293,6 +299,7 @@ export class FileNode implements RootFile, ChildStream {
       mimeDepth: archived ? mimeDepth : mimeDepth + 1,
       nesting: archived ? nesting + 1 : nesting,
       budget,
+      ended: undefined,
     };
     const node = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place, child);
     this.#children.push(node.inspected);
@@ -438,6 +445,7 @@ export class FileNode implements RootFile, ChildStream {
     this.#info.sha256 = sha256;
     this.#info.size = size;
     this.#try('keep', () => this.#tools.keep?.(sha256, content));
+    this.#try('join', () => this.#place.ended?.(content, this.#info));
     if (this.#stage !== undefined) return;
     const extractor = this.#extractor;
     if (extractor !== undefined && !this.#collects) {
@@ -458,7 +466,14 @@ export class FileNode implements RootFile, ChildStream {
     this.#place.tree.aside(() => this.#scan(content));
     const apart = extractor ?? this.#extractorByContent();
     if (apart !== undefined) this.#extract(apart, content);
+    if (this.#info.meta.text === true) this.#storeAsText(content);
     this.#unpack(content);
+  }
+
+  #storeAsText(content: Content): void {
+    const container = new NodeContainer(this, this.#place.tree, UNBOUNDED, undefined);
+    this.#try('text', () => storeAsText(content, this.#info.meta.name, container));
+    container.close();
   }
 
   /** Whether it is larger than what the profile wants scanned. */

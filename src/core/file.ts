@@ -42,6 +42,8 @@ export interface FileMeta {
    * (undefined: where what was seen before ends). Stretches that together make the whole are inspected as one file more.
    */
   readonly part?: { readonly of: string; readonly at: number | undefined };
+  /** It was sent as text whose line ends are the receiver's to choose (FTP's TYPE A): what is stored has other bytes. */
+  readonly text?: boolean;
   /** The decoder can refuse the whole (SMTP, an upload) rather than strip a part. */
   readonly refusable?: boolean;
 }

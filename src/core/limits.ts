@@ -50,6 +50,10 @@ export interface Limits {
   /** Missing stretches of one file whose bytes come out of order, and their bytes together. */
   readonly holes: number;
   readonly holeBytes: number;
+  /** Stretches of files that may be joined with later ones: all that is kept of them in one thread, of one file, and of a file that is complete already. */
+  readonly joinedBytes: number;
+  readonly joinedParts: number;
+  readonly joinedWhole: number;
   /** Things found in one file that are kept, infections aside. */
   readonly findings: number;
   /** Everything unpacked out of one root file. */
@@ -107,6 +111,9 @@ export const DEFAULT_LIMITS: Limits = {
   fileSize: 16 * GiB,
   holes: 1_000,
   holeBytes: 16 * MiB,
+  joinedBytes: 256 * MiB,
+  joinedParts: 1_000,
+  joinedWhole: 1 * MiB,
   findings: 100,
   unpackedBytes: 1 * GiB,
   unpackRatio: 250,
