@@ -2,11 +2,17 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { FTP_EVENTS } from './ftp/events.js';
+import { IMAP_EVENTS } from './imap/events.js';
 import { PROTOCOLS } from './index.js';
 import { POP3_EVENTS } from './pop3/events.js';
 import { SMTP_EVENTS } from './smtp/events.js';
 
-const EVENTS: Readonly<Record<string, object>> = { ftp: FTP_EVENTS, pop3: POP3_EVENTS, smtp: SMTP_EVENTS };
+const EVENTS: Readonly<Record<string, object>> = {
+  ftp: FTP_EVENTS,
+  imap: IMAP_EVENTS,
+  pop3: POP3_EVENTS,
+  smtp: SMTP_EVENTS,
+};
 
 /** The codes that the sources of a protocol name, apart from the list itself. */
 function codesIn(protocol: string): string[] {

@@ -2,7 +2,7 @@
  * POP3 commands (RFC 1939 §5-§7, 2449 §5, 2595 §4, 5034 §4, 6856) and the login names in them. Names only: what carries a password is
  * looked at for the name beside it and never kept.
  */
-import { Buffer } from 'node:buffer';
+import { saslLogin } from '../mail/sasl.js';
 
 /** What may answer a command, when the answer is `+OK`. */
 export const ANSWERS = ['line', 'list', 'capabilities', 'message', 'top', 'sasl', 'tls', 'unknown'] as const;
@@ -55,24 +55,4 @@ export function parseCommand(line: string): Command {
   }
   const login = verb === 'USER' ? rest : verb === 'APOP' ? rest.split(' ', 1)[0] : undefined;
   return { answer, login: login === '' ? undefined : login, mechanism: undefined };
-}
-
-/** The login name in a client's first response, or undefined: the response is not that mechanism's, or holds none. */
-export function saslLogin(mechanism: string, response: string): string | undefined {
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(response)) return undefined;
-  const text = Buffer.from(response, 'base64').toString('utf8');
-  switch (mechanism) {
-    case 'PLAIN':
-      return text.split('\0', 2)[1];
-    case 'LOGIN':
-      return text;
-    case 'CRAM-MD5':
-      return text.includes(' ') ? text.slice(0, text.lastIndexOf(' ')) : undefined;
-    case 'XOAUTH2':
-      return /^user=([^\x01]*)/.exec(text)?.[1];
-    case 'OAUTHBEARER':
-      return /^[^,]*,a=([^,\x01]*)/.exec(text)?.[1];
-    default:
-      return mechanism.startsWith('SCRAM-') ? /^[^,]*,[^,]*,n=([^,]*)/.exec(text)?.[1] : undefined;
-  }
 }

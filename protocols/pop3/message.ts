@@ -3,11 +3,13 @@
  * missing it watches for the next answer. A lone dot between line ends that are not both CRLF is noted, and ends the message only when
  * the server's own status line ended in a bare LF.
  */
+
 import { Buffer } from 'node:buffer';
 import type { Edit, FileStream } from '../../src/core/file.js';
 import { type Flow, SERVER, type Unit } from '../../src/core/flow.js';
 import { CR, LF } from '../../src/core/lines.js';
 import { behindLoneDot, DottedText, END, LONE_DOT, type TextSink } from '../mail/dotted-text.js';
+import { messageOfLength } from '../mail/replacement.js';
 import { StuffedDots } from '../mail/stuffed-dots.js';
 import type { Pop3Event } from './events.js';
 import { statusAt } from './replies.js';
@@ -125,22 +127,6 @@ function isAnswer(chunk: Buffer, at: number): boolean {
 function nextLine(chunk: Buffer, at: number): number {
   const lf = chunk.indexOf(LF, at);
   return lf < 0 ? chunk.length : lf + 1;
-}
-
-const HEADER = 'MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nSubject: Message blocked\r\n\r\n';
-/** Padding lines, within what RFC 5322 §2.1.1 recommends. */
-const PADDING = Buffer.from(`${' '.repeat(76)}\r\n`);
-
-/** A message of exactly `length` bytes that says `text`: padded with blank lines, or as much of it as there is room for. */
-export function messageOfLength(text: string, length: number): Buffer {
-  const lines = text.replace(/\r?\n/g, '\r\n');
-  const long = Buffer.from(`${HEADER}${lines}\r\n`);
-  const short = Buffer.from(`\r\n${lines}`);
-  const said = long.length <= length - 2 ? long : short;
-  const message = Buffer.alloc(length, PADDING);
-  said.copy(message, 0, 0, Math.min(said.length, Math.max(0, length - 2)));
-  message.write('\r\n', Math.max(0, length - 2), 'latin1');
-  return message;
 }
 
 /** A dot in front of each line that begins with one. */

@@ -5,8 +5,9 @@ import fc from 'fast-check';
 import { CLIENT, SERVER } from '../../src/core/flow.js';
 import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 import { parseCaseFile, runSession, testCases } from '../../src/testing/index.js';
-import { parseCommand, saslLogin } from './commands.js';
-import { messageOfLength } from './message.js';
+import { messageOfLength } from '../mail/replacement.js';
+import { saslLogin } from '../mail/sasl.js';
+import { parseCommand } from './commands.js';
 import { pop3 } from './pop3.js';
 
 testCases(new URL('../../../samples/pop3/', import.meta.url), [pop3]);

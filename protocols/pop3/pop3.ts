@@ -12,8 +12,8 @@ import { CLIENT, type Decoder, type Flow, opposite, type Protocol, SERVER, type 
 import { KiB } from '../../src/core/limits.js';
 import { LF, lineEnd, TOO_LONG, textEnd } from '../../src/core/lines.js';
 import { beginsTls } from '../../src/core/tls-record.js';
-import { mechanismKnown } from '../mail/sasl.js';
-import { type Answer, type Command, parseCommand, saslLogin } from './commands.js';
+import { mechanismKnown, saslLogin } from '../mail/sasl.js';
+import { type Answer, type Command, parseCommand } from './commands.js';
 import type { Pop3Event } from './events.js';
 import { Message } from './message.js';
 import { probe } from './probe.js';

@@ -33,6 +33,10 @@ export interface Limits {
   readonly replyLines: number;
   /** Commands that may be under way without an answer. */
   readonly pipelined: number;
+  /** Messages of an IMAP mailbox of which something is remembered; those that come in slices at the same time; text of one response. */
+  readonly mailboxMessages: number;
+  readonly openSlices: number;
+  readonly responseText: number;
   readonly mimeDepth: number;
   readonly mimeParts: number;
   /** One header block. */
@@ -101,6 +105,9 @@ export const DEFAULT_LIMITS: Limits = {
   stuffedDots: 65_536,
   replyLines: 100_000,
   pipelined: 1_000,
+  mailboxMessages: 10_000,
+  openSlices: 64,
+  responseText: 1 * MiB,
   mimeDepth: 50,
   mimeParts: 10_000,
   mimeHeaders: 1 * MiB,
