@@ -1,7 +1,9 @@
 /** The layers that connections of a capture speak through: which can be read, and with what. */
-import type { BypassReason, LayerKind, Side } from '../core/flow.js';
+import type { LayerKind, Side } from '../core/flow.js';
+import type { Limits } from '../core/limits.js';
 import type { TlsFacts } from '../core/session.js';
 import type { LayerInner, PassiveLayer } from '../flow/engine.js';
+import { InflateLayer } from './inflate-layer.js';
 
 /** What a layer tells of its connection. */
 export interface LayerEvents {
@@ -16,4 +18,8 @@ export interface LayerFactory {
   open(kind: Exclude<LayerKind, 'clear'>, inner: LayerInner, events: LayerEvents): PassiveLayer | undefined;
 }
 
-export type { BypassReason };
+export function createLayers(limits: Limits): LayerFactory {
+  return {
+    open: (kind, inner, events) => (kind === 'tls' ? undefined : new InflateLayer(kind, inner, events, limits)),
+  };
+}

@@ -34,7 +34,7 @@ import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import { type Ruling, treeEvent } from './flow-driver.js';
 import { Keeper } from './keep.js';
-import type { LayerFactory } from './layers.js';
+import { createLayers } from './layers.js';
 import { type PreparedMemory, prepareMemory } from './prepared-memory.js';
 import { sessionOfCapture } from './session-facts.js';
 import type { Share } from './share.js';
@@ -86,7 +86,6 @@ const NOTHING_CONFIGURED: PolicyMatch = {
   dstUuid: undefined,
   profiles: BUILT_IN_PROFILES,
 };
-const NO_LAYERS: LayerFactory = { open: () => undefined };
 /** A message or file that came over no connection. */
 const NOWHERE: Endpoint = { address: '0.0.0.0', port: 0 };
 
@@ -168,7 +167,7 @@ export class ScanThread {
     const failures: string[] = [];
     const announcements = new Announcements(share, {
       candidates: candidates(PROTOCOLS, { crypto: createCrypto(), secrets: this.#setup.secrets }),
-      layers: NO_LAYERS,
+      layers: createLayers(limits),
       ended: new Map(),
       limits,
       inspection: this.#inspection,
