@@ -4,6 +4,9 @@ import type { Limits } from '../core/limits.js';
 import type { TlsFacts } from '../core/session.js';
 import type { LayerInner, PassiveLayer } from '../flow/engine.js';
 import { InflateLayer } from './inflate-layer.js';
+import type { KeyLog } from './tls/key-log.js';
+import { SessionCache, TlsLayer } from './tls/tls-layer.js';
+import { TlsOrClear } from './tls-or-clear.js';
 
 /** What a layer tells of its connection. */
 export interface LayerEvents {
@@ -14,12 +17,27 @@ export interface LayerEvents {
 
 /** Opens the readers of layers for the connections of one capture. */
 export interface LayerFactory {
-  /** Undefined when a layer of this kind cannot be read here. */
-  open(kind: Exclude<LayerKind, 'clear'>, inner: LayerInner, events: LayerEvents): PassiveLayer | undefined;
+  open(kind: Exclude<LayerKind, 'clear'>, inner: LayerInner, events: LayerEvents): PassiveLayer;
 }
 
-export function createLayers(limits: Limits): LayerFactory {
+/** What is known of TLS that somebody took off before it was recorded. */
+const DECRYPTED_IN_PLACE: TlsFacts = { version: undefined, cipher: undefined, sni: undefined, decrypted: true };
+
+export function createLayers(keys: KeyLog, limits: Limits): LayerFactory {
+  const sessions = new SessionCache(limits.tlsSessions);
   return {
-    open: (kind, inner, events) => (kind === 'tls' ? undefined : new InflateLayer(kind, inner, events, limits)),
+    open(kind, inner, events) {
+      if (kind !== 'tls') return new InflateLayer(kind, inner, events, limits);
+      return new TlsOrClear({
+        patience: limits.probe,
+        inner,
+        openTls: () => new TlsLayer({ keys, sessions, limits, inner, events }),
+        injected: (side) => events.anomaly('plaintext-before-tls', side),
+        clear: () => {
+          events.tls(DECRYPTED_IN_PLACE);
+          events.anomaly('tls-decrypted-in-place', 0);
+        },
+      });
+    },
   };
 }

@@ -34,11 +34,13 @@ import { EventQueue } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import { type Ruling, treeEvent } from './flow-driver.js';
 import { Keeper } from './keep.js';
+import { loadKeyLogs, TLS_KEY_LOG } from './key-logs.js';
 import { createLayers } from './layers.js';
 import { type PreparedMemory, prepareMemory } from './prepared-memory.js';
 import { sessionOfCapture } from './session-facts.js';
 import type { Share } from './share.js';
 import type { CaptureDamage } from './statistics.js';
+import type { KeyLog } from './tls/key-log.js';
 
 /** What to scan with; crosses threads. */
 export interface ScanSetup {
@@ -165,9 +167,10 @@ export class ScanThread {
     const { limits } = this.#setup;
     const queue = new EventQueue();
     const failures: string[] = [];
+    const keys = loadKeyLogs(this.#setup.keyLogs, name, limits);
     const announcements = new Announcements(share, {
       candidates: candidates(PROTOCOLS, { crypto: createCrypto(), secrets: this.#setup.secrets }),
-      layers: createLayers(limits),
+      layers: createLayers(keys, limits),
       ended: new Map(),
       limits,
       inspection: this.#inspection,
@@ -188,6 +191,9 @@ export class ScanThread {
     const statistics = await this.#reader.read({
       input: name === '-' ? process.stdin : name,
       open: (start) => announcements.open(start),
+      secrets: (type, start, end) => {
+        if (type === TLS_KEY_LOG) keys.add(this.#arena.bytes.toString('latin1', start, end));
+      },
       between: (consumed) => {
         advance(consumed);
         const handed = hand(this.#reader.clock.packet);
@@ -203,7 +209,7 @@ export class ScanThread {
       bytes: statistics.bytes,
       ignoredPackets: Object.fromEntries(statistics.ignored),
       damage: damageText(statistics.damage),
-      failures: this.#failures(),
+      failures: [...this.#failures(), ...badKeyLines(keys)],
     };
   }
 
@@ -274,6 +280,13 @@ export class ScanThread {
     const facts = { policy: policyFacts, srcUuid, dstUuid };
     return { facts, policy, bounds: inspectionLimits(profiles.protocolOptions, protocolKey({ service })) };
   }
+}
+
+function badKeyLines({ badLines, firstBadLine }: KeyLog): string[] {
+  if (badLines === 0) return [];
+  return [
+    `key log: ${badLines} ${badLines === 1 ? 'line is' : 'lines are'} none of a key log (the first is line ${firstBadLine})`,
+  ];
 }
 
 /** `truncated: … (at byte 59097, after 56 packets)` */

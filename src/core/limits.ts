@@ -79,6 +79,10 @@ export interface Limits {
   readonly scanOverlap: number;
 
   // capture
+  /** A handshake message of TLS; sessions of a capture that may be resumed; bytes of one key log. */
+  readonly tlsHandshake: number;
+  readonly tlsSessions: number;
+  readonly keyLog: number;
   /** One captured packet; a record that claims more is damage. */
   readonly packet: number;
   readonly flows: number;
@@ -134,6 +138,9 @@ export const DEFAULT_LIMITS: Limits = {
   scanWindow: 64 * MiB,
   scanOverlap: 1 * MiB,
 
+  tlsHandshake: 256 * KiB,
+  tlsSessions: 10_000,
+  keyLog: 256 * MiB,
   packet: 16 * MiB,
   flows: 1_000_000,
   reorderPerFlow: 4 * MiB,
