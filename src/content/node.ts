@@ -62,6 +62,8 @@ export interface RootFile extends FileStream {
   report(finding: Finding): void;
 }
 
+/** Names of one file that are looked at beside its own. */
+const OTHER_NAMES = 16;
 const NO_BYTES = Buffer.alloc(0);
 /** What is known of a member of an archive with a hole. */
 const HOLED: Finding = { kind: 'unscannable', reason: 'gap', detail: 'of the archive' };
@@ -260,6 +262,11 @@ export class FileNode implements RootFile, ChildStream {
 
   malformed(code: string): void {
     this.report({ kind: 'malformed', code });
+  }
+
+  renamed(name: string): void {
+    const { otherNames = [] } = this.#info;
+    if (otherNames.length < OTHER_NAMES && !otherNames.includes(name)) this.#info.otherNames = [...otherNames, name];
   }
 
   /** The same finding is kept once, and of many (each member of an archive has a password) the first: it is not clean by one already. */

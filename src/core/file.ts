@@ -59,6 +59,8 @@ export interface FileStream {
   gap(length: number): void;
   /** Readers may differ on where it begins or ends, or on what is in it (SMTP smuggling): it is never clean. Before its end. */
   malformed(code: string): void;
+  /** It has another name as well (a rename after writing): the file filter looks at both. Before its end. */
+  renamed?(name: string): void;
   end(): void;
   /**
    * It ends before its end. `reset`: the connection or transfer was cut; `gap`: the capture lost the rest;

@@ -711,6 +711,10 @@ class TrackedFile implements FileStream {
     if (!this.over) this.inner.malformed(code);
   }
 
+  renamed(name: string): void {
+    if (!this.over) this.inner.renamed?.(name);
+  }
+
   end(): void {
     if (this.over) return;
     this.over = true;
