@@ -73,7 +73,10 @@ export class Append {
         this.#catenating = false;
       } else if (/^CATENATE/i.test(found[0])) this.#catenating = true;
       // A piece that the server has already: its bytes never cross the connection.
-      else if (this.#catenating) (this.#file ??= this.#open(undefined)).gap(0);
+      else if (this.#catenating) {
+        this.begin(undefined);
+        this.#file?.gap(0);
+      }
     }
     return text;
   }

@@ -95,20 +95,25 @@ export class Fetched {
       this.#prefix = line === undefined ? NOTHING : Buffer.from(line.chunk.subarray(line.start, line.end));
     }
     if (message === undefined || section === undefined) {
-      content.file = this.#open(section === undefined ? undefined : 'message/rfc822');
-      this.#unknown(content.file);
-      this.#hold(content, content.file, 0);
+      this.#openAlone(content);
       return;
     }
     const header = message.headerOf(section);
     if (!this.#flow.passive) {
-      if (header === undefined) content.look = NOTHING;
-      else this.#openLive(content, header);
+      if (header === undefined) {
+        this.#odd('imap-unknown-encoding');
+        content.look = NOTHING;
+      } else this.#openLive(content, header);
     } else if (section.origin !== undefined || header === undefined) this.#assemble(content, message, section, header);
     else {
       content.file = this.#open('message/rfc822');
       writeText(content.file, header);
     }
+  }
+
+  /** Readers may take its length for another. */
+  malformed(code: ImapEvent): void {
+    (this.#content?.file ?? this.#content?.assembly?.file)?.malformed(code);
   }
 
   write(chunk: Buffer, start: number, end: number): void {
@@ -160,6 +165,18 @@ export class Fetched {
     if (content?.file !== undefined) this.#literals.delete(content.file.id);
     this.unit?.replace();
     this.unit = undefined;
+  }
+
+  /** Nobody knows which message it belongs to. A whole one needs nothing but itself. */
+  #openAlone(content: Content): void {
+    const { section } = content;
+    const whole = section?.name === '' && section.origin === undefined;
+    const file = this.#open(section === undefined ? undefined : 'message/rfc822');
+    content.file = file;
+    this.#hold(content, file, 0);
+    if (whole) return;
+    this.#odd('imap-unknown-encoding');
+    file.malformed('imap-unknown-encoding' satisfies ImapEvent);
   }
 
   #assemble(content: Content, message: KnownMessage, section: Section, header: string | undefined): void {
@@ -243,8 +260,9 @@ export class Fetched {
       if (name === undefined || value === undefined) continue;
       const section = sectionOf(name);
       if (section === undefined) this.#learn(number, name.toUpperCase(), value);
-      else if (isHeader(section)) this.#learnHeader(number, section, value);
-      else if (value.kind === 'string') inQuotes.push([section, value.text]);
+      else if (isHeader(section)) {
+        if (value.kind === 'string') this.learnHeader(number, section, value.text);
+      } else if (value.kind === 'string') inQuotes.push([section, value.text]);
       else if (value.kind === 'nil') this.#nothing(number, section);
     }
     if (inQuotes.length === 0) return false;
@@ -279,9 +297,9 @@ export class Fetched {
     }
   }
 
-  #learnHeader(number: number, section: Section, value: Datum): void {
-    const text = textOf(value);
-    if (text === undefined || value.kind !== 'string' || section.origin !== undefined) return;
+  /** A header, or some of its fields, came. */
+  learnHeader(number: number, section: Section, text: string): void {
+    if (section.origin !== undefined) return;
     const message = this.mailbox.message(number);
     this.mailbox.learn(message, () => message.learnHeader(section.name, text));
     this.#headAll(message);
@@ -329,7 +347,7 @@ export class Fetched {
   #openUnknown(content: Content, look: Buffer): void {
     content.look = undefined;
     this.#openLive(content, guessedHeader(look));
-    if (content.file !== undefined) this.#unknown(content.file);
+    content.file?.malformed('imap-unknown-encoding' satisfies ImapEvent);
     content.file?.write(look, 0, look.length);
     content.done = look.length;
   }

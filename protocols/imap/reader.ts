@@ -43,6 +43,8 @@ export interface ReaderOwner {
   content(chunk: Buffer, start: number, end: number): void;
   contentGap(length: number): void;
   contentEnded(): void;
+  /** A literal that is text is complete. */
+  textEnded(text: string): void;
   /** The unit that content, or a text's literal, is put into. */
   unit(): Unit | undefined;
 }
@@ -193,11 +195,13 @@ export class TextReader {
   #literalEnded(): void {
     const use = this.#use;
     this.#use = undefined;
-    const piece = use === 'text' ? quoted(this.#collected.join('')) : LITERAL_MARK;
+    const text = this.#collected.join('');
+    const piece = use === 'text' ? quoted(text) : LITERAL_MARK;
     this.#collected = [];
     this.#add(piece);
     this.#tail = (this.#tail + piece).slice(-LOOK_BACK);
     if (use === 'content') this.#owner.contentEnded();
+    if (use === 'text') this.#owner.textEnded(text);
   }
 
   #add(piece: string): void {

@@ -70,6 +70,8 @@ export class ImapSession implements Decoder {
   #loose = false;
   /** The last response changed the layer. */
   #layered = false;
+  /** The header that is being fetched: known before the content behind it comes. */
+  #header: readonly [number: number, section: Section] | undefined;
   /** Lines of the server that may be content whose beginning is missing. */
   #orphan: FileStream | undefined;
 
@@ -85,6 +87,9 @@ export class ImapSession implements Decoder {
       content: (chunk, start, end) => this.#fetched.write(chunk, start, end),
       contentGap: (length) => this.#fetched.gap(length),
       contentEnded: () => this.#fetched.ended(),
+      textEnded: (text) => {
+        if (this.#header !== undefined) this.#fetched.learnHeader(...this.#header, text);
+      },
       unit: () => this.#fetched.unit,
     });
     this.#client = new TextReader(flow, CLIENT, {
@@ -93,6 +98,7 @@ export class ImapSession implements Decoder {
       content: (chunk, start, end) => this.#stored().write(chunk, start, end),
       contentGap: (length) => this.#stored().gap(length),
       contentEnded: () => this.#stored().ended(),
+      textEnded: () => {},
       unit: () => this.#building?.unit,
     });
   }
@@ -379,6 +385,7 @@ export class ImapSession implements Decoder {
   // ── The server ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #serverLiteral(text: Beginning, mark: LiteralMark, line: Line): LiteralUse {
+    this.#header = undefined;
     if (text.head === '' && !text.first) return this.#unknownLiteral(undefined, text, mark, line);
     if (!text.head.startsWith('* ') || FREE_TEXT.test(text.head)) {
       if (!this.#flow.passive) return this.#failed('imap-literal-in-text', SERVER);
@@ -400,6 +407,7 @@ export class ImapSession implements Decoder {
       return this.#unknownLiteral(number, text, mark, line);
     // What is too long for a header is content.
     if (section === undefined || (isHeader(section) && mark.size <= this.#flow.limits.line)) {
+      this.#header = section === undefined ? undefined : [number, section];
       this.#flow.pass(line.end);
       return 'text';
     }
@@ -410,13 +418,14 @@ export class ImapSession implements Decoder {
   }
 
   #unknownLiteral(number: number | undefined, text: Beginning, mark: LiteralMark, line: Line): LiteralUse {
-    this.#odd('imap-unknown-literal', SERVER);
+    if (text.head !== '') this.#odd('imap-unknown-literal', SERVER);
     return this.#content(number, text.head === '' ? sectionBefore(text.tail) : undefined, mark, line);
   }
 
   #content(number: number | undefined, section: Section | undefined, mark: LiteralMark, line: Line): LiteralUse {
     this.#endOrphan();
     this.#fetched.begin(number, section, mark.size, line);
+    if (mark.odd) this.#fetched.malformed('imap-literal-size');
     this.#flow.pass(line.end, this.#fetched.unit);
     return 'content';
   }
