@@ -98,6 +98,11 @@ export class Fetched {
       this.#openAlone(content);
       return;
     }
+    // Behind the end of what is there already, nothing was begun.
+    if (size === 0 && section.origin !== undefined && this.#flow.passive) {
+      content.assembly = message.assemblies.get(sectionKey(section));
+      return;
+    }
     const header = message.headerOf(section);
     if (!this.#flow.passive) {
       if (header === undefined) {
