@@ -43,6 +43,16 @@ const COMMANDS = new Set(
 );
 const BY_UID = /^(?:FETCH|SEARCH|STORE|COPY|MOVE|EXPUNGE|SORT|THREAD)\b/i;
 
+/** Commands that live connections may not send, but others do. */
+const OTHERS = new Set(
+  'REPLACE COMPRESS NOTIFY GENURLAUTH URLFETCH RESETKEY CONVERT CONVERSIONS LANGUAGE COMPARATOR'.split(' '),
+);
+
+/** Is it a command that anybody knows? To tell commands from the lines of a message. */
+export function isCommand({ tag, verb }: Command): boolean {
+  return tag !== '' && (COMMANDS.has(verb) || OTHERS.has(verb));
+}
+
 /** Why a live command does not reach the server, as the response's status and text; undefined when it may. */
 export function refusalOf({ tag, verb, rest }: Command): string | undefined {
   if (tag === '' || !COMMANDS.has(verb) || (verb === 'UID' && !BY_UID.test(rest))) return 'BAD Command not supported';

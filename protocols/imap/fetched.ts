@@ -152,7 +152,9 @@ export class Fetched {
     if (content === undefined) return;
     if (content.look !== undefined) this.#openUnknown(content, content.look);
     if (content.assembly === undefined) {
-      content.file?.end();
+      // A slice of nobody knows what.
+      if (content.message === undefined && content.section?.origin !== undefined) content.file?.abort('gap');
+      else content.file?.end();
       return;
     }
     this.#cover(content, content.assembly);
@@ -179,6 +181,7 @@ export class Fetched {
     const file = this.#open(section === undefined ? undefined : 'message/rfc822');
     content.file = file;
     this.#hold(content, file, 0);
+    if (section?.origin !== undefined && section.origin > 0) file.gap(0);
     if (whole) return;
     this.#odd('imap-unknown-encoding');
     file.malformed('imap-unknown-encoding' satisfies ImapEvent);
@@ -242,11 +245,6 @@ export class Fetched {
     }
     if (assembly.whole) assembly.file.end();
     else assembly.file.abort('reset');
-  }
-
-  /** A recording: the rest of content whose announcement is missing. */
-  orphan(): FileStream {
-    return this.#open('message/rfc822');
   }
 
   // ── What is told beside ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ import { beginsTls } from '../../src/core/tls-record.js';
 import { mechanismKnown, saslLogin } from '../mail/sasl.js';
 import { Append, stores } from './append.js';
 import { longestUnasked, withAllowedCapabilities } from './capabilities.js';
-import { type Command, loginName, mailboxName, parseCommand, refusalOf } from './commands.js';
+import { type Command, isCommand, loginName, mailboxName, parseCommand, refusalOf } from './commands.js';
 import type { ImapEvent } from './events.js';
 import { Fetched } from './fetched.js';
 import { HeldAppend } from './held-append.js';
@@ -72,8 +72,8 @@ export class ImapSession implements Decoder {
   #layered = false;
   /** The header that is being fetched: known before the content behind it comes. */
   #header: readonly [number: number, section: Section] | undefined;
-  /** Lines of the server that may be content whose beginning is missing. */
-  #orphan: FileStream | undefined;
+  /** Lines of each side that may be content whose announcement is missing. */
+  readonly #orphans: [FileStream | undefined, FileStream | undefined] = [undefined, undefined];
 
   constructor(flow: Flow) {
     this.#flow = flow;
@@ -121,11 +121,12 @@ export class ImapSession implements Decoder {
         this.#odd('imap-content-cut', SERVER);
         this.#fetched.cut('reset');
       }
-      this.#endOrphan();
+      this.#endOrphan(SERVER);
       this.#fetched.mailbox.end();
     } else {
       if (this.#client.inContent) this.#odd('imap-content-cut', CLIENT);
       this.#dropCommand('reset');
+      this.#endOrphan(CLIENT);
     }
     this.#flow.finish(opposite(side));
   }
@@ -200,6 +201,12 @@ export class ImapSession implements Decoder {
       return true;
     }
     const command = parseCommand(text);
+    if (this.#loose && this.#flow.passive && !isCommand(command)) {
+      this.#orphaned(CLIENT, line);
+      this.#flow.pass(line.end);
+      return true;
+    }
+    this.#endOrphan(CLIENT);
     if (!this.#admits(command, line)) return this.#stoppedFor === undefined;
     this.#head = undefined;
     this.#flow.pass(line.end);
@@ -423,7 +430,7 @@ export class ImapSession implements Decoder {
   }
 
   #content(number: number | undefined, section: Section | undefined, mark: LiteralMark, line: Line): LiteralUse {
-    this.#endOrphan();
+    this.#endOrphan(SERVER);
     this.#fetched.begin(number, section, mark.size, line);
     if (mark.odd) this.#fetched.malformed('imap-literal-size');
     this.#flow.pass(line.end, this.#fetched.unit);
@@ -441,7 +448,7 @@ export class ImapSession implements Decoder {
   }
 
   #untagged(text: string, line: Line): void {
-    this.#endOrphan();
+    this.#endOrphan(SERVER);
     const { mailbox } = this.#fetched;
     const numbered = /^\* (\d{1,10}) (FETCH|UIDFETCH|EXPUNGE)\b/i.exec(text);
     if (numbered === null) {
@@ -503,7 +510,7 @@ export class ImapSession implements Decoder {
   #tagged(text: string, line: Line): boolean {
     const found = TAGGED.exec(text);
     if (found === null) return this.#malformed(line);
-    this.#endOrphan();
+    this.#endOrphan(SERVER);
     const [, tag = '', status = ''] = found;
     const pending = this.#pending.get(tag);
     this.#pending.delete(tag);
@@ -584,20 +591,33 @@ export class ImapSession implements Decoder {
       this.#flow.reset('imap-malformed-response' satisfies ImapEvent);
       return false;
     }
-    if (this.#loose) {
-      if (this.#orphan === undefined) {
-        this.#orphan = this.#fetched.orphan();
-        this.#orphan.gap(0);
-      }
-      this.#orphan.write(line.chunk, line.start, line.end);
-    } else this.#odd('imap-malformed-response', SERVER);
+    if (this.#loose) this.#orphaned(SERVER, line);
+    else this.#odd('imap-malformed-response', SERVER);
     this.#flow.pass(line.end);
     return true;
   }
 
-  #endOrphan(): void {
-    this.#orphan?.abort('gap');
-    this.#orphan = undefined;
+  /** A recording: the line may belong to content whose announcement is missing. */
+  #orphaned(side: Side, line: Line): void {
+    let orphan = this.#orphans[side];
+    if (orphan === undefined) {
+      // What only ends something begins nothing.
+      if (line.end - line.start <= SHORTEST_ORPHAN) return;
+      orphan = this.#flow.openFile({
+        name: undefined,
+        direction: side === SERVER ? 'download' : 'upload',
+        declaredType: 'message/rfc822',
+        mail: this.#login === undefined ? {} : { login: this.#login },
+      });
+      orphan.gap(0);
+      this.#orphans[side] = orphan;
+    }
+    orphan.write(line.chunk, line.start, line.end);
+  }
+
+  #endOrphan(side: Side): void {
+    this.#orphans[side]?.abort('gap');
+    this.#orphans[side] = undefined;
   }
 
   #asked({ name, origin }: Section): number | undefined {
@@ -627,6 +647,8 @@ export class ImapSession implements Decoder {
   }
 }
 
+/** `)` and a line end. */
+const SHORTEST_ORPHAN = 3;
 /** Commands that the client is stopped behind. */
 const CHANGES = new Set(['AUTHENTICATE', 'STARTTLS', 'COMPRESS']);
 
