@@ -52,7 +52,10 @@ export class KnownMessage {
   /** A header was fetched: of the message, of a part, or some of its fields. */
   learnHeader(name: string, text: string): void {
     const lines = withoutEnd(text);
-    if (name === 'HEADER') {
+    // Of some fields, those that say what the content is do as well.
+    const enough =
+      /^HEADER\.FIELDS \(/.test(name) && /\bCONTENT-TYPE\b/.test(name) && /\bCONTENT-TRANSFER-ENC/.test(name);
+    if (name === 'HEADER' || (enough && this.#header === undefined)) {
       this.weight += lines.length - (this.#header?.length ?? 0);
       this.#header = lines;
     }

@@ -142,7 +142,8 @@ export class ImapSession implements Decoder {
     this.#odd('imap-resync', side);
     if (side === CLIENT) {
       this.#dropCommand('gap');
-      this.#state = 'command';
+      // Nothing of an exchange is to be taken for a message.
+      this.#state = this.#under('AUTHENTICATE') ? 'authenticating' : 'command';
       this.#stoppedFor = undefined;
     } else if (this.#stoppedFor !== undefined) {
       // The answer that the client was stopped for may have been among them.
@@ -497,10 +498,9 @@ export class ImapSession implements Decoder {
       return;
     }
     this.#flow.pass(line.end);
-    const verbs = [...this.#pending.values()].map(({ verb }) => verb);
-    if (this.#stoppedFor === 'tag' && verbs.includes('AUTHENTICATE')) this.#state = 'authenticating';
+    if (this.#stoppedFor === 'tag' && this.#under('AUTHENTICATE')) this.#state = 'authenticating';
     else if (this.#stoppedFor !== 'literal') {
-      if (!verbs.includes('IDLE') && !this.#loose) this.#odd('imap-unexpected-continuation', SERVER);
+      if (!this.#under('IDLE') && !this.#loose) this.#odd('imap-unexpected-continuation', SERVER);
       return;
     }
     this.#resume();
@@ -630,9 +630,13 @@ export class ImapSession implements Decoder {
   }
 
   #noteUnasked(): void {
-    if (this.#loose) return;
-    for (const { verb } of this.#pending.values()) if (verb === 'FETCH' || verb === 'UID') return;
-    this.#odd('imap-unasked-content', SERVER);
+    if (!this.#loose && !this.#under('FETCH') && !this.#under('UID')) this.#odd('imap-unasked-content', SERVER);
+  }
+
+  /** A command of that verb is under way. */
+  #under(wanted: string): boolean {
+    for (const { verb } of this.#pending.values()) if (verb === wanted) return true;
+    return false;
   }
 
   /** Live, nothing is forwarded on a guess. */
