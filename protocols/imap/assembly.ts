@@ -10,13 +10,16 @@ import type { FileStream } from '../../src/core/file.js';
 /** For a header that comes later: what a part needs, with a long name in it, fits. */
 const ROOM = 8192;
 const FILLER = 'X-Filler: ';
-/** Bytes of content that tell whether it looks like base64. */
-export const LOOK = 76;
-const BASE64_TEXT = /^[A-Za-z0-9+/]{60,76}(?:\r?\n|$)|^[A-Za-z0-9+/]{2,72}={1,2}\s*$|^(?:[A-Za-z0-9+/]{4}){4,}\s*$/;
+/** Bytes of content that tell what it looks like. */
+export const LOOK = 512;
+const BASE64_TEXT = /^[A-Za-z0-9+/]{60,}(?:\r?\n|$)|^[A-Za-z0-9+/]{2,}={1,2}\s*$|^(?:[A-Za-z0-9+/]{4}){4,}\s*$/;
+const QUOTED_TEXT = /=(?:[0-9A-F]{2}|[ \t]*\r?\n)/;
 
-/** The header that content without one is read with: base64 when it looks like it, else as it is. */
+/** The header that content without one is read with: the encoding that it looks like, else none. */
 export function guessedHeader(look: Buffer): string {
-  return BASE64_TEXT.test(look.toString('latin1', 0, LOOK)) ? 'Content-Transfer-Encoding: base64\r\n\r\n' : '\r\n';
+  const text = look.toString('latin1', 0, LOOK);
+  const encoding = BASE64_TEXT.test(text) ? 'base64' : QUOTED_TEXT.test(text) ? 'quoted-printable' : undefined;
+  return encoding === undefined ? '\r\n' : `Content-Transfer-Encoding: ${encoding}\r\n\r\n`;
 }
 
 export class Assembly {
