@@ -14,8 +14,7 @@ export const IMAP_EVENTS = {
     'live: a command that is not known, or whose effects could not be judged; the server never hears of it',
   'imap-unasked-content': 'the server sent the content of a message although no FETCH is under way',
   'imap-unknown-literal': 'a literal in a response that is not known: it is inspected as a file',
-  'imap-unknown-encoding':
-    'content of which nobody told what it is: it is read as what it looks like, and never clean',
+  'imap-unknown-encoding': 'content of which nobody told what it is: it is read as what it looks like, and never clean',
   'imap-quoted-content': 'live: content in quotes that cannot be held or taken out by itself (ends)',
   'imap-slice': 'live: a slice of a message or part, which cannot be judged alone and is replaced',
   'imap-mailbox-limit':

@@ -19,7 +19,8 @@ export class HeldAppend {
   readonly tag: string;
   readonly #flow: Flow;
   readonly #pieces: Piece[] = [];
-  readonly #files = new Set<FileId>();
+  /** Not judged yet, with the units that they lie in. */
+  readonly #files = new Map<FileId, Unit>();
   #complete = false;
   /** Why it is refused. */
   refusal: string | undefined;
@@ -42,14 +43,19 @@ export class HeldAppend {
     return this.#pieces.at(-1)?.unit;
   }
 
+  /** The last piece is `file`. */
   guard(file: FileId): void {
-    this.#files.add(file);
+    if (this.unit !== undefined) this.#files.set(file, this.unit);
   }
 
-  /** True: it is one of its messages. */
-  judge(file: FileId, verdict: Verdict): boolean {
-    if (!this.#files.delete(file)) return false;
-    if (verdict.action === 'block' || verdict.action === 'strip') this.refusal ??= verdict.replacement;
+  /** True: it is one of its messages. What is stripped keeps the length that was announced. */
+  judge(file: FileId, { action, replacement, edits }: Verdict): boolean {
+    const unit = this.#files.get(file);
+    if (unit === undefined) return false;
+    this.#files.delete(file);
+    if (action === 'strip' && edits.every(({ start, end, instead }) => instead.length === end - start))
+      for (const { start, end, instead } of edits) unit.edit(start, end, instead);
+    else if (action === 'block' || action === 'strip') this.refusal ??= replacement;
     return true;
   }
 

@@ -326,7 +326,6 @@ export class ImapSession implements Decoder {
       direction: 'upload',
       declaredType: 'message/rfc822',
       fixedLength: true,
-      refusable: true,
       mail: this.#login === undefined ? {} : { login: this.#login },
     };
     const file = this.#flow.openFile(meta, guard);
@@ -537,9 +536,9 @@ export class ImapSession implements Decoder {
       this.#held.shift();
       this.#handOn();
     }
-    if (this.#stoppedFor === 'literal') {
-      // The literal was refused, and is not sent.
-      if (this.#head !== undefined && this.#head.tag !== tag) return;
+    const refused = this.#stoppedFor === 'literal' && (this.#head === undefined || this.#head.tag === tag);
+    if (refused) {
+      // The literal is not sent.
       this.#client.reset();
       this.#dropCommand('reset');
     }
@@ -566,8 +565,13 @@ export class ImapSession implements Decoder {
         this.#layered = true;
         this.#resume();
         return this.#flow.layer('deflate');
+      default:
     }
-    if (this.#stoppedFor !== 'tag' || pending === undefined || CHANGES.has(pending.verb) || this.#loose) this.#resume();
+    const waits =
+      this.#stoppedFor === 'literal'
+        ? !refused
+        : this.#stoppedFor === 'tag' && pending !== undefined && !CHANGES.has(pending.verb) && !this.#loose;
+    if (!waits) this.#resume();
   }
 
   /** RFC 9051 §6.2.1: nothing that was said before counts. */
