@@ -49,6 +49,8 @@ interface Content {
   assembly: Assembly | undefined;
   /** Live: its header is not known, and it is opened when its first bytes are here. */
   look: Buffer | undefined;
+  /** Nobody told what it is. */
+  unknown: boolean;
 }
 
 export interface FetchedOwner {
@@ -87,7 +89,7 @@ export class Fetched {
     const message = number === undefined ? undefined : this.mailbox.message(number);
     const content: Content = {
       ...{ section, message, size, done: 0, since: 0 },
-      ...{ file: undefined, assembly: undefined, look: undefined },
+      ...{ file: undefined, assembly: undefined, look: undefined, unknown: false },
     };
     this.#content = content;
     if (!this.#flow.passive) {
@@ -106,7 +108,7 @@ export class Fetched {
     const header = message.headerOf(section);
     if (!this.#flow.passive) {
       if (header === undefined) {
-        this.#odd('imap-unknown-encoding');
+        this.#unknown(content);
         content.look = NOTHING;
       } else this.#openLive(content, header);
     } else if (section.origin !== undefined || header === undefined) this.#assemble(content, message, section, header);
@@ -153,6 +155,7 @@ export class Fetched {
     if (content.look !== undefined) this.#openUnknown(content, content.look);
     if (content.assembly === undefined) {
       // A slice of nobody knows what.
+      if (content.unknown && content.file !== undefined) doubt(content.file);
       if (content.message === undefined && content.section?.origin !== undefined) content.file?.abort('gap');
       else content.file?.end();
       return;
@@ -182,9 +185,7 @@ export class Fetched {
     content.file = file;
     this.#hold(content, file, 0);
     if (section?.origin !== undefined && section.origin > 0) file.gap(0);
-    if (whole) return;
-    this.#odd('imap-unknown-encoding');
-    file.malformed('imap-unknown-encoding' satisfies ImapEvent);
+    if (!whole) this.#unknown(content);
   }
 
   #assemble(content: Content, message: KnownMessage, section: Section, header: string | undefined): void {
@@ -241,7 +242,8 @@ export class Fetched {
   #left(assembly: Assembly): void {
     if (!assembly.headed) {
       assembly.guess();
-      this.#unknown(assembly.file);
+      this.#odd('imap-unknown-encoding');
+      doubt(assembly.file);
     }
     if (assembly.whole) assembly.file.end();
     else assembly.file.abort('reset');
@@ -350,7 +352,6 @@ export class Fetched {
   #openUnknown(content: Content, look: Buffer): void {
     content.look = undefined;
     this.#openLive(content, guessedHeader(look));
-    content.file?.malformed('imap-unknown-encoding' satisfies ImapEvent);
     content.file?.write(look, 0, look.length);
     content.done = look.length;
   }
@@ -375,9 +376,12 @@ export class Fetched {
       const header = this.mailbox.message(number).headerOf(section);
       const bytes = Buffer.from(content, 'latin1');
       const file = this.#open('message/rfc822', unit);
-      if (header === undefined) this.#unknown(file);
       writeText(file, header ?? guessedHeader(bytes));
       file.write(bytes, 0, bytes.length);
+      if (header === undefined) {
+        this.#odd('imap-unknown-encoding');
+        doubt(file);
+      }
       held.files.set(file.id, content);
       if (section.origin !== undefined) held.blocked.push(content);
       this.#lines.set(file.id, held);
@@ -437,14 +441,20 @@ export class Fetched {
     return this.#flow.openFile(meta, guard ?? this.unit);
   }
 
-  #unknown(file: FileStream): void {
+  #unknown(content: Content): void {
+    content.unknown = true;
     this.#odd('imap-unknown-encoding');
-    file.malformed('imap-unknown-encoding' satisfies ImapEvent);
   }
 
   #odd(event: ImapEvent): void {
     this.#flow.anomaly(event, SERVER);
   }
+}
+
+/** What is about to end may have been read in a way that it is not: it is not clean, nor is what came out of it, since its header is missing. */
+function doubt(file: FileStream): void {
+  file.malformed('imap-unknown-encoding' satisfies ImapEvent);
+  file.gap(0);
 }
 
 function writeText(file: FileStream, text: string): void {

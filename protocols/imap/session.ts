@@ -27,6 +27,8 @@ const UNTAGGED = /^\* (?:\d{1,10} [A-Z]|[A-Z][A-Z0-9-]*(?: |$))/i;
 /** Those whose literals are names and values. */
 const TEXTS =
   /^\* (?:LIST|LSUB|XLIST|STATUS|E?SEARCH|SORT|THREAD|NAMESPACE|QUOTA|QUOTAROOT|ACL|LISTRIGHTS|MYRIGHTS|METADATA|ANNOTATION|ID|FLAGS|LANGUAGE|COMPARATOR|GENURLAUTH)\b/i;
+/** What servers say when they begin to compress; no standard says it. */
+const COMPRESSES = /\b(?:compress|deflate)/i;
 /** Items of FETCH whose values are short texts. */
 const TEXT_ITEMS = /(?:^|[ (])(?:PREVIEW|SNIPPET|INTERNALDATE|SAVEDATE|EMAILID|THREADID|X-GM-[A-Z-]+)$/i;
 const IN_QUOTES = /(?:\]|>|RFC822(?:\.TEXT)?) "/i;
@@ -64,8 +66,8 @@ export class ImapSession implements Decoder {
   #building: HeldAppend | undefined;
   /** Live: what the client is told when the server is between two responses. */
   #owed: Buffer[] = [];
-  /** The answer to COMPRESS was lost. */
-  #perhapsCompressed = false;
+  /** A side whose answer to COMPRESS, or COMPRESS itself, was lost: what comes next may be compressed. */
+  #perhapsCompressed: Side | undefined;
   /** The recording lacks bytes: responses may have lost their commands. */
   #loose = false;
   /** The last response changed the layer. */
@@ -107,9 +109,10 @@ export class ImapSession implements Decoder {
     const reader = side === SERVER ? this.#server : this.#client;
     // A handshake: the answer to STARTTLS was lost.
     if (this.#flow.passive && reader.between && beginsTls(chunk, 0)) return this.#startTls();
-    if (side === CLIENT && this.#perhapsCompressed) {
-      this.#perhapsCompressed = false;
-      if (parseCommand(chunk.toString('latin1', 0, 64).split(/\r?\n/, 1)[0] ?? '').tag === '')
+    if (side === this.#perhapsCompressed && chunk.length > 0) {
+      this.#perhapsCompressed = undefined;
+      const [line = ''] = chunk.toString('latin1', 0, 64).split(/\r?\n/, 1);
+      if (side === CLIENT ? parseCommand(line).tag === '' : !UNTAGGED.test(line) && !TAGGED.test(line))
         return this.#flow.layer('deflate');
     }
     reader.read(chunk);
@@ -166,7 +169,7 @@ export class ImapSession implements Decoder {
       const last = [...this.#pending.values()].at(-1);
       if (last?.verb === 'AUTHENTICATE' && this.#mechanism !== '') this.#state = 'authenticating';
       else if (this.#state === 'authenticating') this.#state = 'command';
-      this.#perhapsCompressed = last?.verb === 'COMPRESS';
+      if (last?.verb === 'COMPRESS') this.#perhapsCompressed = CLIENT;
     }
     if (this.#stoppedFor !== 'literal') this.#pending.clear();
     this.#stoppedFor = undefined;
@@ -522,13 +525,19 @@ export class ImapSession implements Decoder {
     }
     if (/\[REFERRAL /i.test(text.slice(0, 300))) this.#odd('imap-referral', SERVER);
     this.#passLine(line);
-    this.#answered(tag, pending, /^OK$/i.test(status));
+    this.#answered(tag, pending, /^OK$/i.test(status), text);
     return !this.#layered;
   }
 
-  #answered(tag: string, pending: Pending | undefined, done: boolean): void {
+  #answered(tag: string, pending: Pending | undefined, done: boolean, text: string): void {
     const { mailbox } = this.#fetched;
     this.#layered = false;
+    // The command is missing from the recording.
+    if (pending === undefined && done && this.#flow.passive && COMPRESSES.test(text.replace(/\[[^\]]*\]/, ''))) {
+      this.#perhapsCompressed = SERVER;
+      this.#server.halt();
+      this.#flow.resume(SERVER);
+    }
     const [held] = this.#held;
     if (held?.sending === true && held.tag === tag) {
       // The server does not want it.

@@ -145,6 +145,9 @@ export class FlowDriver implements ConnectionSink {
               this.#tls = facts;
             },
             anomaly: (code) => this.#count(code),
+            opaque: (reason) => {
+              this.#opaque ??= reason;
+            },
           });
         },
       },

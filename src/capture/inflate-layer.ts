@@ -21,6 +21,8 @@ interface SideState {
   read: number;
   /** Bytes behind the end of the stream. */
   behind: number;
+  /** Bytes of it are missing: nothing that follows can be read. */
+  lost: boolean;
 }
 
 export class InflateLayer implements PassiveLayer {
@@ -46,6 +48,11 @@ export class InflateLayer implements PassiveLayer {
   receive(side: Side, chunk: Buffer): void {
     const of = this.#sides[side];
     of.read += chunk.length;
+    if (of.lost) {
+      this.#events.opaque('desync');
+      this.#inner.gap(side, 0);
+      return;
+    }
     if (of.state === 'ended') return this.#follow(side, chunk.length);
     if (of.state === 'damaged') return;
     let at = 0;
@@ -77,12 +84,15 @@ export class InflateLayer implements PassiveLayer {
     if (of.behind > (this.#headerLength === 0 ? 0 : ZLIB_TRAILER)) this.#fail(side, 'inflate-damaged');
   }
 
-  /** What follows missing bytes cannot be read. */
+  /** What follows missing bytes on this side cannot be read; the other side goes on. */
   gap(side: Side, length: number): void {
-    this.#sides[side].read += length;
-    if (this.#sides[side].state !== 'more') return;
+    const of = this.#sides[side];
+    of.read += length;
+    if (of.state !== 'more' || of.lost) return;
+    of.lost = true;
+    this.#done(of);
+    this.#events.anomaly('inflate-gap', side);
     this.#inner.gap(side, 0);
-    this.#fail(side, 'inflate-gap');
   }
 
   position(side: Side): number {
@@ -95,7 +105,7 @@ export class InflateLayer implements PassiveLayer {
     );
   }
 
-  #fail(side: Side, code: 'inflate-damaged' | 'inflate-ratio' | 'inflate-gap'): void {
+  #fail(side: Side, code: 'inflate-damaged' | 'inflate-ratio'): void {
     this.#events.anomaly(code, side);
     for (const of of this.#sides) {
       of.state = 'damaged';
@@ -111,5 +121,5 @@ export class InflateLayer implements PassiveLayer {
 }
 
 function fresh(): SideState {
-  return { inflate: undefined, header: [], state: 'more', read: 0, behind: 0 };
+  return { inflate: undefined, header: [], state: 'more', read: 0, behind: 0, lost: false };
 }
