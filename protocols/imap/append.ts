@@ -26,6 +26,11 @@ export class Append {
     this.#open = open;
   }
 
+  /** It puts messages together out of pieces. */
+  get catenates(): boolean {
+    return this.#catenating;
+  }
+
   /** The command goes on with `line`, up to a literal: is that a message, or a piece of one? `first`: the line begins the command. */
   takes(line: string, first: boolean): boolean {
     const text = this.#follow(line, first);

@@ -4,51 +4,44 @@
  * be read without the answer: a literal that waits to be asked for, an exchange, a change of layer. README.md says what is held when.
  */
 import { Buffer } from 'node:buffer';
-import type { FileId, FileMeta, FileStream, Verdict } from '../../src/core/file.js';
-import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side, type Unit } from '../../src/core/flow.js';
+import type { FileId, Verdict } from '../../src/core/file.js';
+import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../src/core/flow.js';
 import { beginsTls } from '../../src/core/tls-record.js';
 import { mechanismKnown, saslLogin } from '../mail/sasl.js';
-import { Append, stores } from './append.js';
+import { stores } from './append.js';
 import { longestUnasked, withAllowedCapabilities } from './capabilities.js';
 import { type Command, isCommand, loginName, mailboxName, parseCommand, refusalOf } from './commands.js';
 import type { ImapEvent } from './events.js';
 import { Fetched } from './fetched.js';
-import { HeldAppend } from './held-append.js';
 import type { LiteralMark } from './literals.js';
+import { Orphans } from './orphans.js';
+import { type Pending, PendingCommands } from './pending.js';
 import { type Beginning, type Line, type LiteralUse, TextReader } from './reader.js';
-import { isHeader, type Section, sectionBefore, sliceKey, slicesAsked } from './sections.js';
-
-/** UIDFETCH (RFC 9586) names messages by UID: they have no numbers then. */
-const FETCH = /^\* (\d{1,10}) (?:UID)?FETCH \(/i;
-const TAGGED = /^([^\s(){%*"\\+\x00-\x1f\x7f]{1,255}) (OK|NO|BAD)(?: |$)/i;
-/** Responses whose text is for people: no literals in them. */
-const FREE_TEXT = /^\* (?:OK|NO|BAD|BYE|PREAUTH)\b/i;
-const UNTAGGED = /^\* (?:\d{1,10} [A-Z]|[A-Z][A-Z0-9-]*(?: |$))/i;
-/** Those whose literals are names and values. */
-const TEXTS =
-  /^\* (?:LIST|LSUB|XLIST|STATUS|E?SEARCH|SORT|THREAD|NAMESPACE|QUOTA|QUOTAROOT|ACL|LISTRIGHTS|MYRIGHTS|METADATA|ANNOTATION|ID|FLAGS|LANGUAGE|COMPARATOR|GENURLAUTH)\b/i;
-/** What servers say when they begin to compress; no standard says it. */
-const COMPRESSES = /\b(?:compress|deflate)/i;
-/** Items of FETCH whose values are short texts. */
-const TEXT_ITEMS = /(?:^|[ (])(?:PREVIEW|SNIPPET|INTERNALDATE|SAVEDATE|EMAILID|THREADID|X-GM-[A-Z-]+)$/i;
-const IN_QUOTES = /(?:\]|>|RFC822(?:\.TEXT)?) "/i;
-
-/** A command without its tagged response. */
-interface Pending extends Command {
-  /** How much is asked for of slices. */
-  readonly slices: ReadonlyMap<string, number>;
-  /** SELECT: the mailbox was entered. */
-  entered: boolean;
-}
-
-const NO_SLICES: ReadonlyMap<string, number> = new Map();
+import {
+  CONTINUATION,
+  FETCH,
+  FREE_TEXT,
+  IN_QUOTES,
+  NUMBERED,
+  refers,
+  saysCompressed,
+  TAGGED,
+  TEXT_ITEMS,
+  TEXTS,
+  UNTAGGED,
+  vanished,
+} from './responses.js';
+import { isHeader, type Section, sectionBefore } from './sections.js';
+import { Stored } from './stored.js';
 
 export class ImapSession implements Decoder {
   readonly #flow: Flow;
   readonly #server: TextReader;
   readonly #client: TextReader;
   readonly #fetched: Fetched;
-  readonly #pending = new Map<string, Pending>();
+  readonly #stored: Stored;
+  readonly #orphans: Orphans;
+  readonly #pending = new PendingCommands();
   #login: string | undefined;
   /** The longest literal that the server lets come unasked; undefined: it has not said. */
   #unasked: number | undefined;
@@ -60,10 +53,6 @@ export class ImapSession implements Decoder {
   #stoppedFor: 'literal' | 'tag' | 'idle' | 'room' | undefined;
   /** The command that is being read began with this and a literal. */
   #head: Command | undefined;
-  #append: Append | undefined;
-  /** Live: commands that store messages, in order; the last may still be coming. */
-  readonly #held: HeldAppend[] = [];
-  #building: HeldAppend | undefined;
   /** Live: what the client is told when the server is between two responses. */
   #owed: Buffer[] = [];
   /** A side whose answer to COMPRESS, or COMPRESS itself, was lost: what comes next may be compressed. */
@@ -74,15 +63,22 @@ export class ImapSession implements Decoder {
   #layered = false;
   /** The header that is being fetched: known before the content behind it comes. */
   #header: readonly [number: number, section: Section] | undefined;
-  /** Lines of each side that may be content whose announcement is missing. */
-  readonly #orphans: [FileStream | undefined, FileStream | undefined] = [undefined, undefined];
 
   constructor(flow: Flow) {
     this.#flow = flow;
     this.#fetched = new Fetched(flow, {
       login: () => this.#login,
-      asked: (section) => this.#asked(section),
+      asked: (section) => this.#pending.asked(section),
     });
+    this.#stored = new Stored(flow, {
+      login: () => this.#login,
+      released: (tag) => this.#pending.add({ tag, verb: 'APPEND', rest: '' }),
+      tell: (text) => {
+        this.#owed.push(Buffer.from(text));
+        this.#tell();
+      },
+    });
+    this.#orphans = new Orphans(flow);
     this.#server = new TextReader(flow, SERVER, {
       complete: (text, line) => this.#response(text, line),
       literal: (text, mark, line) => this.#serverLiteral(text, mark, line),
@@ -97,11 +93,11 @@ export class ImapSession implements Decoder {
     this.#client = new TextReader(flow, CLIENT, {
       complete: (text, line, last) => this.#command(text, line, last),
       literal: (text, mark, line) => this.#clientLiteral(text, mark, line),
-      content: (chunk, start, end) => this.#stored().write(chunk, start, end),
-      contentGap: (length) => this.#stored().gap(length),
-      contentEnded: () => this.#stored().ended(),
+      content: (chunk, start, end) => this.#stored.write(chunk, start, end),
+      contentGap: (length) => this.#stored.gap(length),
+      contentEnded: () => this.#stored.ended(),
       textEnded: () => {},
-      unit: () => this.#building?.unit,
+      unit: () => this.#stored.unit,
     });
   }
 
@@ -124,12 +120,12 @@ export class ImapSession implements Decoder {
         this.#odd('imap-content-cut', SERVER);
         this.#fetched.cut('reset');
       }
-      this.#endOrphan(SERVER);
+      this.#orphans.end(SERVER);
       this.#fetched.mailbox.end();
     } else {
       if (this.#client.inContent) this.#odd('imap-content-cut', CLIENT);
       this.#dropCommand('reset');
-      this.#endOrphan(CLIENT);
+      this.#orphans.end(CLIENT);
     }
     this.#flow.finish(opposite(side));
   }
@@ -146,7 +142,7 @@ export class ImapSession implements Decoder {
     if (side === CLIENT) {
       this.#dropCommand('gap');
       // Nothing of an exchange is to be taken for a message.
-      this.#state = this.#under('AUTHENTICATE') ? 'authenticating' : 'command';
+      this.#state = this.#pending.under('AUTHENTICATE') ? 'authenticating' : 'command';
       this.#stoppedFor = undefined;
     } else if (this.#stoppedFor !== undefined) {
       // The answer that the client was stopped for may have been among them.
@@ -158,15 +154,14 @@ export class ImapSession implements Decoder {
   verdict(file: FileId, verdict: Verdict): void {
     if (this.#flow.passive) return;
     this.#fetched.verdict(file, verdict);
-    for (const held of this.#held) if (held.judge(file, verdict)) break;
-    this.#handOn();
+    this.#stored.verdict(file, verdict);
   }
 
   unanswered(side: Side): void {
     if (side !== CLIENT) return;
     this.#loose = true;
     if (this.#stoppedFor === 'tag') {
-      const last = [...this.#pending.values()].at(-1);
+      const { last } = this.#pending;
       if (last?.verb === 'AUTHENTICATE' && this.#mechanism !== '') this.#state = 'authenticating';
       else if (this.#state === 'authenticating') this.#state = 'command';
       if (last?.verb === 'COMPRESS') this.#perhapsCompressed = CLIENT;
@@ -182,14 +177,9 @@ export class ImapSession implements Decoder {
   /** A whole command, or a line of an exchange. */
   #command(text: string, line: Line, last: string): boolean {
     const head = this.#head;
-    if (this.#append !== undefined) {
-      this.#append.finish(last, head === undefined);
-      this.#append = undefined;
+    if (this.#stored.active) {
       this.#head = undefined;
-      this.#flow.pass(line.end, this.#building?.piece(false));
-      this.#building?.complete();
-      this.#building = undefined;
-      this.#handOn();
+      this.#stored.finish(last, head === undefined, line);
       return true;
     }
     if (this.#state === 'authenticating') {
@@ -206,11 +196,11 @@ export class ImapSession implements Decoder {
     }
     const command = parseCommand(text);
     if (this.#loose && this.#flow.passive && !isCommand(command)) {
-      this.#orphaned(CLIENT, line);
+      this.#orphans.add(CLIENT, line, this.#login);
       this.#flow.pass(line.end);
       return true;
     }
-    this.#endOrphan(CLIENT);
+    this.#orphans.end(CLIENT);
     if (!this.#admits(command, line)) return this.#stoppedFor === undefined;
     this.#head = undefined;
     this.#flow.pass(line.end);
@@ -227,13 +217,17 @@ export class ImapSession implements Decoder {
     if (command.tag === '') this.#odd('imap-malformed-command', CLIENT);
     const refusal = this.#flow.passive ? undefined : refusalOf(command);
     if (refusal === undefined) return true;
+    if (this.#head !== undefined) {
+      // The server has its beginning.
+      this.#failed('imap-command-refused', CLIENT);
+      return false;
+    }
     if (!this.#server.between) {
       this.#stop('idle');
       return false;
     }
     if (command.tag !== '') this.#odd('imap-command-refused', CLIENT);
     this.#flow.drop(line.end);
-    this.#head = undefined;
     this.#flow.send(CLIENT, Buffer.from(`${command.tag === '' ? '*' : command.tag} ${refusal}\r\n`, 'latin1'));
     return false;
   }
@@ -242,8 +236,7 @@ export class ImapSession implements Decoder {
   #await(command: Command, text: string, namedByLiteral: boolean): boolean {
     const { tag, verb, rest } = command;
     if (tag === '') return true;
-    const slices = verb === 'FETCH' || verb === 'UID' ? slicesAsked(text) : NO_SLICES;
-    this.#pending.set(tag, { ...command, slices, entered: false });
+    this.#pending.add(command, text);
     switch (verb) {
       case 'LOGIN':
         this.#login = loginName(rest, namedByLiteral) ?? this.#login;
@@ -276,86 +269,30 @@ export class ImapSession implements Decoder {
       // It is refused as it is, or (live) there is no way to refuse what comes unasked.
       if (!this.#flow.passive && refusalOf(command) !== undefined)
         return mark.nonSynchronizing ? this.#failed('imap-command-refused', CLIENT) : 'none';
+      if (!this.#flow.passive && stores(text.head) && !this.#mayAsk(mark)) return undefined;
       this.#head = command;
-      this.#append = stores(text.head) ? new Append((guard) => this.#openStored(guard)) : undefined;
-    } else if (text.head === '' && this.#append === undefined) {
-      // The beginning of the command is missing. A literal of this size is a message.
-      this.#append =
-        mark.size > this.#flow.limits.line / 64 ? new Append((guard) => this.#openStored(guard)) : undefined;
-      this.#append?.takes('x', false);
+      if (stores(text.head)) this.#stored.begin(command.tag);
+    } else if (text.head === '' && !this.#stored.active && mark.size > SMALL) {
+      // The beginning of the command is missing from the recording: of this size, it is a message.
+      this.#stored.resume();
     }
     if (mark.nonSynchronizing && mark.size > (this.#unasked ?? Number.POSITIVE_INFINITY)) {
       if (!this.#flow.passive) return this.#failed('imap-literal-not-offered', CLIENT);
       this.#odd('imap-literal-not-offered', CLIENT);
     }
-    if (!this.#flow.passive && this.#append !== undefined) return this.#holdLiteral(this.#append, text, mark, line);
-    const takes = this.#append?.takes(text.line, text.first) === true;
-    if (text.first && command.tag !== '')
-      this.#pending.set(command.tag, { ...command, slices: NO_SLICES, entered: false });
-    this.#flow.pass(line.end);
-    if (!mark.nonSynchronizing) this.#stop('literal');
+    const held = !this.#flow.passive && this.#stored.active;
+    if (held && !this.#mayAsk(mark)) return undefined;
+    if (text.first && command.tag !== '' && !held) this.#pending.add(command);
+    let takes = false;
+    if (this.#stored.active) takes = this.#stored.takes(text, mark, line);
+    else this.#flow.pass(line.end);
+    if (!mark.nonSynchronizing && !held) this.#stop('literal');
     return takes ? 'content' : 'text';
   }
 
-  /** Live: nothing of a command that stores messages goes to the server before they are judged. We ask for its literals. */
-  #holdLiteral(append: Append, text: Beginning, mark: LiteralMark, line: Line): LiteralUse {
-    if (!mark.nonSynchronizing && !this.#server.between) {
-      if (text.first) this.#append = undefined;
-      this.#stop('idle');
-      return undefined;
-    }
-    if (this.#building === undefined) {
-      this.#building = new HeldAppend(this.#flow, this.#head?.tag ?? '');
-      this.#held.push(this.#building);
-    }
-    this.#flow.pass(line.end, this.#building.piece(!mark.nonSynchronizing));
-    if (!mark.nonSynchronizing) this.#flow.send(CLIENT, Buffer.from('+ Go on\r\n'));
-    const takes = append.takes(text.line, text.first);
-    this.#building.piece(false);
-    return takes ? 'content' : 'text';
-  }
-
-  /** The messages that are being stored; the present one is begun. */
-  #stored(): Append {
-    const append = this.#append ?? new Append((guard) => this.#openStored(guard));
-    this.#append = append;
-    append.begin(this.#building?.unit);
-    return append;
-  }
-
-  #openStored(guard: Unit | undefined): FileStream {
-    const meta: FileMeta = {
-      name: undefined,
-      direction: 'upload',
-      declaredType: 'message/rfc822',
-      fixedLength: true,
-      mail: this.#login === undefined ? {} : { login: this.#login },
-    };
-    const file = this.#flow.openFile(meta, guard);
-    this.#building?.guard(file.id);
-    return file;
-  }
-
-  /** Live: what is judged goes to the server, in order, or the client is told why not. */
-  #handOn(): void {
-    for (;;) {
-      const [held] = this.#held;
-      if (held?.ready !== true) return;
-      if (held.refusal === undefined)
-        this.#pending.set(held.tag, { tag: held.tag, verb: 'APPEND', rest: '', slices: NO_SLICES, entered: false });
-      this.#goOn(held);
-      if (held === this.#held[0]) return;
-    }
-  }
-
-  #goOn(held: HeldAppend): void {
-    const outcome = held.go();
-    if (outcome === 'waits') return;
-    this.#held.shift();
-    if (outcome === 'sent') return;
-    const [reason = ''] = (held.refusal ?? '').split(/\r?\n/, 1);
-    this.#owed.push(Buffer.from(`${held.tag} NO ${reason === '' ? 'Message refused' : reason}\r\n`));
-    this.#tell();
+  /** Live: may we ask for a literal now? Otherwise when the server is between two responses. */
+  #mayAsk(mark: LiteralMark): boolean {
+    return mark.nonSynchronizing || this.#server.between || this.#stop('idle');
   }
 
   /** Nothing of ours may come into the middle of a response. */
@@ -367,12 +304,8 @@ export class ImapSession implements Decoder {
 
   /** The command that is being read will not be whole. */
   #dropCommand(reason: 'gap' | 'reset'): void {
-    this.#append?.abort(reason);
-    this.#append = undefined;
     this.#head = undefined;
-    this.#building?.drop();
-    if (this.#building !== undefined) this.#held.pop();
-    this.#building = undefined;
+    this.#stored.drop(reason);
   }
 
   /** Always false. */
@@ -433,7 +366,7 @@ export class ImapSession implements Decoder {
   }
 
   #content(number: number | undefined, section: Section | undefined, mark: LiteralMark, line: Line): LiteralUse {
-    this.#endOrphan(SERVER);
+    this.#orphans.end(SERVER);
     this.#fetched.begin(number, section, mark.size, line);
     if (mark.odd) this.#fetched.malformed('imap-literal-size');
     this.#flow.pass(line.end, this.#fetched.unit);
@@ -443,7 +376,7 @@ export class ImapSession implements Decoder {
   #response(text: string, line: Line): boolean {
     let goesOn = true;
     if (text.startsWith('* ') && (UNTAGGED.test(text) || !this.#loose)) this.#untagged(text, line);
-    else if (/^\+(?: |$)/.test(text)) this.#continued(line);
+    else if (CONTINUATION.test(text)) this.#continued(line);
     else goesOn = this.#tagged(text, line);
     if (this.#stoppedFor === 'idle' && this.#server.between) this.#resume();
     this.#tell();
@@ -451,16 +384,16 @@ export class ImapSession implements Decoder {
   }
 
   #untagged(text: string, line: Line): void {
-    this.#endOrphan(SERVER);
+    this.#orphans.end(SERVER);
     const { mailbox } = this.#fetched;
-    const numbered = /^\* (\d{1,10}) (FETCH|UIDFETCH|EXPUNGE)\b/i.exec(text);
+    const numbered = NUMBERED.exec(text);
     if (numbered === null) {
       const validity = /^\* OK \[UIDVALIDITY (\d{1,10})\]/i.exec(text)?.[1];
       if (validity !== undefined) this.#enter(validity);
       else if (/^\* OK \[CLOSED\]/i.test(text)) mailbox.leave();
-      else if (/^\* VANISHED [\d:,]+$/i.test(text)) mailbox.vanished(ranges(text.slice(11)));
+      else if (/^\* VANISHED \d/i.test(text)) mailbox.vanished(vanished(text) ?? []);
       else if (/^\* PREAUTH\b/i.test(text)) this.#odd('imap-preauth', SERVER);
-      if (/\[REFERRAL /i.test(text.slice(0, 32))) this.#odd('imap-referral', SERVER);
+      if (FREE_TEXT.test(text) && refers(text)) this.#odd('imap-referral', SERVER);
       this.#passLine(line);
       return;
     }
@@ -484,7 +417,7 @@ export class ImapSession implements Decoder {
 
   /** The mailbox of the SELECT that is being answered. */
   #enter(validity: string | undefined): void {
-    const select = [...this.#pending.values()].find(({ verb }) => verb === 'SELECT' || verb === 'EXAMINE');
+    const select = this.#pending.selecting;
     if (select?.entered !== true) this.#fetched.mailbox.select(select === undefined ? '' : mailboxName(select.rest));
     if (select !== undefined) select.entered = true;
     if (validity !== undefined) this.#fetched.mailbox.valid(validity);
@@ -492,17 +425,14 @@ export class ImapSession implements Decoder {
 
   /** `+`: go on, with a literal, an exchange, or nothing (IDLE). */
   #continued(line: Line): void {
-    const [held] = this.#held;
-    if (held?.sending === true) {
+    if (this.#stored.asked()) {
       this.#flow.drop(line.end);
-      this.#goOn(held);
-      this.#handOn();
       return;
     }
     this.#flow.pass(line.end);
-    if (this.#stoppedFor === 'tag' && this.#under('AUTHENTICATE')) this.#state = 'authenticating';
+    if (this.#stoppedFor === 'tag' && this.#pending.under('AUTHENTICATE')) this.#state = 'authenticating';
     else if (this.#stoppedFor !== 'literal') {
-      if (!this.#under('IDLE') && !this.#loose) this.#odd('imap-unexpected-continuation', SERVER);
+      if (!this.#pending.under('IDLE') && !this.#loose) this.#odd('imap-unexpected-continuation', SERVER);
       return;
     }
     this.#resume();
@@ -512,10 +442,9 @@ export class ImapSession implements Decoder {
   #tagged(text: string, line: Line): boolean {
     const found = TAGGED.exec(text);
     if (found === null) return this.#malformed(line);
-    this.#endOrphan(SERVER);
+    this.#orphans.end(SERVER);
     const [, tag = '', status = ''] = found;
-    const pending = this.#pending.get(tag);
-    this.#pending.delete(tag);
+    const pending = this.#pending.take(tag);
     if (pending === undefined && !this.#loose) {
       this.#odd('imap-unexpected-response', SERVER);
       if (!this.#flow.passive) {
@@ -523,7 +452,7 @@ export class ImapSession implements Decoder {
         return false;
       }
     }
-    if (/\[REFERRAL /i.test(text.slice(0, 300))) this.#odd('imap-referral', SERVER);
+    if (refers(text)) this.#odd('imap-referral', SERVER);
     this.#passLine(line);
     this.#answered(tag, pending, /^OK$/i.test(status), text);
     return !this.#layered;
@@ -533,18 +462,12 @@ export class ImapSession implements Decoder {
     const { mailbox } = this.#fetched;
     this.#layered = false;
     // The command is missing from the recording.
-    if (pending === undefined && done && this.#flow.passive && COMPRESSES.test(text.replace(/\[[^\]]*\]/, ''))) {
+    if (pending === undefined && done && this.#flow.passive && saysCompressed(text)) {
       this.#perhapsCompressed = SERVER;
       this.#server.halt();
       this.#flow.resume(SERVER);
     }
-    const [held] = this.#held;
-    if (held?.sending === true && held.tag === tag) {
-      // The server does not want it.
-      held.drop();
-      this.#held.shift();
-      this.#handOn();
-    }
+    this.#stored.answered(tag);
     const refused = this.#stoppedFor === 'literal' && (this.#head === undefined || this.#head.tag === tag);
     if (refused) {
       // The literal is not sent.
@@ -604,52 +527,14 @@ export class ImapSession implements Decoder {
       this.#flow.reset('imap-malformed-response' satisfies ImapEvent);
       return false;
     }
-    if (this.#loose) this.#orphaned(SERVER, line);
+    if (this.#loose) this.#orphans.add(SERVER, line, this.#login);
     else this.#odd('imap-malformed-response', SERVER);
     this.#flow.pass(line.end);
     return true;
   }
 
-  /** A recording: the line may belong to content whose announcement is missing. */
-  #orphaned(side: Side, line: Line): void {
-    let orphan = this.#orphans[side];
-    if (orphan === undefined) {
-      // What only ends something begins nothing.
-      if (line.end - line.start <= SHORTEST_ORPHAN) return;
-      orphan = this.#flow.openFile({
-        name: undefined,
-        direction: side === SERVER ? 'download' : 'upload',
-        declaredType: 'message/rfc822',
-        mail: this.#login === undefined ? {} : { login: this.#login },
-      });
-      orphan.gap(0);
-      this.#orphans[side] = orphan;
-    }
-    orphan.write(line.chunk, line.start, line.end);
-  }
-
-  #endOrphan(side: Side): void {
-    this.#orphans[side]?.abort('gap');
-    this.#orphans[side] = undefined;
-  }
-
-  #asked({ name, origin }: Section): number | undefined {
-    let least: number | undefined;
-    for (const { slices } of this.#pending.values()) {
-      const count = slices.size === 0 ? undefined : slices.get(sliceKey(name, origin ?? 0));
-      if (count !== undefined) least = Math.min(count, least ?? count);
-    }
-    return least;
-  }
-
   #noteUnasked(): void {
-    if (!this.#loose && !this.#under('FETCH') && !this.#under('UID')) this.#odd('imap-unasked-content', SERVER);
-  }
-
-  /** A command of that verb is under way. */
-  #under(wanted: string): boolean {
-    for (const { verb } of this.#pending.values()) if (verb === wanted) return true;
-    return false;
+    if (!this.#loose && !this.#pending.under('FETCH', 'UID')) this.#odd('imap-unasked-content', SERVER);
   }
 
   /** Live, nothing is forwarded on a guess. */
@@ -664,17 +549,7 @@ export class ImapSession implements Decoder {
   }
 }
 
-/** `)` and a line end. */
-const SHORTEST_ORPHAN = 3;
 /** Commands that the client is stopped behind. */
 const CHANGES = new Set(['AUTHENTICATE', 'STARTTLS', 'COMPRESS']);
-
-/** `3,5:9` as ranges. */
-function ranges(set: string): (readonly [number, number])[] {
-  return set.split(',').flatMap((range) => {
-    const [from = Number.NaN, to = from] = range.split(':', 2).map(Number);
-    return Number.isSafeInteger(from) && Number.isSafeInteger(to)
-      ? [[Math.min(from, to), Math.max(from, to)] as const]
-      : [];
-  });
-}
+/** A literal of a command whose beginning is missing: names and passwords are shorter, messages longer. */
+const SMALL = 1024;
