@@ -43,14 +43,15 @@ function read(part: Datum, section: string, parts: Map<string, PartFacts>): void
   let lines = contentType(media, parameters);
   const transfer = textOf(encoding);
   if (transfer !== undefined) lines += line('Content-Transfer-Encoding', transfer);
-  // message/rfc822 has an envelope, a structure and lines in front of the extension data, text has lines.
-  const extension = media === 'message/rfc822' ? 10 : media.startsWith('text/') ? 8 : 7;
+  // A message has an envelope, a structure and lines in front of the extension data, text has lines.
+  const message = media === 'message/rfc822' || media === 'message/global';
+  const extension = message ? 10 : media.startsWith('text/') ? 8 : 7;
   lines += disposition(items[extension + 1]);
   const written = textOf(octets);
   const size = written !== undefined && /^\d{1,15}$/.test(written) ? Number(written) : undefined;
   parts.set(own, { lines, size });
   if (section === '') parts.set('', { lines, size });
-  if (media !== 'message/rfc822') return;
+  if (!message) return;
   const [inner] = items.slice(8, 9);
   if (inner === undefined) return;
   const nested = new Map<string, PartFacts>();
