@@ -10,6 +10,8 @@ export interface PartFacts {
   readonly lines: string;
   /** In bytes, as it is encoded. */
   readonly size: number | undefined;
+  /** It was told in two ways how it is encoded: readers may take either. */
+  readonly contradicted?: boolean;
 }
 
 /** By section: `1`, `2.1`, `2.TEXT` of an attached message; the empty one is the message. */
@@ -41,6 +43,8 @@ function read(part: Datum, section: string, parts: Map<string, PartFacts>): void
   const [type, subtype, parameters, , , encoding, octets] = items;
   const media = `${textOf(type) ?? 'text'}/${textOf(subtype) ?? 'plain'}`.toLowerCase();
   let lines = contentType(media, parameters);
+  // Not even NIL: the structure was cut, and how the part is encoded is not known.
+  if (encoding === undefined) return;
   const transfer = textOf(encoding);
   if (transfer !== undefined) lines += line('Content-Transfer-Encoding', transfer);
   // A message has an envelope, a structure and lines in front of the extension data, text has lines.

@@ -15,6 +15,7 @@ export const IMAP_EVENTS = {
   'imap-unasked-content': 'the server sent the content of a message although no FETCH is under way',
   'imap-unknown-literal': 'a literal in a response that is not known: it is inspected as a file',
   'imap-unknown-encoding': 'content of which nobody told what it is: it is read as what it looks like, and never clean',
+  'imap-encodings-differ': 'the MIME header of a part and BODYSTRUCTURE name different transfer encodings',
   'imap-quoted-content': 'live: content in quotes that cannot be held or taken out by itself (ends)',
   'imap-slice': 'live: a slice of a message or part, which cannot be judged alone and is replaced',
   'imap-mailbox-limit':

@@ -12,7 +12,7 @@ import { envelopeHeader, partsOf } from './body-structure.js';
 import type { ImapEvent } from './events.js';
 import { essential, type KnownMessage, Mailbox } from './mailbox.js';
 import type { Line } from './reader.js';
-import { isHeader, type Section, sectionKey, sectionOf } from './sections.js';
+import { isHeader, type Section, sectionKey, sectionOf, sectionOfKey } from './sections.js';
 import { type Datum, parseData, quoted, textOf } from './syntax.js';
 
 /** Live: a literal that waits for its verdict. */
@@ -156,6 +156,8 @@ export class Fetched {
     if (content.assembly === undefined) {
       // A slice of nobody knows what.
       if (content.unknown && content.file !== undefined) doubt(content.file);
+      if (content.section !== undefined && content.message?.contradicts(content.section) === true)
+        this.#contradicted(content.file);
       if (content.message === undefined && content.section?.origin !== undefined) content.file?.abort('gap');
       else content.file?.end();
       return;
@@ -234,7 +236,8 @@ export class Fetched {
 
   #closeIfWhole(assembly: Assembly): void {
     if (!assembly.whole || !assembly.headed) return;
-    this.mailbox.settled(assembly);
+    const place = this.mailbox.settled(assembly);
+    if (place?.message.contradicts(sectionOfKey(place.key)) === true) this.#contradicted(assembly.file);
     assembly.file.end();
   }
 
@@ -314,8 +317,7 @@ export class Fetched {
   #headAll(message: KnownMessage): void {
     for (const [key, assembly] of [...message.assemblies]) {
       if (assembly.headed) continue;
-      const decoded = key.startsWith('~');
-      const header = message.headerOf({ name: decoded ? key.slice(1) : key, origin: undefined, decoded });
+      const header = message.headerOf(sectionOfKey(key));
       if (header === undefined) continue;
       if (!assembly.head(header)) assembly.head(essential(header));
       if (assembly.headed) this.#closeIfWhole(assembly);
@@ -439,6 +441,11 @@ export class Fetched {
       mail: login === undefined ? {} : { login },
     };
     return this.#flow.openFile(meta, guard ?? this.unit);
+  }
+
+  #contradicted(file: FileStream | undefined): void {
+    this.#odd('imap-encodings-differ');
+    file?.malformed('imap-encodings-differ' satisfies ImapEvent);
   }
 
   #unknown(content: Content): void {

@@ -61,12 +61,11 @@ export class KnownMessage {
     }
     if (name.startsWith('HEADER')) this.learnShown(fieldsOf(lines, SHOWN_FIELDS) || this.shown);
     const part = /^(.+)\.(?:MIME|(HEADER))$/.exec(name);
-    if (part !== null) this.#learnPart(part[2] === undefined ? (part[1] ?? '') : `${part[1]}.TEXT`, lines, undefined);
+    if (part !== null) this.#learnPart(part[2] === undefined ? (part[1] ?? '') : `${part[1]}.TEXT`, lines, 'fetched');
   }
 
   learnStructure(parts: ReadonlyMap<string, PartFacts>): void {
-    // A MIME header that was fetched says more; the size is told here alone.
-    for (const [name, { lines, size }] of parts) this.#learnPart(name, this.parts.get(name)?.lines ?? lines, size);
+    for (const [name, { lines, size }] of parts) this.#learnPart(name, lines, size);
   }
 
   learnShown(lines: string): void {
@@ -74,11 +73,26 @@ export class KnownMessage {
     this.shown = lines;
   }
 
-  #learnPart(name: string, lines: string, size: number | undefined): void {
+  /** A header that was fetched says more than a structure; the size is told there alone. */
+  #learnPart(name: string, told: string, size: number | undefined | 'fetched'): void {
     const known = this.parts.get(name);
     if (known === undefined && this.parts.size >= MOST_PARTS) return;
+    const fetched = size === 'fetched';
+    const lines = fetched ? told : (known?.lines ?? told);
+    const contradicted =
+      known?.contradicted === true || (known !== undefined && encodingIn(known.lines) !== encodingIn(told));
     this.weight += lines.length - (known?.lines.length ?? -name.length);
-    this.parts.set(name, { lines, size: size ?? known?.size });
+    this.parts.set(name, { lines, size: fetched ? known?.size : (size ?? known?.size), contradicted });
+  }
+
+  /** Readers may take its content for something else. */
+  contradicts({ name, decoded }: Section): boolean {
+    if (decoded) return false;
+    const root = this.parts.get('');
+    const isRoot =
+      name === 'TEXT' || (name === '1' && root !== undefined && !/^Content-Type: multipart\//i.test(root.lines));
+    if (!isRoot) return this.parts.get(name)?.contradicted === true;
+    return root !== undefined && this.#header !== undefined && encodingIn(root.lines) !== encodingIn(this.#header);
   }
 
   /** What was kept of it was too much. */
@@ -186,12 +200,12 @@ export class Mailbox {
     }
   }
 
-  /** It is no longer being put together. */
-  settled(assembly: Assembly): void {
+  /** It is no longer being put together; whose it was. */
+  settled(assembly: Assembly): { readonly message: KnownMessage; readonly key: string } | undefined {
     const place = this.#open.get(assembly);
-    if (place === undefined) return;
     this.#open.delete(assembly);
-    place.message.assemblies.delete(place.key);
+    place?.message.assemblies.delete(place.key);
+    return place;
   }
 
   giveUp(assembly: Assembly): void {
@@ -322,6 +336,12 @@ export function fieldsOf(lines: string, wanted: RegExp): string {
     at = end;
   }
   return kept === '' || kept.endsWith('\n') ? kept : `${kept}\r\n`;
+}
+
+/** The transfer encoding that header lines name; those that change nothing are one. */
+function encodingIn(lines: string): string {
+  const written = /^Content-Transfer-Encoding[ \t]*:[ \t]*(\S*)/im.exec(lines)?.[1]?.toLowerCase() ?? '';
+  return /^(?:[78]bit|binary|)$/.test(written) ? '' : written;
 }
 
 /** The fields of a header that a reader of its body needs. */

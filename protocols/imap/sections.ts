@@ -50,6 +50,12 @@ export function sectionKey({ name, decoded }: Section): string {
   return decoded ? `~${name}` : name;
 }
 
+/** The section of a key, as a whole. */
+export function sectionOfKey(key: string): Section {
+  const decoded = key.startsWith('~');
+  return { name: decoded ? key.slice(1) : key, origin: undefined, decoded };
+}
+
 /** How many bytes a FETCH command asks for of each slice, by `sliceKey`. */
 export function slicesAsked(command: string): ReadonlyMap<string, number> {
   const slices = new Map<string, number>();
