@@ -13,8 +13,8 @@ export const TEXTS =
   /^\* (?:LIST|LSUB|XLIST|STATUS|E?SEARCH|SORT|THREAD|NAMESPACE|QUOTA|QUOTAROOT|ACL|LISTRIGHTS|MYRIGHTS|METADATA|ANNOTATION|ID|FLAGS|LANGUAGE|COMPARATOR|GENURLAUTH)\b/i;
 /** Items of FETCH whose values are short texts. */
 export const TEXT_ITEMS = /(?:^|[ (])(?:PREVIEW|SNIPPET|INTERNALDATE|SAVEDATE|EMAILID|THREADID|X-GM-[A-Z-]+)$/i;
-/** Content in quotes. */
-export const IN_QUOTES = /(?:\]|>|RFC822(?:\.TEXT)?) "/i;
+/** Content in quotes; a header is none. */
+export const IN_QUOTES = /\b(?:(?:BODY|BINARY)\[(?![^\]]*(?:HEADER|MIME))[^\]]*\](?:<\d+>)?|RFC822(?:\.TEXT)?) "/i;
 
 /** Does the text of an OK say that compression begins? No standard says how. */
 export function saysCompressed(text: string): boolean {
