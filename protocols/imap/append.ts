@@ -1,40 +1,48 @@
 /**
- * Messages that a client stores: APPEND (RFC 9051 §6.3.12), several in one command (RFC 3502), put together out of pieces (RFC 4469), or in place of
- * another (RFC 8508). Follows the text of the command between its literals and says which of them are messages.
+ * Messages that a client stores: APPEND (RFC 9051 §6.3.12), several in one command (RFC 3502), put together out of pieces (CATENATE, RFC 4469), or in
+ * place of another (REPLACE, RFC 8508). Follows the text of the command between its literals, each line once, and says which of them are messages.
  */
 import type { Buffer } from 'node:buffer';
 import type { FileStream } from '../../src/core/file.js';
 import type { Unit } from '../../src/core/flow.js';
-import { parseData } from './syntax.js';
 
-export interface AppendSink {
-  open(guard: Unit | undefined): FileStream;
+const COMMAND = /^\S+ (?:APPEND|(?:UID )?REPLACE \S+) ?/i;
+const QUOTED = /"(?:\\.|[^"\\])*"/g;
+
+/** Is the command one that stores messages? */
+export function stores(head: string): boolean {
+  return COMMAND.test(`${head} `);
 }
 
 export class Append {
-  readonly #sink: AppendSink;
+  readonly #open: (guard: Unit | undefined) => FileStream;
   #file: FileStream | undefined;
+  /** The mailbox's name came. */
+  #named = false;
   #catenating = false;
-  /** How much of the command's text was looked at. */
-  #seen = 0;
 
-  constructor(sink: AppendSink) {
-    this.#sink = sink;
+  /** `open` starts the file of a message. */
+  constructor(open: (guard: Unit | undefined) => FileStream) {
+    this.#open = open;
   }
 
-  /** Is the literal behind `text` (the command up to it, literals as strings) a message, or a piece of one? */
-  takes(text: string): boolean {
-    // Without a mailbox in front of it, it is the mailbox.
-    const data = parseData(text.replace(/^\S+ (?:UID )?(?:APPEND|REPLACE \S+)/i, ''));
-    if (data.length === 0) return false;
-    const since = text.slice(this.#seen);
-    if (/\bCATENATE \(/i.test(since)) this.#catenating = true;
-    return !this.#catenating || /\bTEXT ~?$/i.test(text);
+  /** It puts messages together out of pieces. */
+  get catenates(): boolean {
+    return this.#catenating;
   }
 
-  begin(text: string, guard: Unit | undefined): void {
-    this.#urls(text);
-    this.#file ??= this.#sink.open(guard);
+  /** The command goes on with `line`, up to a literal: is that a message, or a piece of one? `first`: the line begins the command. */
+  takes(line: string, first: boolean): boolean {
+    const text = this.#follow(line, first);
+    if (!this.#named) {
+      this.#named = true;
+      if (text.trim() === '') return false;
+    }
+    return !this.#catenating || /\bTEXT $/i.test(text);
+  }
+
+  begin(guard: Unit | undefined): void {
+    this.#file ??= this.#open(guard);
   }
 
   write(chunk: Buffer, start: number, end: number): void {
@@ -50,13 +58,10 @@ export class Append {
     if (!this.#catenating) this.#close();
   }
 
-  /** The command went on, or is at its end. */
-  follow(text: string): void {
-    this.#urls(text);
-    if (this.#catenating && text.endsWith(')')) {
-      this.#close();
-      this.#catenating = false;
-    }
+  /** The command is at its end. A message that was to go on is cut. */
+  finish(line: string, first: boolean): void {
+    this.#follow(line, first);
+    this.abort('reset');
   }
 
   abort(reason: 'gap' | 'reset'): void {
@@ -64,14 +69,21 @@ export class Append {
     this.#file = undefined;
   }
 
-  /** A piece that the server has already: its bytes never cross the connection. */
-  #urls(text: string): void {
-    const since = text.slice(this.#seen);
-    this.#seen = text.length;
-    if (/\bCATENATE \(/i.test(since)) this.#catenating = true;
-    if (!this.#catenating || !/(?:^|[ (])URL /i.test(since)) return;
-    this.#file ??= this.#sink.open(undefined);
-    this.#file.gap(0);
+  /** Notes where a message of pieces begins and ends. The line without the command, quoted strings emptied. */
+  #follow(line: string, first: boolean): string {
+    const text = (first ? line.replace(COMMAND, '') : line).replace(QUOTED, '""');
+    for (const found of text.matchAll(/\bCATENATE \(|\bURL (?="|$)|\)/gi)) {
+      if (found[0] === ')') {
+        if (this.#catenating) this.#close();
+        this.#catenating = false;
+      } else if (/^CATENATE/i.test(found[0])) this.#catenating = true;
+      // A piece that the server has already: its bytes never cross the connection.
+      else if (this.#catenating) {
+        this.begin(undefined);
+        this.#file?.gap(0);
+      }
+    }
+    return text;
   }
 
   #close(): void {

@@ -4,47 +4,66 @@
  */
 import { type Datum, itemsOf, textOf } from './syntax.js';
 
-/** By section (`1`, `2.1`; the empty one is the message): the header lines that a reader needs, each with its line end. */
-export type Headers = ReadonlyMap<string, string>;
-
-const MOST_PARTS = 1_000;
-
-/** The headers of all parts that a BODYSTRUCTURE or BODY tells of. */
-export function partHeaders(structure: Datum): Headers {
-  const headers = new Map<string, string>();
-  read(structure, '', headers);
-  return headers;
+/** What is told of a part. */
+export interface PartFacts {
+  /** The header lines that a reader of it needs, each with its line end. */
+  readonly lines: string;
+  /** In bytes, as it is encoded. */
+  readonly size: number | undefined;
+  /** It was told in two ways how it is encoded: readers may take either. */
+  readonly contradicted?: boolean;
 }
 
-function read(part: Datum, section: string, headers: Map<string, string>): void {
+/** By section: `1`, `2.1`, `2.TEXT` of an attached message; the empty one is the message. */
+export type Parts = ReadonlyMap<string, PartFacts>;
+
+/** Of one message; the others are read without a header. */
+export const MOST_PARTS = 1_000;
+
+/** All parts that a BODYSTRUCTURE or BODY tells of. */
+export function partsOf(structure: Datum): Parts {
+  const parts = new Map<string, PartFacts>();
+  read(structure, '', parts);
+  return parts;
+}
+
+function read(part: Datum, section: string, parts: Map<string, PartFacts>): void {
   const items = itemsOf(part);
-  if (headers.size >= MOST_PARTS || items.length === 0) return;
+  if (parts.size >= MOST_PARTS || items.length === 0) return;
   if (items[0]?.kind === 'list') {
     const count = items.findIndex((item) => item.kind !== 'list');
     const children = count < 0 ? items : items.slice(0, count);
     const subtype = textOf(items[children.length]) ?? 'mixed';
-    headers.set(section, contentType(`multipart/${subtype}`, items[children.length + 1]));
-    for (const [index, child] of children.entries()) read(child, joined(section, index + 1), headers);
+    parts.set(section, { lines: contentType(`multipart/${subtype}`, items[children.length + 1]), size: undefined });
+    for (const [index, child] of children.entries()) read(child, joined(section, index + 1), parts);
     return;
   }
   // A message that is no multipart is its own part 1.
   const own = section === '' ? '1' : section;
-  const [type, subtype, parameters, , , encoding] = items;
+  const [type, subtype, parameters, , , encoding, octets] = items;
   const media = `${textOf(type) ?? 'text'}/${textOf(subtype) ?? 'plain'}`.toLowerCase();
   let lines = contentType(media, parameters);
+  // Not even NIL: the structure was cut, and how the part is encoded is not known.
+  if (encoding === undefined) return;
   const transfer = textOf(encoding);
   if (transfer !== undefined) lines += line('Content-Transfer-Encoding', transfer);
-  // message/rfc822 has an envelope, a structure and lines in front of the extension data, text has lines.
-  const extension = media === 'message/rfc822' ? 10 : media.startsWith('text/') ? 8 : 7;
+  // A message has an envelope, a structure and lines in front of the extension data, text has lines.
+  const message = media === 'message/rfc822' || media === 'message/global';
+  const extension = message ? 10 : media.startsWith('text/') ? 8 : 7;
   lines += disposition(items[extension + 1]);
-  headers.set(own, lines);
-  if (section === '') headers.set('', lines);
-  if (media !== 'message/rfc822') return;
+  const written = textOf(octets);
+  const size = written !== undefined && /^\d{1,15}$/.test(written) ? Number(written) : undefined;
+  parts.set(own, { lines, size });
+  if (section === '') parts.set('', { lines, size });
+  if (!message) return;
   const [inner] = items.slice(8, 9);
   if (inner === undefined) return;
-  const nested = new Map<string, string>();
+  const nested = new Map<string, PartFacts>();
   read(inner, '', nested);
-  for (const [name, text] of nested) headers.set(name === '' ? `${own}.TEXT` : `${own}.${name}`, text);
+  for (const [name, facts] of nested) {
+    if (parts.size >= MOST_PARTS) return;
+    parts.set(name === '' ? `${own}.TEXT` : `${own}.${name}`, facts);
+  }
 }
 
 function joined(section: string, number: number): string {

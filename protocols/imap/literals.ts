@@ -6,15 +6,25 @@ export interface LiteralMark {
   readonly nonSynchronizing: boolean;
   /** The line without the mark. */
   readonly before: string;
+  /** Written in a way that some readers may take for another size, or for none. */
+  readonly odd: boolean;
 }
 
-/** The mark at the end of a line, `bad` when it is none that everybody reads alike, undefined when there is none. */
+/** Some readers keep sizes in 32 bits. */
+const MOST_SIZE = 0xffff_ffff;
+
+/** The mark at the end of a line; `bad`: a number that is no size; undefined: there is none. */
 export function literalAt(line: string): LiteralMark | 'bad' | undefined {
   if (!line.endsWith('}')) return undefined;
-  const found = /~?\{([^{}]*)\}$/.exec(line);
+  const found = /~?\{([-+]?)(\d{1,30})([+-]?)\}$/.exec(line);
   if (found === null) return undefined;
-  const number = /^(0|[1-9]\d{0,14})([+-]?)$/.exec(found[1] ?? '');
-  // Not a number at all: text that ends so.
-  if (number === null) return /^[-+]?\d+[-+]?$/.test(found[1] ?? '') ? 'bad' : undefined;
-  return { size: Number(number[1]), nonSynchronizing: number[2] !== '', before: line.slice(0, found.index) };
+  const [, sign = '', digits = '', after = ''] = found;
+  const size = Number(digits);
+  if (sign !== '' || !Number.isSafeInteger(size)) return 'bad';
+  return {
+    size,
+    nonSynchronizing: after !== '',
+    before: line.slice(0, found.index),
+    odd: size > MOST_SIZE || (digits.length > 1 && digits.startsWith('0')),
+  };
 }

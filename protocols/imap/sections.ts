@@ -1,4 +1,4 @@
-/** Which item of a FETCH response a literal is: the words in front of it (RFC 9051 §7.5.2, RFC 3516). */
+/** Which item of a FETCH response a value is: the words in front of it (RFC 9051 §7.5.2, RFC 3516). */
 
 export interface Section {
   /** What is fetched: the part's number (`2.1`), with what is wanted of it (`TEXT`, `HEADER`, `MIME`), upper case; empty: the whole message. */
@@ -10,40 +10,53 @@ export interface Section {
 }
 
 const ITEM = /(?:^|[ (])(BODY|BINARY|RFC822(?:\.HEADER|\.TEXT)?)(?:\[([^\]]*)\])?(?:<(\d{1,15})>)?$/i;
+const ATOM = /^(BODY|BINARY|RFC822(?:\.HEADER|\.TEXT)?)(?:\[([^\]]*)\])?(?:<(\d{1,15})>)?$/i;
 
 /** The item that `text`, which ends where a value begins, names; undefined when it is another one (ENVELOPE, a header list). */
 export function sectionBefore(text: string): Section | undefined {
-  const found = ITEM.exec(text.trimEnd());
-  if (found === null) return undefined;
-  return sectionOf(found[1] ?? '', found[2], found[3]);
+  return sectionFound(ITEM.exec(text.trimEnd()));
 }
 
-/** The same of an atom: `BODY[1]<0>`. */
-export function sectionOf(
-  item: string,
-  inBrackets: string | undefined,
-  origin: string | undefined,
-): Section | undefined {
-  const word = item.toUpperCase();
-  const at = origin === undefined ? undefined : Number(origin);
-  switch (word) {
+/** The same of an item's name: `BODY[1]<0>`. */
+export function sectionOf(item: string): Section | undefined {
+  return sectionFound(ATOM.exec(item));
+}
+
+function sectionFound(found: RegExpExecArray | null): Section | undefined {
+  if (found === null) return undefined;
+  const [, item = '', brackets, at] = found;
+  const origin = at === undefined ? undefined : Number(at);
+  switch (item.toUpperCase()) {
     case 'RFC822':
-      return { name: '', origin: at, decoded: false };
+      return { name: '', origin, decoded: false };
     case 'RFC822.HEADER':
-      return { name: 'HEADER', origin: at, decoded: false };
+      return { name: 'HEADER', origin, decoded: false };
     case 'RFC822.TEXT':
-      return { name: 'TEXT', origin: at, decoded: false };
-    case 'BODY':
-    case 'BINARY':
-      // BODY without brackets is a structure.
-      if (inBrackets === undefined) return undefined;
-      return { name: inBrackets.trim().toUpperCase(), origin: at, decoded: word === 'BINARY' };
+      return { name: 'TEXT', origin, decoded: false };
     default:
-      return undefined;
+      // BODY without brackets is a structure.
+      if (brackets === undefined) return undefined;
+      return { name: brackets.trim().toUpperCase(), origin, decoded: item.toUpperCase() === 'BINARY' };
   }
 }
 
-/** Of a FETCH command: how many bytes were asked for of each slice, by section and origin (`2<0`). */
+/** A header is read, and is no file: the message that it belongs to is, when it comes. */
+export function isHeader({ name }: Section): boolean {
+  return /(?:^|\.)(?:HEADER(?:\.FIELDS.*)?|MIME)$/s.test(name);
+}
+
+/** What bytes of a message belong together: those of BODY[2] and those of BINARY[2] are others. */
+export function sectionKey({ name, decoded }: Section): string {
+  return decoded ? `~${name}` : name;
+}
+
+/** The section of a key, as a whole. */
+export function sectionOfKey(key: string): Section {
+  const decoded = key.startsWith('~');
+  return { name: decoded ? key.slice(1) : key, origin: undefined, decoded };
+}
+
+/** How many bytes a FETCH command asks for of each slice, by `sliceKey`. */
 export function slicesAsked(command: string): ReadonlyMap<string, number> {
   const slices = new Map<string, number>();
   for (const found of command.matchAll(/(?:BODY|BINARY)(?:\.PEEK)?\[([^\]]*)\]<(\d{1,15})\.(\d{1,15})>/gi))

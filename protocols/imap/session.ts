@@ -1,127 +1,172 @@
 /**
  * An IMAP session (RFC 9051, RFC 3501): commands and the responses to them, on both sides as texts with literals. What is fetched and what is
- * appended becomes files; what changes the connection (STARTTLS, COMPRESS) changes its layers.
+ * appended becomes files; what changes the connection (STARTTLS, COMPRESS) changes its layers. The client is stopped where its next bytes cannot
+ * be read without the answer: a literal that waits to be asked for, an exchange, a change of layer. README.md says what is held when.
  */
 import { Buffer } from 'node:buffer';
-import type { FileId, FileMeta, FileStream, Verdict } from '../../src/core/file.js';
-import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side, type Unit } from '../../src/core/flow.js';
+import type { FileId, Verdict } from '../../src/core/file.js';
+import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../src/core/flow.js';
 import { beginsTls } from '../../src/core/tls-record.js';
-import { messageOfLength } from '../mail/replacement.js';
 import { mechanismKnown, saslLogin } from '../mail/sasl.js';
-import { Append } from './append.js';
-import { refusalOf, withAllowedCapabilities } from './capabilities.js';
+import { stores } from './append.js';
+import { longestUnasked, withAllowedCapabilities } from './capabilities.js';
+import { type Command, isCommand, loginName, mailboxName, parseCommand, refusalOf } from './commands.js';
 import type { ImapEvent } from './events.js';
-import { Fetched, isHeader } from './fetched.js';
+import { Fetched } from './fetched.js';
 import type { LiteralMark } from './literals.js';
-import { type LiteralUse, TextReader } from './reader.js';
-import { sectionBefore, slicesAsked } from './sections.js';
-import { parseData, textOf } from './syntax.js';
-
-const FETCH = /^\* (\d{1,10}) FETCH \(/i;
-
-/** A command without its tagged response. */
-interface Pending {
-  readonly verb: string;
-  /** AUTHENTICATE's mechanism, COMPRESS's algorithm. */
-  readonly argument: string;
-}
-
-/** A message on its way to the server. Live only. */
-interface Stored {
-  readonly unit: Unit;
-  readonly prefix: Buffer;
-  readonly size: number;
-}
-
-/** What the client's next bytes are. */
-type ClientState = 'command' | 'authenticating' | 'idling';
+import { Orphans } from './orphans.js';
+import { type Pending, PendingCommands } from './pending.js';
+import { type Beginning, type Line, type LiteralUse, TextReader } from './reader.js';
+import {
+  CONTINUATION,
+  FETCH,
+  FREE_TEXT,
+  IN_QUOTES,
+  NUMBERED,
+  refers,
+  saysCompressed,
+  TAGGED,
+  TEXT_ITEMS,
+  TEXTS,
+  UNTAGGED,
+  vanished,
+} from './responses.js';
+import { isHeader, type Section, sectionBefore } from './sections.js';
+import { Stored } from './stored.js';
 
 export class ImapSession implements Decoder {
   readonly #flow: Flow;
   readonly #server: TextReader;
   readonly #client: TextReader;
   readonly #fetched: Fetched;
-  readonly #pending = new Map<string, Pending>();
+  readonly #stored: Stored;
+  readonly #orphans: Orphans;
+  readonly #pending = new PendingCommands();
   #login: string | undefined;
+  /** The longest literal that the server lets come unasked; undefined: it has not said. */
+  #unasked: number | undefined;
 
-  #state: ClientState = 'command';
+  /** What the client's next text is. */
+  #state: 'command' | 'authenticating' | 'idling' = 'command';
   #mechanism = '';
-  /** What the client is stopped for: the go-ahead or refusal of a literal, a tagged response, room, or a quiet moment of the server. */
-  #stoppedFor: 'literal' | 'tag' | 'idle' | undefined;
-  /** The go-ahead for the literal that the client announced has come. */
-  #goAhead = false;
-  #append: Append | undefined;
-  #storing: Stored | undefined;
-  readonly #stored = new Map<FileId, Stored>();
+  /** What the client is stopped for: a literal to be asked for, a tagged response, a quiet moment of the server, room for one more command. */
+  #stoppedFor: 'literal' | 'tag' | 'idle' | 'room' | undefined;
+  /** The command that is being read began with this and a literal. */
+  #head: Command | undefined;
+  /** Live: what the client is told when the server is between two responses. */
+  #owed: Buffer[] = [];
+  /** A side whose answer to COMPRESS, or COMPRESS itself, was lost: what comes next may be compressed. */
+  #perhapsCompressed: Side | undefined;
+  /** The recording lacks bytes: responses may have lost their commands. */
   #loose = false;
+  /** The last response changed the layer. */
+  #layered = false;
+  /** The header that is being fetched: known before the content behind it comes. */
+  #header: readonly [number: number, section: Section] | undefined;
 
   constructor(flow: Flow) {
     this.#flow = flow;
-    this.#fetched = new Fetched(flow, () => this.#login);
+    this.#fetched = new Fetched(flow, {
+      login: () => this.#login,
+      asked: (section) => this.#pending.asked(section),
+    });
+    this.#stored = new Stored(flow, {
+      login: () => this.#login,
+      released: (tag) => this.#pending.add({ tag, verb: 'APPEND', rest: '' }),
+      tell: (text) => {
+        this.#owed.push(Buffer.from(text));
+        this.#tell();
+      },
+    });
+    this.#orphans = new Orphans(flow);
     this.#server = new TextReader(flow, SERVER, {
-      complete: (text, chunk, start, end) => this.#response(text, chunk, start, end),
-      literal: (text, mark, chunk, start, end) => this.#serverLiteral(text, mark, chunk, start, end),
-      body: (chunk, start, end) => this.#fetched.write(chunk, start, end),
-      bodyGap: (length) => this.#fetched.gap(length),
-      bodyEnded: () => this.#fetched.ended(),
+      complete: (text, line) => this.#response(text, line),
+      literal: (text, mark, line) => this.#serverLiteral(text, mark, line),
+      content: (chunk, start, end) => this.#fetched.write(chunk, start, end),
+      contentGap: (length) => this.#fetched.gap(length),
+      contentEnded: () => this.#fetched.ended(),
+      textEnded: (text) => {
+        if (this.#header !== undefined) this.#fetched.learnHeader(...this.#header, text);
+      },
       unit: () => this.#fetched.unit,
     });
     this.#client = new TextReader(flow, CLIENT, {
-      complete: (text, _chunk, _start, end) => this.#command(text, end),
-      literal: (text, mark, _chunk, _start, end) => this.#clientLiteral(text, mark, end),
-      body: (chunk, start, end) => this.#append?.write(chunk, start, end),
-      bodyGap: (length) => this.#append?.gap(length),
-      bodyEnded: () => {
-        this.#append?.ended();
-        this.#storing = undefined;
-      },
-      unit: () => this.#storing?.unit,
+      complete: (text, line, last) => this.#command(text, line, last),
+      literal: (text, mark, line) => this.#clientLiteral(text, mark, line),
+      content: (chunk, start, end) => this.#stored.write(chunk, start, end),
+      contentGap: (length) => this.#stored.gap(length),
+      contentEnded: () => this.#stored.ended(),
+      textEnded: () => {},
+      unit: () => this.#stored.unit,
     });
   }
 
   push(side: Side, chunk: Buffer): void {
-    if (side === SERVER) return this.#server.read(chunk);
+    const reader = side === SERVER ? this.#server : this.#client;
     // A handshake: the answer to STARTTLS was lost.
-    if (this.#flow.passive && this.#client.between && beginsTls(chunk, 0)) return this.#startTls();
-    this.#client.read(chunk);
+    if (this.#flow.passive && reader.between && beginsTls(chunk, 0)) return this.#startTls();
+    if (side === this.#perhapsCompressed && chunk.length > 0) {
+      this.#perhapsCompressed = undefined;
+      const [line = ''] = chunk.toString('latin1', 0, 64).split(/\r?\n/, 1);
+      if (side === CLIENT ? parseCommand(line).tag === '' : !UNTAGGED.test(line) && !TAGGED.test(line))
+        return this.#flow.layer('deflate');
+    }
+    reader.read(chunk);
   }
 
   end(side: Side): void {
-    if (side === SERVER) this.#fetched.mailbox.clear();
+    if (side === SERVER) {
+      if (this.#server.inContent) {
+        this.#odd('imap-content-cut', SERVER);
+        this.#fetched.cut('reset');
+      }
+      this.#orphans.end(SERVER);
+      this.#fetched.mailbox.end();
+    } else {
+      if (this.#client.inContent) this.#odd('imap-content-cut', CLIENT);
+      this.#dropCommand('reset');
+      this.#orphans.end(CLIENT);
+    }
     this.#flow.finish(opposite(side));
   }
 
   gap(side: Side, length: number): void {
+    const reader = side === SERVER ? this.#server : this.#client;
     this.#loose = true;
-    (side === SERVER ? this.#server : this.#client).gap(length);
+    const within = reader.inContent;
+    reader.gap(length);
     // A recording that begins in the middle: the first line is looked at, it may be whole.
-    if (length === 0) (side === SERVER ? this.#server : this.#client).reset();
+    if (length === 0) reader.reset();
+    if (within && reader.inContent) return;
+    this.#odd('imap-resync', side);
     if (side === CLIENT) {
-      this.#state = 'command';
+      this.#dropCommand('gap');
+      // Nothing of an exchange is to be taken for a message.
+      this.#state = this.#pending.under('AUTHENTICATE') ? 'authenticating' : 'command';
       this.#stoppedFor = undefined;
+    } else if (this.#stoppedFor !== undefined) {
+      // The answer that the client was stopped for may have been among them.
+      this.unanswered(CLIENT);
+      this.#flow.resume(CLIENT);
     }
   }
 
   verdict(file: FileId, verdict: Verdict): void {
     if (this.#flow.passive) return;
     this.#fetched.verdict(file, verdict);
-    const stored = this.#stored.get(file);
-    if (stored === undefined) return;
-    this.#stored.delete(file);
-    const { unit, prefix, size } = stored;
-    if (verdict.action === 'block') unit.replace(Buffer.concat([prefix, messageOfLength(verdict.replacement, size)]));
-    else {
-      if (verdict.action === 'strip')
-        for (const { start, end, instead } of verdict.edits)
-          unit.edit(start + prefix.length, end + prefix.length, instead);
-      unit.release();
-    }
+    this.#stored.verdict(file, verdict);
   }
 
   unanswered(side: Side): void {
-    this.#loose = true;
     if (side !== CLIENT) return;
-    if (this.#stoppedFor === 'literal') this.#goAhead = true;
+    this.#loose = true;
+    if (this.#stoppedFor === 'tag') {
+      const { last } = this.#pending;
+      if (last?.verb === 'AUTHENTICATE' && this.#mechanism !== '') this.#state = 'authenticating';
+      else if (this.#state === 'authenticating') this.#state = 'command';
+      if (last?.verb === 'COMPRESS') this.#perhapsCompressed = CLIENT;
+    }
+    if (this.#stoppedFor !== 'literal') this.#pending.clear();
     this.#stoppedFor = undefined;
   }
 
@@ -130,74 +175,80 @@ export class ImapSession implements Decoder {
   // ── The client ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A whole command, or a line of an exchange. */
-  #command(text: string, end: number): boolean {
-    const append = this.#append;
-    this.#append = undefined;
-    if (append !== undefined) {
-      append.follow(text);
-      append.abort('reset');
-      this.#flow.pass(end);
-      this.#await(text);
+  #command(text: string, line: Line, last: string): boolean {
+    const head = this.#head;
+    if (this.#stored.active) {
+      this.#head = undefined;
+      this.#stored.finish(last, head === undefined, line);
       return true;
     }
     if (this.#state === 'authenticating') {
       this.#login = saslLogin(this.#mechanism, text) ?? this.#login;
+      // Only the first response names anybody.
       this.#mechanism = '';
-      this.#flow.pass(end);
+      this.#flow.pass(line.end);
       return this.#stop('tag');
     }
-    if (this.#state === 'idling' && /^DONE$/i.test(text)) {
+    if (/^DONE$/i.test(text) && (this.#state === 'idling' || this.#flow.passive)) {
       this.#state = 'command';
-      this.#flow.pass(end);
+      this.#flow.pass(line.end);
       return true;
     }
-    if (!this.#flow.passive && this.#refused(text, end)) return this.#stoppedFor === undefined;
-    this.#flow.pass(end);
-    return this.#await(text);
+    const command = parseCommand(text);
+    if (this.#loose && this.#flow.passive && !isCommand(command)) {
+      this.#orphans.add(CLIENT, line, this.#login);
+      this.#flow.pass(line.end);
+      return true;
+    }
+    this.#orphans.end(CLIENT);
+    if (!this.#admits(command, line)) return this.#stoppedFor === undefined;
+    this.#head = undefined;
+    this.#flow.pass(line.end);
+    return this.#await(command, text, head !== undefined && head.rest.trim() === '');
   }
 
-  /** Live: answers a command that the server never hears of, when the server is not in the middle of a response. */
-  #refused(text: string, end: number): boolean {
-    const { tag, verb, rest } = commandOf(text);
-    const refusal = tag === '' ? 'BAD No command' : refusalOf(verb, rest);
-    if (refusal === undefined) return false;
+  /** May it go to the server? Otherwise it was answered, or waits until it can be. */
+  #admits(command: Command, line: Line): boolean {
+    if (this.#pending.size >= this.#flow.limits.pipelined && this.#head === undefined) {
+      this.#odd('imap-pipelined-limit', CLIENT);
+      this.#stop('room');
+      return false;
+    }
+    if (command.tag === '') this.#odd('imap-malformed-command', CLIENT);
+    const refusal = this.#flow.passive ? undefined : refusalOf(command);
+    if (refusal === undefined) return true;
+    if (this.#head !== undefined) {
+      // The server has its beginning.
+      this.#failed('imap-command-refused', CLIENT);
+      return false;
+    }
     if (!this.#server.between) {
       this.#stop('idle');
-      return true;
+      return false;
     }
-    this.#odd('imap-command-refused', CLIENT);
-    this.#flow.drop(end);
-    this.#flow.send(CLIENT, Buffer.from(`${tag === '' ? '*' : tag} ${refusal}\r\n`, 'latin1'));
-    return true;
+    if (command.tag !== '') this.#odd('imap-command-refused', CLIENT);
+    this.#flow.drop(line.end);
+    this.#flow.send(CLIENT, Buffer.from(`${command.tag === '' ? '*' : command.tag} ${refusal}\r\n`, 'latin1'));
+    return false;
   }
 
   /** A command is under way. False: nothing more of the client is to be read before its response. */
-  #await(text: string): boolean {
-    const { tag, verb, rest } = commandOf(text);
-    if (tag === '' || verb === '') {
-      this.#odd('imap-malformed-command', CLIENT);
-      return true;
-    }
-    if (this.#pending.size >= this.#flow.limits.pipelined) {
-      this.#odd('imap-pipelined-limit', CLIENT);
-      this.#pending.clear();
-      this.#loose = true;
-    }
-    const [argument = ''] = rest.split(' ', 1);
-    this.#pending.set(tag, { verb, argument });
+  #await(command: Command, text: string, namedByLiteral: boolean): boolean {
+    const { tag, verb, rest } = command;
+    if (tag === '') return true;
+    this.#pending.add(command, text);
     switch (verb) {
-      case 'FETCH':
-      case 'UID':
-        this.#fetched.ask(slicesAsked(rest));
-        return true;
       case 'LOGIN':
-        this.#login = loginName(rest) ?? this.#login;
+        this.#login = loginName(rest, namedByLiteral) ?? this.#login;
         return true;
       case 'AUTHENTICATE': {
-        this.#mechanism = argument.toUpperCase();
-        if (!mechanismKnown(argument)) this.#odd('imap-unknown-mechanism', CLIENT);
-        const initial = rest.split(' ')[1];
-        if (initial !== undefined) this.#login = saslLogin(this.#mechanism, initial) ?? this.#login;
+        const [mechanism = '', initial] = rest.trim().split(/ +/, 2);
+        this.#mechanism = mechanism.toUpperCase();
+        if (!mechanismKnown(mechanism)) this.#odd('imap-command-refused', CLIENT);
+        if (initial !== undefined) {
+          this.#login = saslLogin(this.#mechanism, initial) ?? this.#login;
+          this.#mechanism = '';
+        }
         return this.#stop('tag');
       }
       case 'STARTTLS':
@@ -206,187 +257,291 @@ export class ImapSession implements Decoder {
       case 'IDLE':
         this.#state = 'idling';
         return true;
+      default:
+        return true;
     }
-    return true;
   }
 
-  #clientLiteral(text: string, mark: LiteralMark, end: number): LiteralUse | undefined {
-    const { verb, rest } = commandOf(text);
-    const appends = verb === 'APPEND' || verb === 'REPLACE' || (verb === 'UID' && /^REPLACE /i.test(rest));
-    if (!this.#flow.passive && this.#append === undefined && this.#refused(text, end)) return undefined;
-    if (appends) this.#append ??= new Append({ open: (guard) => this.#openStored(guard) });
-    const takes = this.#append?.takes(text) === true;
-    // What follows is the literal, or, when that is refused, the next command.
-    if (!mark.nonSynchronizing && !this.#goAhead && this.#flow.passive) {
-      this.#flow.pass(end);
-      this.#stop('literal');
-    } else if (!takes || this.#flow.passive) this.#flow.pass(end);
-    this.#goAhead = false;
-    if (!takes) return 'text';
-    if (!this.#flow.passive) {
-      const unit = this.#flow.unit(SERVER, 'held');
-      this.#storing = { unit, prefix: Buffer.alloc(0), size: mark.size };
-      // The go-ahead must be asked for: the line goes, what follows it is held.
-      this.#flow.pass(end);
+  #clientLiteral(text: Beginning, mark: LiteralMark, line: Line): LiteralUse {
+    if (this.#state !== 'command') return 'none';
+    const command = parseCommand(text.head);
+    if (text.first) {
+      // It is refused as it is, or (live) there is no way to refuse what comes unasked.
+      if (!this.#flow.passive && refusalOf(command) !== undefined)
+        return mark.nonSynchronizing ? this.#failed('imap-command-refused', CLIENT) : 'none';
+      if (!this.#flow.passive && stores(text.head) && !this.#mayAsk(mark)) return undefined;
+      this.#head = command;
+      if (stores(text.head)) this.#stored.begin(command.tag);
+    } else if (text.head === '' && !this.#stored.active && mark.size > SMALL) {
+      // The beginning of the command is missing from the recording: of this size, it is a message.
+      this.#stored.resume();
     }
-    this.#append?.begin(text, this.#storing?.unit);
-    return 'body';
+    if (mark.nonSynchronizing && mark.size > (this.#unasked ?? Number.POSITIVE_INFINITY)) {
+      if (!this.#flow.passive) return this.#failed('imap-literal-not-offered', CLIENT);
+      this.#odd('imap-literal-not-offered', CLIENT);
+    }
+    const held = !this.#flow.passive && this.#stored.active;
+    if (held && !this.#mayAsk(mark)) return undefined;
+    if (text.first && command.tag !== '' && !held) this.#pending.add(command);
+    let takes = false;
+    if (this.#stored.active) takes = this.#stored.takes(text, mark, line);
+    else this.#flow.pass(line.end);
+    if (!mark.nonSynchronizing && !held) this.#stop('literal');
+    return takes ? 'content' : 'text';
   }
 
-  #openStored(guard: Unit | undefined): FileStream {
-    const meta: FileMeta = {
-      name: undefined,
-      direction: 'upload',
-      declaredType: 'message/rfc822',
-      fixedLength: true,
-      mail: this.#login === undefined ? {} : { login: this.#login },
-    };
-    const file = this.#flow.openFile(meta, guard);
-    if (this.#storing !== undefined && guard !== undefined) this.#stored.set(file.id, this.#storing);
-    return file;
+  /** Live: may we ask for a literal now? Otherwise when the server is between two responses. */
+  #mayAsk(mark: LiteralMark): boolean {
+    return mark.nonSynchronizing || this.#server.between || this.#stop('idle');
+  }
+
+  /** Nothing of ours may come into the middle of a response. */
+  #tell(): void {
+    if (!this.#server.between) return;
+    for (const owed of this.#owed) this.#flow.send(CLIENT, owed);
+    this.#owed = [];
+  }
+
+  /** The command that is being read will not be whole. */
+  #dropCommand(reason: 'gap' | 'reset'): void {
+    this.#head = undefined;
+    this.#stored.drop(reason);
   }
 
   /** Always false. */
-  #stop(why: 'literal' | 'tag' | 'idle'): boolean {
+  #stop(why: 'literal' | 'tag' | 'idle' | 'room'): false {
     this.#stoppedFor = why;
+    this.#client.halt();
     this.#flow.stop(CLIENT);
     return false;
   }
 
+  /** What the client had waiting comes before the server's next response, which may be its own. */
   #resume(): void {
     if (this.#stoppedFor === undefined) return;
     this.#stoppedFor = undefined;
     this.#flow.resume(CLIENT);
+    this.#server.halt();
+    this.#flow.resume(SERVER);
   }
 
   // ── The server ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #serverLiteral(text: string, mark: LiteralMark, chunk: Buffer, start: number, end: number): LiteralUse | undefined {
-    const number = FETCH.exec(text)?.[1];
-    const section = number === undefined ? undefined : sectionBefore(text);
-    if (number === undefined || section === undefined || isHeader(section)) {
-      this.#flow.pass(end);
+  #serverLiteral(text: Beginning, mark: LiteralMark, line: Line): LiteralUse {
+    this.#header = undefined;
+    if (text.head === '' && !text.first) return this.#unknownLiteral(undefined, text, mark, line);
+    if (!text.head.startsWith('* ') || FREE_TEXT.test(text.head)) {
+      if (!this.#flow.passive) return this.#failed('imap-literal-in-text', SERVER);
+      if (!this.#loose) this.#odd('imap-literal-in-text', SERVER);
+      return 'none';
+    }
+    const fetch = FETCH.exec(text.head);
+    if (fetch === null && !TEXTS.test(text.head)) return this.#unknownLiteral(undefined, text, mark, line);
+    // Content in quotes would be out before it is judged.
+    if (!this.#flow.passive && fetch !== null && IN_QUOTES.test(text.line))
+      return this.#failed('imap-quoted-content', SERVER);
+    if (fetch === null || text.depth !== 1) {
+      this.#flow.pass(line.end);
       return 'text';
     }
+    const number = Number(fetch[1]);
+    const section = sectionBefore(text.tail);
+    if (section === undefined && !TEXT_ITEMS.test(text.tail.trimEnd()))
+      return this.#unknownLiteral(number, text, mark, line);
+    // What is too long for a header is content.
+    if (section === undefined || (isHeader(section) && mark.size <= this.#flow.limits.line)) {
+      this.#header = section === undefined ? undefined : [number, section];
+      this.#flow.pass(line.end);
+      return 'text';
+    }
+    const uid = /[ (]UID (\d{1,10})[ )]/i.exec(text.tail)?.[1];
+    if (uid !== undefined) this.#fetched.mailbox.identify(this.#fetched.mailbox.message(number), Number(uid));
     this.#noteUnasked();
-    this.#fetched.begin(Number(number), section, mark.size, Buffer.from(chunk.subarray(start, end)));
-    this.#flow.pass(end, this.#fetched.unit);
-    return 'body';
+    return this.#content(number, section, mark, line);
   }
 
-  #response(text: string, chunk: Buffer, start: number, end: number): boolean {
-    if (text.startsWith('* ')) this.#untagged(text, chunk, start, end);
-    else if (text.startsWith('+')) {
-      this.#flow.pass(end);
-      this.#continued();
-    } else return this.#tagged(text, end);
-    if (this.#stoppedFor === 'idle') this.#resume();
-    return true;
+  #unknownLiteral(number: number | undefined, text: Beginning, mark: LiteralMark, line: Line): LiteralUse {
+    if (text.head !== '') this.#odd('imap-unknown-literal', SERVER);
+    return this.#content(number, text.head === '' ? sectionBefore(text.tail) : undefined, mark, line);
   }
 
-  #untagged(text: string, chunk: Buffer, start: number, end: number): void {
-    const found = /^\* (\d{1,10}) (FETCH|EXPUNGE)\b/i.exec(text);
-    if (found === null) {
-      if (/^\* OK \[CLOSED\]/i.test(text)) this.#fetched.mailbox.clear();
-      this.#passLine(chunk, start, end);
+  #content(number: number | undefined, section: Section | undefined, mark: LiteralMark, line: Line): LiteralUse {
+    this.#orphans.end(SERVER);
+    this.#fetched.begin(number, section, mark.size, line);
+    if (mark.odd) this.#fetched.malformed('imap-literal-size');
+    this.#flow.pass(line.end, this.#fetched.unit);
+    return 'content';
+  }
+
+  #response(text: string, line: Line): boolean {
+    let goesOn = true;
+    if (text.startsWith('* ') && (UNTAGGED.test(text) || !this.#loose)) this.#untagged(text, line);
+    else if (CONTINUATION.test(text)) this.#continued(line);
+    else goesOn = this.#tagged(text, line);
+    if (this.#stoppedFor === 'idle' && this.#server.between) this.#resume();
+    this.#tell();
+    return goesOn;
+  }
+
+  #untagged(text: string, line: Line): void {
+    this.#orphans.end(SERVER);
+    const { mailbox } = this.#fetched;
+    const numbered = NUMBERED.exec(text);
+    if (numbered === null) {
+      const validity = /^\* OK \[UIDVALIDITY (\d{1,10})\]/i.exec(text)?.[1];
+      if (validity !== undefined) this.#enter(validity);
+      else if (/^\* OK \[CLOSED\]/i.test(text)) mailbox.leave();
+      else if (/^\* VANISHED \d/i.test(text)) mailbox.vanished(vanished(text) ?? []);
+      else if (/^\* PREAUTH\b/i.test(text)) this.#odd('imap-preauth', SERVER);
+      if (FREE_TEXT.test(text) && refers(text)) this.#odd('imap-referral', SERVER);
+      this.#passLine(line);
       return;
     }
-    const number = Number(found[1]);
-    if (/^EXPUNGE$/i.test(found[2] ?? '')) {
-      this.#flow.pass(end);
-      this.#fetched.mailbox.expunge(number);
-      return;
-    }
-    // Content in quotes: live it would be out before it is judged.
-    if (!this.#flow.passive && /(?:\]|>|RFC822(?:\.TEXT)?) "/i.test(text) && !/(?:HEADER[^\]]*|MIME)\] "/i.test(text)) {
-      this.#flow.reset('imap-quoted-body');
-      return;
-    }
-    this.#flow.pass(end);
-    this.#fetched.response(number, text);
+    const number = Number(numbered[1]);
+    if (/^EXPUNGE$/i.test(numbered[2] ?? '')) {
+      mailbox.expunge(number);
+      this.#flow.pass(line.end);
+    } else if (!this.#fetched.response(number, text, line)) this.#flow.pass(line.end);
   }
 
   /** Capabilities are shown as far as they are allowed. */
-  #passLine(chunk: Buffer, start: number, end: number): void {
-    if (this.#flow.passive) return this.#flow.pass(end);
+  #passLine({ chunk, start, end }: Line): void {
     const line = chunk.toString('latin1', start, end);
+    this.#unasked = longestUnasked(line) ?? this.#unasked;
+    if (this.#flow.passive) return this.#flow.pass(end);
     const shown = withAllowedCapabilities(line.replace(/\r?\n$/, ''));
     if (line.startsWith(shown)) return this.#flow.pass(end);
     this.#flow.drop(end);
     this.#flow.send(CLIENT, Buffer.from(`${shown}\r\n`, 'latin1'));
   }
 
+  /** The mailbox of the SELECT that is being answered. */
+  #enter(validity: string | undefined): void {
+    const select = this.#pending.selecting;
+    if (select?.entered !== true) this.#fetched.mailbox.select(select === undefined ? '' : mailboxName(select.rest));
+    if (select !== undefined) select.entered = true;
+    if (validity !== undefined) this.#fetched.mailbox.valid(validity);
+  }
+
   /** `+`: go on, with a literal, an exchange, or nothing (IDLE). */
-  #continued(): void {
-    if (this.#stoppedFor === 'literal') this.#goAhead = true;
-    else if (this.#stoppedFor === 'tag' && [...this.#pending.values()].some(({ verb }) => verb === 'AUTHENTICATE'))
-      this.#state = 'authenticating';
-    else return;
+  #continued(line: Line): void {
+    if (this.#stored.asked()) {
+      this.#flow.drop(line.end);
+      return;
+    }
+    this.#flow.pass(line.end);
+    if (this.#stoppedFor === 'tag' && this.#pending.under('AUTHENTICATE')) this.#state = 'authenticating';
+    else if (this.#stoppedFor !== 'literal') {
+      if (!this.#pending.under('IDLE') && !this.#loose) this.#odd('imap-unexpected-continuation', SERVER);
+      return;
+    }
     this.#resume();
   }
 
-  /** False: what follows is another layer's. */
-  #tagged(text: string, end: number): boolean {
-    const found = /^([^\s(){%*"\\]{1,1000}) (OK|NO|BAD)\b/i.exec(text);
-    if (found === null) {
-      this.#odd('imap-malformed-response', SERVER);
-      this.#flow.pass(end);
-      return true;
-    }
+  /** False: nothing more of the server is to be read now. */
+  #tagged(text: string, line: Line): boolean {
+    const found = TAGGED.exec(text);
+    if (found === null) return this.#malformed(line);
+    this.#orphans.end(SERVER);
     const [, tag = '', status = ''] = found;
-    const pending = this.#pending.get(tag);
-    this.#pending.delete(tag);
-    if (pending === undefined && !this.#loose) this.#odd('imap-unexpected-response', SERVER);
-    this.#flow.pass(end);
-    const done = /^OK$/i.test(status);
-    if (this.#stoppedFor === 'literal') {
-      // Refused: the literal is not sent.
-      this.#client.reset();
-      this.#append?.abort('reset');
-      this.#append = undefined;
+    const pending = this.#pending.take(tag);
+    if (pending === undefined && !this.#loose) {
+      this.#odd('imap-unexpected-response', SERVER);
+      if (!this.#flow.passive) {
+        this.#flow.reset('imap-unexpected-response' satisfies ImapEvent);
+        return false;
+      }
     }
-    this.#state = this.#state === 'authenticating' && pending?.verb === 'AUTHENTICATE' ? 'command' : this.#state;
-    if (this.#state === 'idling' && pending?.verb === 'IDLE') this.#state = 'command';
+    if (refers(text)) this.#odd('imap-referral', SERVER);
+    this.#passLine(line);
+    this.#answered(tag, pending, /^OK$/i.test(status), text);
+    return !this.#layered;
+  }
+
+  #answered(tag: string, pending: Pending | undefined, done: boolean, text: string): void {
+    const { mailbox } = this.#fetched;
+    this.#layered = false;
+    // The command is missing from the recording.
+    if (pending === undefined && done && this.#flow.passive && saysCompressed(text)) {
+      this.#perhapsCompressed = SERVER;
+      this.#server.halt();
+      this.#flow.resume(SERVER);
+    }
+    this.#stored.answered(tag);
+    const refused = this.#stoppedFor === 'literal' && (this.#head === undefined || this.#head.tag === tag);
+    if (refused) {
+      // The literal is not sent.
+      this.#client.reset();
+      this.#dropCommand('reset');
+    }
     switch (pending?.verb) {
+      case 'AUTHENTICATE':
+      case 'IDLE':
+        this.#state = 'command';
+        break;
       case 'SELECT':
       case 'EXAMINE':
+        if (!done) mailbox.leave();
+        else if (!pending.entered) mailbox.select(mailboxName(pending.rest));
+        break;
       case 'CLOSE':
       case 'UNSELECT':
       case 'LOGOUT':
-        this.#fetched.mailbox.clear();
+        if (done) mailbox.leave();
         break;
       case 'STARTTLS':
-        if (done) {
-          this.#startTls();
-          return false;
-        }
+        if (done) return this.#startTls();
         break;
       case 'COMPRESS':
-        if (done) {
-          this.#resume();
-          this.#flow.layer('deflate');
-          return false;
-        }
-        break;
+        if (!done) break;
+        this.#layered = true;
+        this.#resume();
+        return this.#flow.layer('deflate');
+      default:
     }
-    this.#resume();
-    return true;
+    const waits =
+      this.#stoppedFor === 'literal'
+        ? !refused
+        : this.#stoppedFor === 'tag' && pending !== undefined && !CHANGES.has(pending.verb) && !this.#loose;
+    if (!waits) this.#resume();
   }
 
   /** RFC 9051 §6.2.1: nothing that was said before counts. */
   #startTls(): void {
+    this.#layered = true;
     this.#pending.clear();
     this.#login = undefined;
+    this.#unasked = undefined;
     this.#state = 'command';
     this.#client.reset();
     this.#server.reset();
+    this.#fetched.mailbox.end();
     this.#resume();
     this.#flow.layer('tls');
   }
 
+  /** No response: in a recording that lacks bytes perhaps content whose beginning is missing. */
+  #malformed(line: Line): boolean {
+    if (!this.#flow.passive) {
+      this.#odd('imap-malformed-response', SERVER);
+      this.#flow.reset('imap-malformed-response' satisfies ImapEvent);
+      return false;
+    }
+    if (this.#loose) this.#orphans.add(SERVER, line, this.#login);
+    else this.#odd('imap-malformed-response', SERVER);
+    this.#flow.pass(line.end);
+    return true;
+  }
+
   #noteUnasked(): void {
-    if (this.#loose || [...this.#pending.values()].some(({ verb }) => verb === 'FETCH' || verb === 'UID')) return;
-    this.#odd('imap-unasked-body', SERVER);
+    if (!this.#loose && !this.#pending.under('FETCH', 'UID')) this.#odd('imap-unasked-content', SERVER);
+  }
+
+  /** Live, nothing is forwarded on a guess. */
+  #failed(event: ImapEvent, side: Side): undefined {
+    this.#odd(event, side);
+    this.#flow.reset(event);
+    return undefined;
   }
 
   #odd(event: ImapEvent, side: Side): void {
@@ -394,13 +549,7 @@ export class ImapSession implements Decoder {
   }
 }
 
-function commandOf(text: string): { tag: string; verb: string; rest: string } {
-  const found = /^([^\s(){%*"\\+]{1,1000}) ([A-Za-z]{1,32})(?: (.*))?$/s.exec(text);
-  return { tag: found?.[1] ?? '', verb: (found?.[2] ?? '').toUpperCase(), rest: found?.[3] ?? '' };
-}
-
-/** The first argument of LOGIN, with its quotes when it was a quoted string. */
-function loginName(rest: string): string | undefined {
-  const name = textOf(parseData(rest)[0]);
-  return name === undefined ? undefined : rest.startsWith('"') ? `"${name}"` : name;
-}
+/** Commands that the client is stopped behind. */
+const CHANGES = new Set(['AUTHENTICATE', 'STARTTLS', 'COMPRESS']);
+/** A literal of a command whose beginning is missing: names and passwords are shorter, messages longer. */
+const SMALL = 1024;

@@ -61,6 +61,21 @@ export function parseData(text: string, at = 0): readonly Datum[] {
   return stack[0]!;
 }
 
+/** How many lists are open behind `text`, when `open` were before it. Brackets and quotes hide what is in them; those of `BODY[…]` may hold a list. */
+export function listsOpen(text: string, open: number): number {
+  let depth = open;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === 0x22) {
+      const end = quotedEnd(text, at);
+      if (end < 0) break;
+      at = end - 1;
+    } else if (char === 0x28) depth++;
+    else if (char === 0x29 && depth > 0) depth--;
+  }
+  return depth;
+}
+
 /** One past the closing quote, or -1. */
 function quotedEnd(text: string, at: number): number {
   for (let i = at + 1; i < text.length; i++) {

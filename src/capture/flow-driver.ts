@@ -81,6 +81,8 @@ export class FlowDriver implements ConnectionSink {
   /** Where in each side's stream, gaps counted, the run being delivered begins. */
   readonly #offset: [number, number] = [0, 0];
   #delivering = false;
+  /** One of its layers is compression. */
+  #inflating = false;
   readonly #anomalies: Record<string, number> = {};
   readonly #startTime: PacketTime;
   #protocol: Protocol | undefined;
@@ -136,13 +138,18 @@ export class FlowDriver implements ConnectionSink {
           this.#opaque = 'internal-error';
           options.failed(error, start);
         },
-        openLayer: (kind, inner) =>
-          options.layers.open(kind, inner, {
+        openLayer: (kind, inner) => {
+          this.#inflating ||= kind !== 'tls';
+          return options.layers.open(kind, inner, {
             tls: (facts) => {
               this.#tls = facts;
             },
             anomaly: (code) => this.#count(code),
-          }),
+            opaque: (reason) => {
+              this.#opaque ??= reason;
+            },
+          });
+        },
       },
       decode: (flow) =>
         announced?.related.decode(flow) ??
@@ -164,9 +171,19 @@ export class FlowDriver implements ConnectionSink {
     const side = this.#side(from);
     this.#bytes[side] += chunk.length;
     this.#delivering = true;
-    this.#engine.receive(side, chunk);
+    if (this.#inflating) this.#byPacket(side, chunk);
+    else this.#engine.receive(side, chunk);
     this.#delivering = false;
     this.#offset[side] += chunk.length;
+  }
+
+  /** What was deflated comes out when the run is read to its end; only the packet tells when a byte came. */
+  #byPacket(side: Side, chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      const end = Math.min(chunk.length, this.#options.marks.endOf(at));
+      this.#engine.receive(side, chunk.subarray(at, end));
+      at = end;
+    }
   }
 
   gap(from: Side, length: number): void {

@@ -9,8 +9,9 @@ import type { Limits } from '../core/limits.js';
 import type { LayerInner, PassiveLayer } from '../flow/engine.js';
 import type { LayerEvents } from './layers.js';
 
-/** RFC 1950 §2.2: method 8 with a window of up to 32 KiB, and a checksum. */
+/** RFC 1950 §2.2: method 8 with a window of up to 32 KiB; behind the stream its Adler-32, which is not checked. */
 const ZLIB_HEADER = 2;
+const ZLIB_TRAILER = 4;
 
 interface SideState {
   inflate: Inflate | undefined;
@@ -18,6 +19,10 @@ interface SideState {
   header: number[];
   state: InflateState;
   read: number;
+  /** Bytes behind the end of the stream. */
+  behind: number;
+  /** Bytes of it are missing: nothing that follows can be read. */
+  lost: boolean;
 }
 
 export class InflateLayer implements PassiveLayer {
@@ -43,13 +48,20 @@ export class InflateLayer implements PassiveLayer {
   receive(side: Side, chunk: Buffer): void {
     const of = this.#sides[side];
     of.read += chunk.length;
-    if (of.state !== 'more') return;
+    if (of.lost) {
+      this.#events.opaque('desync');
+      this.#inner.gap(side, 0);
+      return;
+    }
+    if (of.state === 'ended') return this.#follow(side, chunk.length);
+    if (of.state === 'damaged') return;
     let at = 0;
     while (of.header.length < this.#headerLength && at < chunk.length) of.header.push(chunk[at++] ?? 0);
     if (of.header.length < this.#headerLength || at === chunk.length) return;
     if (of.inflate === undefined && !this.#headerFits(of.header)) return this.#fail(side, 'inflate-damaged');
     of.inflate ??= Inflate.start();
     const inflate = of.inflate;
+    const taken = inflate.taken;
     const { unpackRatio, ratioFloor } = this.#limits;
     of.state = inflate.push(chunk, at, chunk.length, (bytes, start, end) => {
       if (inflate.produced > Math.max(ratioFloor, of.read * unpackRatio)) return false;
@@ -58,15 +70,29 @@ export class InflateLayer implements PassiveLayer {
     });
     if (inflate.stopped) this.#fail(side, 'inflate-ratio');
     else if (of.state === 'damaged') this.#fail(side, 'inflate-damaged');
-    else if (of.state === 'ended') this.#done(of);
+    else if (of.state === 'ended') {
+      const behind = chunk.length - at - (inflate.taken - taken);
+      this.#done(of);
+      this.#follow(side, behind);
+    }
   }
 
-  /** What follows missing bytes cannot be read. */
+  /** The stream ended, and these bytes do not belong to it. */
+  #follow(side: Side, length: number): void {
+    const of = this.#sides[side];
+    of.behind += length;
+    if (of.behind > (this.#headerLength === 0 ? 0 : ZLIB_TRAILER)) this.#fail(side, 'inflate-damaged');
+  }
+
+  /** What follows missing bytes on this side cannot be read; the other side goes on. */
   gap(side: Side, length: number): void {
-    this.#sides[side].read += length;
-    if (this.#sides[side].state !== 'more') return;
+    const of = this.#sides[side];
+    of.read += length;
+    if (of.state !== 'more' || of.lost) return;
+    of.lost = true;
+    this.#done(of);
+    this.#events.anomaly('inflate-gap', side);
     this.#inner.gap(side, 0);
-    this.#fail(side, 'inflate-gap');
   }
 
   position(side: Side): number {
@@ -79,7 +105,7 @@ export class InflateLayer implements PassiveLayer {
     );
   }
 
-  #fail(side: Side, code: 'inflate-damaged' | 'inflate-ratio' | 'inflate-gap'): void {
+  #fail(side: Side, code: 'inflate-damaged' | 'inflate-ratio'): void {
     this.#events.anomaly(code, side);
     for (const of of this.#sides) {
       of.state = 'damaged';
@@ -95,5 +121,5 @@ export class InflateLayer implements PassiveLayer {
 }
 
 function fresh(): SideState {
-  return { inflate: undefined, header: [], state: 'more', read: 0 };
+  return { inflate: undefined, header: [], state: 'more', read: 0, behind: 0, lost: false };
 }

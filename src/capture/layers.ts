@@ -1,5 +1,5 @@
 /** The layers that connections of a capture speak through: which can be read, and with what. */
-import type { LayerKind, Side } from '../core/flow.js';
+import type { BypassReason, LayerKind, Side } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import type { TlsFacts } from '../core/session.js';
 import type { LayerInner, PassiveLayer } from '../flow/engine.js';
@@ -13,6 +13,8 @@ export interface LayerEvents {
   /** What is known of its TLS so far. */
   tls(facts: TlsFacts): void;
   anomaly(code: string, side: Side): void;
+  /** A side of it is not read, though the other is. */
+  opaque(reason: BypassReason): void;
 }
 
 /** Opens the readers of layers for the connections of one capture. */

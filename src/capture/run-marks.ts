@@ -30,6 +30,21 @@ export class RunMarks {
   /** Index, time of the packet that brought byte `offset` of the run; the nearest, where the run has no such byte. */
   packetOf(offset: number): PacketClock | undefined {
     if (this.#count === 0) return undefined;
+    const at = this.#indexOf(offset);
+    return {
+      packet: this.#packets[at] ?? 0,
+      seconds: this.#seconds[at] ?? 0,
+      nanoseconds: this.#nanoseconds[at] ?? 0,
+    };
+  }
+
+  /** One past the last byte that came with byte `offset` of the run. */
+  endOf(offset: number): number {
+    const end = this.#count === 0 ? undefined : this.#ends[this.#indexOf(offset)];
+    return end === undefined || end <= offset ? Number.POSITIVE_INFINITY : end;
+  }
+
+  #indexOf(offset: number): number {
     let low = 0;
     let high = this.#count - 1;
     while (low < high) {
@@ -37,11 +52,7 @@ export class RunMarks {
       if ((this.#ends[middle] ?? 0) > offset) high = middle;
       else low = middle + 1;
     }
-    return {
-      packet: this.#packets[low] ?? 0,
-      seconds: this.#seconds[low] ?? 0,
-      nanoseconds: this.#nanoseconds[low] ?? 0,
-    };
+    return low;
   }
 
   #grow(): void {

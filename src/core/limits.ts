@@ -33,9 +33,12 @@ export interface Limits {
   readonly replyLines: number;
   /** Commands that may be under way without an answer. */
   readonly pipelined: number;
-  /** Messages of an IMAP mailbox of which something is remembered; those that come in slices at the same time; text of one response. */
+  /** Messages of an IMAP mailbox of which something is remembered, and characters of their headers and structures that are. */
   readonly mailboxMessages: number;
+  readonly mailboxText: number;
+  /** Messages and parts of one IMAP session that are being put together. */
   readonly openSlices: number;
+  /** Text of one IMAP response or command, its literals counted but for those that are content. */
   readonly responseText: number;
   readonly mimeDepth: number;
   readonly mimeParts: number;
@@ -110,6 +113,7 @@ export const DEFAULT_LIMITS: Limits = {
   replyLines: 100_000,
   pipelined: 1_000,
   mailboxMessages: 10_000,
+  mailboxText: 16 * MiB,
   openSlices: 64,
   responseText: 1 * MiB,
   mimeDepth: 50,

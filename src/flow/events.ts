@@ -7,7 +7,7 @@ export const FLOW_EVENTS = {
   'held-limit': 'more bytes than the limit `heldPerFlow` wait for verdicts; the connection ends',
   'unit-limit': 'more messages and replies than the limit `unitsPerFlow` are under way; the connection ends',
   'inflate-damaged': 'a compressed stream is damaged: the connection is read no further',
-  'inflate-gap': 'bytes of a compressed stream are missing from the recording: the connection is read no further',
+  'inflate-gap': 'bytes of a compressed stream are missing from the recording: that side is read no further',
   'inflate-ratio': 'a compressed stream grows out of all proportion (`unpackRatio`): the connection is read no further',
   'expectation-limit':
     'more connections were announced than the limit `expectations`: this one is not connected with its announcer',
