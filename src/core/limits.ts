@@ -36,6 +36,14 @@ export interface Limits {
   /** One header block. */
   readonly mimeHeaders: number;
 
+  // SMB 1
+  /** Requests of one connection that may be under way without an answer. */
+  readonly smb1Requests: number;
+  /** Commands in one message (its AndX chain). */
+  readonly smb1Chain: number;
+  /** Transactions of one connection that are being put together. */
+  readonly smb1Transactions: number;
+
   // content
   /** A file is collected in memory up to this size, then spooled. */
   readonly slot: number;
@@ -95,6 +103,10 @@ export const DEFAULT_LIMITS: Limits = {
   mimeDepth: 50,
   mimeParts: 10_000,
   mimeHeaders: 1 * MiB,
+
+  smb1Requests: 1_000,
+  smb1Chain: 64,
+  smb1Transactions: 1 * MiB,
 
   slot: 16 * MiB,
   slots: 96 * MiB,
