@@ -174,15 +174,16 @@ export class Smb1 {
       return 0;
     }
     const header = readHeader(message);
-    if (side === SERVER && !header.reply) {
-      // An oplock break is a request of the server.
-      if (header.command !== LOCKING_ANDX) this.#odd('smb1-wrong-direction', side);
+    if (side === SERVER && !header.reply && header.command === LOCKING_ANDX) {
+      // An oplock break: the one request that servers make.
       incoming.stage = 'skip';
       return 0;
     }
     const chain = readChain(message, header.command, HEADER, side === SERVER, this.#flow.limits.smb1Chain);
     if (chain === 'more') return -1;
-    if (side === CLIENT && header.reply) this.#odd('smb1-wrong-direction', side);
+    // Samba lets a raw write go on in the words of the request.
+    const echoed = side === SERVER && header.command === WRITE_RAW;
+    if (header.reply !== (side === SERVER) && !echoed) this.#odd('smb1-wrong-direction', side);
     incoming.header = header;
     if (side === SERVER) incoming.exchange = this.#exchanges.of(header.exchange);
     return this.#commands(side, message, incoming, header, chain);
