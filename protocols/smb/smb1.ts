@@ -11,7 +11,7 @@ import type { SmbEvent } from './events.js';
 import { bulkOf } from './smb1-bulk.js';
 import { type Chain, readChain } from './smb1-chain.js';
 import { CLOSE, LOCKING_ANDX, NO_ANDX, NT_CANCEL, TREE_CONNECT, WRITE_RAW } from './smb1-commands.js';
-import { type Exchange, Exchanges } from './smb1-exchanges.js';
+import { type Asked, type Exchange, Exchanges } from './smb1-exchanges.js';
 import { Smb1Files } from './smb1-files.js';
 import type { Handle, Tree } from './smb1-handles.js';
 import { type Block, HEADER, type Header, Message, readHeader } from './smb1-message.js';
@@ -69,7 +69,7 @@ export class Smb1 {
   /** The read that is answered by a message without a header. */
   #rawRead: Exchange | undefined;
   #rawWrite: RawWrite | undefined;
-  /** The client was resumed by the message that is being read. */
+  /** The client goes on when the message that is being read has ended. */
   #resumed = false;
   /** Bytes of transactions that are being put together. */
   #collecting = 0;
@@ -86,8 +86,8 @@ export class Smb1 {
   }
 
   /**
-   * The bytes [at, to) of a message of `side` that is `length` long and of which `done` were taken before. How many of these are taken;
-   * the rest comes again, with more behind it.
+   * The bytes [at, to) of a message of `side` that is `length` long and of which `done` were taken before. How many of them are taken: the
+   * rest is offered again at once, or with more behind it when that was none.
    */
   read(side: Side, chunk: Buffer, at: number, to: number, done: number, length: number): number {
     if (side === SERVER) this.#files.heard = true;
@@ -112,7 +112,8 @@ export class Smb1 {
           break;
         }
         case 'tail':
-          if (have < length) return offset - done;
+          // What is noted of it is noted at its own place: what lies before is taken first.
+          if (have < length || offset > done) return offset - done;
           offset = this.#tail(side, this.#message.at(chunk, origin, offset, have, length), incoming);
           break;
         case 'skip':
@@ -274,6 +275,7 @@ export class Smb1 {
     this.#incoming[side] = nothing();
     if (side === SERVER) {
       if (exchange !== undefined && !interim) this.#finish(exchange);
+      if (this.#resumed) this.#flow.resume(CLIENT);
       return;
     }
     // Its next message has no header, or is a request: only the answer tells.
@@ -412,11 +414,11 @@ export class Smb1 {
     if (request.kind === 'write-raw') {
       exchange.answered++;
       asked.settled = true;
+      if (failed) this.#refused(asked);
       if (this.#rawWrite?.exchange !== exchange || this.#rawWrite.state !== 'asked') return;
       if (block.command === WRITE_RAW && !failed) this.#rawWrite.state = 'granted';
       else this.#rawWrite = undefined;
       this.#resumed = true;
-      this.#flow.resume(CLIENT);
       return;
     }
     if (asked.command !== block.command) {
@@ -431,10 +433,7 @@ export class Smb1 {
     exchange.answered++;
     const settled = asked.settled;
     asked.settled = true;
-    if (failed) {
-      if (request.kind === 'open' && handle !== undefined) this.#files.refused(handle);
-      return;
-    }
+    if (failed) return this.#refused(asked);
     message.short = false;
     switch (request.kind) {
       case 'open': {
@@ -458,6 +457,16 @@ export class Smb1 {
         return;
       default:
         if (!settled) this.#files.happened(asked, exchange.header);
+    }
+  }
+
+  #refused({ request, handle }: Asked): void {
+    if (handle === undefined) return;
+    if (request.kind === 'open') this.#files.refused(handle);
+    // Its bytes were taken, and may have covered others that the server has.
+    if (request.kind === 'write' || request.kind === 'write-raw') {
+      this.#odd('smb1-write-refused', SERVER);
+      this.#files.fileOf(handle)?.malformed('smb1-write-refused');
     }
   }
 

@@ -16,7 +16,7 @@ export interface Smb1Header {
   readonly mid?: number;
 }
 
-/** One command. `bytes` is told where it will lie, counted from the header, so that it can align and point. */
+/** One command. `bytes` is told where it will lie, counted from the header, so that it can align, and point in `words`. */
 export interface Smb1Block {
   readonly command: number;
   readonly words: Buffer;
@@ -165,13 +165,11 @@ export function writeAndX(fid: number, offset: number, data: Buffer, wrong: Wron
       [Math.floor(offset / 2 ** 32), 4],
     ] as const),
   );
-  const written = block(0x2f, words, (at) => {
+  const made = block(0x2f, words, (at) => {
     words.writeUInt16LE(wrong.offset ?? at + padding, 22);
     return Buffer.concat([Buffer.alloc(padding), data]);
   });
-  // The place of the data is known once the block is laid out.
-  const laid: Smb1Block = { ...written, words };
-  return wrong.byteCount === undefined ? laid : { ...laid, byteCount: wrong.byteCount };
+  return wrong.byteCount === undefined ? made : { ...made, byteCount: wrong.byteCount };
 }
 
 /** READ, LOCK_AND_READ. */
@@ -208,11 +206,10 @@ export function writeRaw(fid: number, offset: number, total: number, data: Buffe
       [0, 2],
     ] as const),
   );
-  const written = block(0x1d, words, (at) => {
+  return block(0x1d, words, (at) => {
     words.writeUInt16LE(at, 22);
     return data;
   });
-  return { ...written, words };
 }
 
 export function close(fid: number): Smb1Block {
@@ -251,7 +248,7 @@ export function transaction(command: number, parts: TransactionParts): Smb1Block
     ...([[setup.length / 2, 2]] as const),
   );
   const all = Buffer.concat([words, setup]);
-  const made = block(command, all, (at) => {
+  return block(command, all, (at) => {
     const name = smb1Text(parts.name ?? '', at);
     const first = at + name.length + ((4 - ((at + name.length) & 3)) & 3);
     const second = first + parameters.length + ((4 - (parameters.length & 3)) & 3);
@@ -263,7 +260,6 @@ export function transaction(command: number, parts: TransactionParts): Smb1Block
     data.copy(bytes, second - at);
     return bytes;
   });
-  return { ...made, words: all };
 }
 
 /** TRANSACTION2_SECONDARY with data alone. */
@@ -283,11 +279,10 @@ export function transaction2Secondary(totalParameters: number, totalData: number
       [0xffff, 2],
     ] as const),
   );
-  const made = block(0x33, words, (place) => {
+  return block(0x33, words, (place) => {
     words.writeUInt16LE(place, 12);
     return data;
   });
-  return { ...made, words };
 }
 
 /** NT_TRANSACT, primary. */
@@ -312,7 +307,7 @@ export function ntTransact(subcommand: number, parts: TransactionParts): Smb1Blo
     ...([[subcommand, 2]] as const),
   );
   const all = Buffer.concat([words, setup]);
-  const made = block(0xa0, all, (at) => {
+  return block(0xa0, all, (at) => {
     const first = at + ((4 - (at & 3)) & 3);
     const second = first + parameters.length + ((4 - (parameters.length & 3)) & 3);
     all.writeUInt32LE(first, 23);
@@ -322,7 +317,6 @@ export function ntTransact(subcommand: number, parts: TransactionParts): Smb1Blo
     data.copy(bytes, second - at);
     return bytes;
   });
-  return { ...made, words: all };
 }
 
 // ── Answers ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -413,8 +407,7 @@ export function readAnswer(data: Buffer, wrong: WrongWrite = {}): Smb1Block {
     words.writeUInt16LE(wrong.offset ?? at + padding, 12);
     return Buffer.concat([Buffer.alloc(padding), data]);
   });
-  const laid: Smb1Block = { ...made, words };
-  return wrong.byteCount === undefined ? laid : { ...laid, byteCount: wrong.byteCount };
+  return wrong.byteCount === undefined ? made : { ...made, byteCount: wrong.byteCount };
 }
 
 /** READ, LOCK_AND_READ. */
@@ -445,12 +438,11 @@ export function transacted(parameters: Buffer, data: Buffer = Buffer.alloc(0)): 
       [0, 2],
     ] as const),
   );
-  const made = block(0x32, words, (at) => {
+  return block(0x32, words, (at) => {
     words.writeUInt16LE(at, 8);
     words.writeUInt16LE(at + parameters.length, 14);
     return Buffer.concat([parameters, data]);
   });
-  return { ...made, words };
 }
 
 /** An answer of NT_TRANSACT. */
@@ -469,9 +461,8 @@ export function ntTransacted(parameters: Buffer): Smb1Block {
     ] as const),
     ...([[0, 1]] as const),
   );
-  const made = block(0xa0, words, (at) => {
+  return block(0xa0, words, (at) => {
     words.writeUInt32LE(at, 15);
     return parameters;
   });
-  return { ...made, words };
 }
