@@ -20,6 +20,7 @@ export class Smb1Files {
   readonly #flow: Flow;
   readonly #handles = new Handles();
   readonly #trees = new Map<number, Tree>();
+  #lastShare: Tree | undefined;
   /** The newest handle: where the answer to a read that was not seen belongs to, as far as anybody can tell. */
   #latest: Handle | undefined;
 
@@ -32,13 +33,20 @@ export class Smb1Files {
   /** A tree that is being connected. */
   connect(request: Extract<Request, { kind: 'connect' }>): Tree {
     const share = shareOf(request.share);
-    return { share, disk: isDisk(share, request.service) };
+    const tree = { share, disk: isDisk(share, request.service) };
+    if (tree.disk) this.#lastShare = tree;
+    return tree;
+  }
+
+  /** The tree of a TID. Where the answer is not seen it is the last share that was asked for: never one that has no files. */
+  #tree(tid: number): Tree | undefined {
+    return this.#trees.get(tid) ?? (this.heard && !this.loose ? undefined : this.#lastShare);
   }
 
   /** A file that is being opened. `tree`: one that the same message connects. */
   open(request: Extract<Request, { kind: 'open' }>, header: Header, tree: Tree | undefined): Handle {
     const root = request.root === 0 ? undefined : this.#handles.of(request.root)?.path;
-    const at = tree ?? this.#trees.get(header.tid);
+    const at = tree ?? this.#tree(header.tid);
     const handle: Handle = {
       fid: undefined,
       tree: at,
@@ -81,7 +89,7 @@ export class Smb1Files {
   }
 
   #nameless(header: Header): Handle {
-    const tree = this.#trees.get(header.tid);
+    const tree = this.#tree(header.tid);
     const nofile = tree?.disk === false;
     const pid = header.exchange >>> 16;
     return {
@@ -173,6 +181,8 @@ export class Smb1Files {
         return this.#closeAll((open) => open.uid === header.uid);
       case 'exit':
         return this.#closeAll((open) => open.pid === header.exchange >>> 16);
+      default:
+        return;
     }
   }
 
