@@ -2,7 +2,7 @@
  * What requests of SMB 1 do to trees and files, once it is known that they did ([MS-CIFS] 3.3.5). A file is made when its open is
  * answered, or when the first byte of it comes, and ends with its handle.
  */
-import type { Flow, Side } from '../../src/core/flow.js';
+import { CLIENT, type Flow, SERVER, type Side } from '../../src/core/flow.js';
 import type { SmbEvent } from './events.js';
 import { OpenedFile } from './opened-file.js';
 import type { Asked } from './smb1-exchanges.js';
@@ -59,6 +59,7 @@ export class Smb1Files {
       position: 0,
     };
     this.#handles.asked(handle);
+    this.#bound(CLIENT);
     return handle;
   }
 
@@ -79,7 +80,17 @@ export class Smb1Files {
     this.#flow.anomaly('smb1-unknown-fid' satisfies SmbEvent, side);
     const handle = this.#nameless(header);
     this.#bind(handle, fid);
+    this.#bound(side);
     return handle;
+  }
+
+  #bound(side: Side): void {
+    const oldest = this.#handles.count > this.#flow.limits.smb1Opens ? this.#handles.oldest() : undefined;
+    if (oldest === undefined) return;
+    this.#flow.anomaly('smb1-opens-limit' satisfies SmbEvent, side);
+    this.#handles.remove(oldest);
+    oldest.file?.abort('gap');
+    oldest.nofile = true;
   }
 
   /** The handle of bytes that answer a request that was not seen. */
@@ -123,6 +134,14 @@ export class Smb1Files {
 
   connected(tree: Tree, tid: number, service: string): void {
     if (service !== '') tree.disk = isDisk(tree.share, service);
+    const { smb1Opens } = this.#flow.limits;
+    if (this.#trees.size >= smb1Opens && !this.#trees.has(tid)) {
+      this.#flow.anomaly('smb1-opens-limit' satisfies SmbEvent, SERVER);
+      for (const oldest of this.#trees.keys()) {
+        this.#trees.delete(oldest);
+        break;
+      }
+    }
     this.#trees.set(tid, tree);
   }
 
@@ -136,6 +155,7 @@ export class Smb1Files {
   /** An open whose request was not seen. */
   openedUnasked(opened: Opened, header: Header): void {
     this.opened(this.#nameless(header), opened);
+    this.#bound(SERVER);
   }
 
   refused(handle: Handle): void {

@@ -71,6 +71,16 @@ export class Handles {
     if (handle.fid !== undefined && this.#open.get(handle.fid) === handle) this.#open.delete(handle.fid);
   }
 
+  get count(): number {
+    return this.#open.size + this.#asked.size;
+  }
+
+  /** The one that has been open for longest. */
+  oldest(): Handle | undefined {
+    for (const handle of this.#open.values()) return handle;
+    return this.unanswered();
+  }
+
   /** All, opened and asked for. */
   all(): Handle[] {
     return [...this.#open.values(), ...this.#asked];

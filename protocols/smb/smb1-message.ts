@@ -23,6 +23,14 @@ export class Message {
   have = 0;
   length = 0;
   short = false;
+  /** A string was longer than may be. */
+  cut = false;
+  /** The longest string that is read, in bytes. */
+  readonly longest: number;
+
+  constructor(longest: number) {
+    this.longest = longest;
+  }
 
   /** Of a message of `length` whose first byte lies, or lay, at `origin`, the bytes [from, have) are there. */
   at(bytes: Buffer, origin: number, from: number, have: number, length: number): this {

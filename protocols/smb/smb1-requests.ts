@@ -44,8 +44,14 @@ export type Request =
   | { readonly kind: 'open'; readonly path: string; readonly root: number; readonly directory: boolean }
   | { readonly kind: 'read'; readonly fid: number; readonly offset: number; readonly raw: boolean }
   | { readonly kind: 'write'; readonly fid: number; readonly offset: number; readonly closes: boolean }
-  /** `total`: bytes of this message and of the raw one that follows. */
-  | { readonly kind: 'write-raw'; readonly fid: number; readonly offset: number; readonly total: number }
+  /** `total`: bytes of this message, if there are `some`, and of the raw one that follows. */
+  | {
+      readonly kind: 'write-raw';
+      readonly fid: number;
+      readonly offset: number;
+      readonly total: number;
+      readonly some: boolean;
+    }
   | { readonly kind: 'set-size'; readonly fid: number; readonly size: number }
   | { readonly kind: 'zero'; readonly fid: number; readonly from: number; readonly to: number }
   /** A copy within the server: no bytes of it are seen. */
@@ -121,7 +127,7 @@ export function parseRequest(message: Message, block: Block, unicode: boolean): 
     case WRITE_RAW: {
       const high = wordCount >= 14 ? message.u32(words + 24) : 0;
       const offset = message.u32(words + 6) + high * 2 ** 32;
-      return { kind: 'write-raw', fid, offset, total: message.u16(words + 2) };
+      return { kind: 'write-raw', fid, offset, total: message.u16(words + 2), some: message.u16(words + 20) > 0 };
     }
     case CLOSE:
       return { kind: 'close', fid };

@@ -15,16 +15,18 @@ export interface Text {
 
 /** The string at `at`, up to its NUL or to `end`. */
 export function readText(message: Message, at: number, end: number, unicode: boolean): Text {
-  const to = Math.min(end, message.have);
+  const there = Math.min(end, message.have);
+  const from = unicode ? at + (at & 1) : at;
+  const to = Math.min(there, from + message.longest);
+  let stop = from;
   if (unicode) {
-    const from = at + (at & 1);
-    let stop = from;
     while (stop + 2 <= to && message.u16(stop) !== 0) stop += 2;
+    if (stop + 2 > to && stop + 2 <= there && message.u16(stop) !== 0) message.cut = true;
     return { text: utf16(message, from, stop), next: stop + 2 };
   }
-  let stop = at;
   while (stop < to && message.u8(stop) !== 0) stop++;
-  return { text: oem(message, at, stop), next: stop + 1 };
+  if (stop === to && stop < there && message.u8(stop) !== 0) message.cut = true;
+  return { text: oem(message, from, stop), next: stop + 1 };
 }
 
 /** The string behind the buffer format byte (2.2.1.1, SMB_FORMAT_ASCII) at `at`. */

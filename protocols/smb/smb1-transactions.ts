@@ -194,9 +194,9 @@ const SMB_O_DIRECTORY = 0x200;
 const OTHER: Request = { kind: 'other' };
 
 /** What a whole transaction asks. */
-export function parseTransaction(whole: Transaction, unicode: boolean): Request {
-  const parameters = viewOf(whole.parameters);
-  const data = viewOf(whole.data);
+export function parseTransaction(whole: Transaction, unicode: boolean, longest: number): Request {
+  const parameters = viewOf(whole.parameters, longest);
+  const data = viewOf(whole.data, longest);
   const name = (at: number) => readText(parameters, at, parameters.length, unicode).text;
   if (whole.command === NT_TRANSACT) {
     switch (whole.function) {
@@ -258,8 +258,8 @@ export function parseTransaction(whole: Transaction, unicode: boolean): Request 
   }
 }
 
-function viewOf(bytes: Buffer): Message {
-  return new Message().at(bytes, 0, 0, bytes.length, bytes.length);
+function viewOf(bytes: Buffer, longest: number): Message {
+  return new Message(longest).at(bytes, 0, 0, bytes.length, bytes.length);
 }
 
 /** [MS-FSCC] 2.4.42.1: flag 1, reserved 3, root directory 4, length 4, name in UTF-16. */

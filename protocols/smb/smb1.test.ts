@@ -469,6 +469,34 @@ test('more requests than may be under way give up the oldest', () => {
   assert.match(recorded(asks(4), limits).trace, /smb1-requests-limit of the client/);
 });
 
+test('more files open than may be give up the oldest', () => {
+  const opens = (count: number) =>
+    recorded(
+      [...OPENING, ...Array.from({ length: count }, (_, n) => [...create(2, n), ...write(3, n, 0, EICAR)]).flat()],
+      {
+        smb1Opens: 2,
+      },
+    );
+  assert.doesNotMatch(opens(2).trace, /smb1-opens-limit/);
+  const { files, trace } = opens(3);
+  assert.match(trace, /smb1-opens-limit of the client/);
+  assert.deepEqual(
+    files.map((file) => file.how),
+    ['gap', 'reset', 'reset'],
+  );
+});
+
+test('a path longer than may be kept is cut', () => {
+  const opens = (length: number) =>
+    recorded([...OPENING, ...create(2, 5, `\\${'a'.repeat(length - 1)}`), ...write(3, 5, 0, TEXT), ...close(4, 5)], {
+      smb1Path: 40,
+    });
+  assert.doesNotMatch(opens(20).trace, /smb1-path-limit/);
+  const { files, trace } = opens(21);
+  assert.match(trace, /smb1-path-limit of the client/);
+  assert.equal(files[0]?.meta.name?.length, 19);
+});
+
 test('more bytes of unfinished transactions than the limit are not kept', () => {
   const limits = { smb1Transactions: 100 };
   const start = (size: number) => [

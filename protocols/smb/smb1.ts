@@ -64,7 +64,7 @@ export class Smb1 {
   readonly #flow: Flow;
   readonly #files: Smb1Files;
   readonly #exchanges: Exchanges;
-  readonly #message = new Message();
+  readonly #message: Message;
   readonly #incoming: [Incoming, Incoming] = [nothing(), nothing()];
   /** The read that is answered by a message without a header. */
   #rawRead: Exchange | undefined;
@@ -76,6 +76,7 @@ export class Smb1 {
 
   constructor(flow: Flow) {
     this.#flow = flow;
+    this.#message = new Message(flow.limits.smb1Path);
     this.#files = new Smb1Files(flow);
     this.#exchanges = new Exchanges(flow.limits.smb1Requests);
   }
@@ -289,6 +290,8 @@ export class Smb1 {
     message.short = false;
     const request = parseRequest(message, block, header.unicode);
     if (message.short) this.#odd('smb1-cut', CLIENT);
+    if (message.cut) this.#odd('smb1-path-limit', CLIENT);
+    message.cut = false;
     switch (request.kind) {
       case 'unknown':
         this.#odd('smb1-unknown-command', CLIENT);
@@ -391,7 +394,7 @@ export class Smb1 {
   #collect(transaction: Transaction, message: Message, part: Part, incoming: Incoming, header: Header): void {
     if (!transaction.add(message, part)) this.#odd('smb1-transaction-part', CLIENT);
     if (!transaction.whole) return;
-    const request = parseTransaction(transaction, header.unicode);
+    const request = parseTransaction(transaction, header.unicode, this.#flow.limits.smb1Path);
     this.#collecting -= transaction.size;
     transaction.release();
     if (request.kind === 'copy') this.#odd('smb1-server-copy', CLIENT);
@@ -464,7 +467,7 @@ export class Smb1 {
     if (handle === undefined) return;
     if (request.kind === 'open') this.#files.refused(handle);
     // Its bytes were taken, and may have covered others that the server has.
-    if (request.kind === 'write' || request.kind === 'write-raw') {
+    if (request.kind === 'write' || (request.kind === 'write-raw' && request.some)) {
       this.#odd('smb1-write-refused', SERVER);
       this.#files.fileOf(handle)?.malformed('smb1-write-refused');
     }
