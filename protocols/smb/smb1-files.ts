@@ -3,9 +3,9 @@
  * answered, or when the first byte of it comes, and ends with its handle.
  */
 import { CLIENT, type Flow, SERVER, type Side } from '../../src/core/flow.js';
-import type { SmbEvent } from './events.js';
-import { OpenedFile } from './opened-file.js';
+import type { Smb1Event } from './smb1-events.js';
 import type { Asked } from './smb1-exchanges.js';
+import type { OpenSmb1File, Smb1File } from './smb1-file.js';
 import { type Handle, Handles, isDisk, shareOf, type Tree } from './smb1-handles.js';
 import type { Header } from './smb1-message.js';
 import type { Opened } from './smb1-replies.js';
@@ -18,14 +18,16 @@ export class Smb1Files {
   loose = false;
 
   readonly #flow: Flow;
+  readonly #openFile: OpenSmb1File;
   readonly #handles = new Handles();
   readonly #trees = new Map<number, Tree>();
   #lastShare: Tree | undefined;
   /** The newest handle: where the answer to a read that was not seen belongs to, as far as anybody can tell. */
   #latest: Handle | undefined;
 
-  constructor(flow: Flow) {
+  constructor(flow: Flow, openFile: OpenSmb1File) {
     this.#flow = flow;
+    this.#openFile = openFile;
   }
 
   // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -77,7 +79,7 @@ export class Smb1Files {
   withBytes(fid: number, header: Header, side: Side): Handle {
     const known = this.of(fid);
     if (known !== undefined) return known;
-    this.#flow.anomaly('smb1-unknown-fid' satisfies SmbEvent, side);
+    this.#flow.anomaly('smb1-unknown-fid' satisfies Smb1Event, side);
     const handle = this.#nameless(header);
     this.#bind(handle, fid);
     this.#bound(side);
@@ -87,7 +89,7 @@ export class Smb1Files {
   #bound(side: Side): void {
     const oldest = this.#handles.count > this.#flow.limits.smb1Opens ? this.#handles.oldest() : undefined;
     if (oldest === undefined) return;
-    this.#flow.anomaly('smb1-opens-limit' satisfies SmbEvent, side);
+    this.#flow.anomaly('smb1-opens-limit' satisfies Smb1Event, side);
     this.#handles.remove(oldest);
     oldest.file?.abort('gap');
     oldest.nofile = true;
@@ -117,9 +119,9 @@ export class Smb1Files {
   }
 
   /** The file of a handle, made when it is first wanted; undefined where it has none. */
-  fileOf(handle: Handle): OpenedFile | undefined {
+  fileOf(handle: Handle): Smb1File | undefined {
     if (handle.nofile) return undefined;
-    handle.file ??= new OpenedFile(this.#flow, handle.tree?.share, handle.path);
+    handle.file ??= this.#openFile(handle.tree?.share, handle.path);
     return handle.file;
   }
 
@@ -136,7 +138,7 @@ export class Smb1Files {
     if (service !== '') tree.disk = isDisk(tree.share, service);
     const { smb1Opens } = this.#flow.limits;
     if (this.#trees.size >= smb1Opens && !this.#trees.has(tid)) {
-      this.#flow.anomaly('smb1-opens-limit' satisfies SmbEvent, SERVER);
+      this.#flow.anomaly('smb1-opens-limit' satisfies Smb1Event, SERVER);
       for (const oldest of this.#trees.keys()) {
         this.#trees.delete(oldest);
         break;

@@ -2,7 +2,7 @@
  * What a client of SMB 1 has open: trees by TID, and files by FID, which is one's own throughout the connection ([MS-CIFS] 2.2.1.6). A handle
  * is there from the request that opens it, since commands chained to that use it before anybody knows its FID.
  */
-import type { OpenedFile } from './opened-file.js';
+import type { Smb1File } from './smb1-file.js';
 
 /** A share, from the request that connects it. */
 export interface Tree {
@@ -20,7 +20,7 @@ export interface Handle {
   readonly pid: number;
   path: string | undefined;
   /** Undefined: not made yet, or `nofile`. */
-  file: OpenedFile | undefined;
+  file: Smb1File | undefined;
   /** A directory, pipe, printer or device. */
   nofile: boolean;
   /** Where the last bytes ended: what an answer that lacks its request goes on from. */

@@ -2,19 +2,13 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CLIENT, SERVER, type Side } from '../../src/core/flow.js';
-import { DEFAULT_LIMITS, type Limits } from '../../src/core/limits.js';
-import {
-  decoderContext,
-  everySplit,
-  PASS,
-  runSession,
-  type SeenFile,
-  type SessionCase,
-  type Step,
-} from '../../src/testing/index.js';
+import type { FileMeta, FileStream } from '../../src/core/file.js';
+import { CLIENT, type Decoder, type Flow, SERVER, type Side } from '../../src/core/flow.js';
+import { DEFAULT_LIMITS, type Limits, MiB } from '../../src/core/limits.js';
+import { everySplit, PASS, runSession, type SeenFile, type SessionCase, type Step } from '../../src/testing/index.js';
 import * as m from '../../src/testing/smb1-messages.js';
-import { smb } from './smb.js';
+import { Smb1 } from './smb1.js';
+import type { Smb1File } from './smb1-file.js';
 
 const EICAR = Buffer.from(['X5O!P%@AP[4\\PZX54(P^)7CC)7}', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!', 'H+H*'].join('$'));
 const TEXT = Buffer.from('The quick brown fox jumps over the lazy dog.\r\n'.repeat(20));
@@ -56,8 +50,8 @@ function session(said: readonly Said[], limits: Partial<Limits> = {}): SessionCa
   });
   return {
     script,
-    decoders: () => smb.decoders(decoderContext()),
-    maxUntaken: smb.maxUntaken(all),
+    decoders: () => (flow) => new Framed(flow),
+    maxUntaken: 16 * MiB,
     modes: ['passive'],
     limits: all,
     judge: () => PASS,
@@ -327,9 +321,28 @@ test('a transaction opens, cuts and renames; one may come in parts', () => {
     S({ mid: 4 }, m.transacted(m.fields([0, 2]))),
     ...close(6, 5),
   ]);
-  assert.equal(files.length, 1);
-  assert.equal(files[0]?.meta.name, 't.txt');
+  assert.deepEqual(
+    files.map((file) => file.meta.name),
+    ['t.txt'],
+  );
+  assert.match(trace, /upload "t.txt".* size 50 ended/);
   assert.doesNotMatch(trace, /anomalies/);
+});
+
+test('SMB-013: a rename by path or by handle is told of the file that is open', () => {
+  const byHandle = (to: string) =>
+    Buffer.concat([m.fields([0, 8], [0, 4], [2 * to.length, 4]).subarray(4), Buffer.from(to, 'utf16le')]);
+  const setting = m.fields([5, 2], [1010, 2], [0, 2]);
+  const { trace } = recorded([
+    ...OPENING,
+    ...create(2, 5),
+    ...write(3, 5, 0, TEXT),
+    ...both(4, m.rename('\\DIR\\A.TXT', '\\dir\\b.exe'), m.done(7)),
+    C({ mid: 6 }, m.transaction(0x32, { setup: m.fields([8, 2]), parameters: setting, data: byHandle('c.exe') })),
+    S({ mid: 6 }, m.transacted(m.fields([0, 2]))),
+    ...close(7, 5),
+  ]);
+  assert.match(trace, /renamed \\dir\\b\.exe renamed \\dir\\c\.exe ended/);
 });
 
 test('NT_TRANSACT_CREATE opens a file', () => {
@@ -612,3 +625,118 @@ test('damaged bytes in messages never fail the flow', () => {
     { numRuns: 1000 },
   );
 });
+
+// ── Session messages and files, as plain as can be ─────────────────────────────────────────────────────────────────────────
+
+/** Takes SMB 1 out of its session messages (RFC 1002 §4.3.1). Behind missing bytes each side is believed to begin a message. */
+class Framed implements Decoder {
+  readonly #flow: Flow;
+  readonly #smb1: Smb1;
+  /** The length of each side's message and how much of it was taken; -1 between messages. */
+  readonly #length: [number, number] = [-1, -1];
+  readonly #done: [number, number] = [0, 0];
+  #ended = 0;
+
+  constructor(flow: Flow) {
+    this.#flow = flow;
+    this.#smb1 = new Smb1(flow, (share, path) => new PlainFile(flow, share, path));
+  }
+
+  push(side: Side, chunk: Buffer): void {
+    for (let at = 0; ; ) {
+      if (this.#length[side] < 0) {
+        if (chunk.length - at < 4) return;
+        const length = chunk.readUIntBE(at + 1, 3);
+        const keepalive = chunk[at] !== 0;
+        at += 4;
+        this.#flow.pass(at);
+        if (keepalive) continue;
+        this.#length[side] = length;
+        this.#done[side] = 0;
+      }
+      const length = this.#length[side];
+      const done = this.#done[side];
+      const taken = this.#smb1.read(side, chunk, at, Math.min(chunk.length, at + length - done), done, length);
+      at += taken;
+      this.#flow.pass(at);
+      this.#done[side] += taken;
+      if (this.#done[side] === length) {
+        this.#length[side] = -1;
+        if (this.#smb1.pauses(side)) return;
+      } else if (taken === 0) return;
+    }
+  }
+  end(): void {
+    if (++this.#ended === 2) this.#smb1.end();
+  }
+  gap(side: Side): void {
+    this.#length[side] = -1;
+    this.#smb1.lost(side);
+  }
+  unanswered(side: Side): void {
+    if (side === CLIENT) this.#smb1.unanswered();
+  }
+  verdict(): void {}
+  wake(): void {}
+}
+
+/** What is written and what is read are two files. */
+class PlainFile implements Smb1File {
+  readonly #flow: Flow;
+  readonly #name: string | undefined;
+  readonly #path: string | undefined;
+  #upload: FileStream | undefined;
+  #download: FileStream | undefined;
+
+  constructor(flow: Flow, share: string | undefined, path: string | undefined) {
+    this.#flow = flow;
+    this.#name = path?.slice(path.lastIndexOf('\\') + 1);
+    this.#path = path === undefined ? undefined : `${share ?? ''}${path}`;
+  }
+
+  #meta(direction: FileMeta['direction']): FileMeta {
+    return { name: this.#name, direction, ...(this.#path === undefined ? {} : { path: this.#path }) };
+  }
+  opened(): void {}
+  write(place: number, chunk: Buffer, start: number, end: number): void {
+    this.#upload ??= this.#flow.openFile(this.#meta('upload'));
+    put(this.#upload, place, chunk, start, end);
+  }
+  read(place: number, chunk: Buffer, start: number, end: number): void {
+    this.#download ??= this.#flow.openFile(this.#meta('download'));
+    put(this.#download, place, chunk, start, end);
+  }
+  setSize(size: number): void {
+    this.#upload?.malformed(`size ${size}`);
+  }
+  zero(from: number, to: number): void {
+    this.#upload?.malformed(`zero ${from}-${to}`);
+  }
+  rename(path: string): void {
+    this.#upload?.malformed(`renamed ${path}`);
+  }
+  gap(): void {
+    this.#download ??= this.#flow.openFile(this.#meta('download'));
+    this.#download.gap(0);
+  }
+  malformed(code: string): void {
+    this.#upload?.malformed(code);
+    this.#download?.malformed(code);
+    if (this.#upload !== undefined || this.#download !== undefined) return;
+    this.#upload = this.#flow.openFile(this.#meta('upload'));
+    this.#upload.malformed(code);
+  }
+  close(): void {
+    this.#upload?.end();
+    this.#download?.end();
+  }
+  abort(reason: 'gap' | 'reset'): void {
+    this.#upload?.abort(reason);
+    this.#download?.abort(reason);
+  }
+}
+
+/** The harness keeps files in memory: what lies far out is left away. */
+function put(file: FileStream, place: number, chunk: Buffer, start: number, end: number): void {
+  if (place + end - start <= MiB) file.writeAt(place, chunk, start, end);
+}

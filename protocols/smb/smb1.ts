@@ -7,11 +7,12 @@
  */
 import { Buffer } from 'node:buffer';
 import { CLIENT, type Flow, SERVER, type Side } from '../../src/core/flow.js';
-import type { SmbEvent } from './events.js';
 import { bulkOf } from './smb1-bulk.js';
 import { type Chain, readChain } from './smb1-chain.js';
 import { CLOSE, LOCKING_ANDX, NO_ANDX, NT_CANCEL, TREE_CONNECT, WRITE_RAW } from './smb1-commands.js';
+import type { Smb1Event } from './smb1-events.js';
 import { type Asked, type Exchange, Exchanges } from './smb1-exchanges.js';
+import type { OpenSmb1File } from './smb1-file.js';
 import { Smb1Files } from './smb1-files.js';
 import type { Handle, Tree } from './smb1-handles.js';
 import { type Block, HEADER, type Header, Message, readHeader } from './smb1-message.js';
@@ -74,10 +75,10 @@ export class Smb1 {
   /** Bytes of transactions that are being put together. */
   #collecting = 0;
 
-  constructor(flow: Flow) {
+  constructor(flow: Flow, openFile: OpenSmb1File) {
     this.#flow = flow;
     this.#message = new Message(flow.limits.smb1Path);
-    this.#files = new Smb1Files(flow);
+    this.#files = new Smb1Files(flow, openFile);
     this.#exchanges = new Exchanges(flow.limits.smb1Requests);
   }
 
@@ -486,7 +487,7 @@ export class Smb1 {
     if (opened !== undefined) return this.#files.openedUnasked(opened, header);
     incoming.handle = this.#files.stray(header);
     incoming.place = incoming.handle.position;
-    this.#files.fileOf(incoming.handle)?.gap(0);
+    this.#files.fileOf(incoming.handle)?.gap();
   }
 
   /** An exchange has been answered: what it did not get to was not done. */
@@ -519,7 +520,7 @@ export class Smb1 {
     }
   }
 
-  #odd(event: SmbEvent, side: Side): void {
+  #odd(event: Smb1Event, side: Side): void {
     this.#flow.anomaly(event, side);
   }
 }
