@@ -45,6 +45,18 @@ export interface Limits {
   /** One header block. */
   readonly mimeHeaders: number;
 
+  // SMB 1
+  /** Requests of one connection that may be under way without an answer. */
+  readonly smb1Requests: number;
+  /** Files and shares of one connection that are open at once. */
+  readonly smb1Opens: number;
+  /** A path or share name. */
+  readonly smb1Path: number;
+  /** Commands in one message (its AndX chain). */
+  readonly smb1Chain: number;
+  /** Transactions of one connection that are being put together. */
+  readonly smb1Transactions: number;
+
   // content
   /** A file is collected in memory up to this size, then spooled. */
   readonly slot: number;
@@ -119,6 +131,12 @@ export const DEFAULT_LIMITS: Limits = {
   mimeDepth: 50,
   mimeParts: 10_000,
   mimeHeaders: 1 * MiB,
+
+  smb1Requests: 1_000,
+  smb1Opens: 10_000,
+  smb1Path: 8 * KiB,
+  smb1Chain: 64,
+  smb1Transactions: 1 * MiB,
 
   slot: 16 * MiB,
   slots: 96 * MiB,
