@@ -5,6 +5,7 @@ import { FTP_EVENTS } from './ftp/events.js';
 import { IMAP_EVENTS } from './imap/events.js';
 import { PROTOCOLS } from './index.js';
 import { POP3_EVENTS } from './pop3/events.js';
+import { SMB_EVENTS } from './smb/events.js';
 import { SMTP_EVENTS } from './smtp/events.js';
 
 const EVENTS: Readonly<Record<string, object>> = {
@@ -18,10 +19,10 @@ const EVENTS: Readonly<Record<string, object>> = {
 function codesIn(protocol: string): string[] {
   const folder = new URL(`../../protocols/${protocol}/`, import.meta.url);
   const sources = readdirSync(folder).filter(
-    (name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && name !== 'events.ts',
+    (name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.endsWith('events.ts'),
   );
   const text = sources.map((name) => readFileSync(new URL(name, folder), 'utf8')).join('');
-  return [...text.matchAll(new RegExp(`'(${protocol}-[a-z0-9-]+)'`, 'g'))].map((found) => found[1] ?? '');
+  return [...text.matchAll(new RegExp(`'(${protocol}\\d?-[a-z0-9-]+)'`, 'g'))].map((found) => found[1] ?? '');
 }
 
 for (const { name } of PROTOCOLS) {

@@ -108,8 +108,8 @@ export class OpenedFile {
   }
 
   /** Bytes of it are missing from the recording. */
-  gap(length: number): void {
-    for (const stream of [this.#reading, this.#writing]) stream?.file.gap(length);
+  gap(): void {
+    for (const stream of [this.#reading, this.#writing]) stream?.file.gap(0);
   }
 
   /** The handle was closed. */

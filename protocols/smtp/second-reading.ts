@@ -106,6 +106,7 @@ class ClientOnlyFlow implements Flow {
   layer(): void {
     this.lost = true;
   }
+  unread(): void {}
   bypass(): void {
     this.lost = true;
   }

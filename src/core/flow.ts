@@ -93,6 +93,9 @@ export interface Flow {
   /** Stop decoding: later bytes pass untouched, behind whatever is held (only where policy allows an uninspected flow). */
   bypass(reason: BypassReason): void;
 
+  /** A part of what comes cannot be read, though all else is: the connection says why. */
+  unread(reason: BypassReason): void;
+
   // Services.
 
   /**

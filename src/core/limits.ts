@@ -57,6 +57,12 @@ export interface Limits {
   /** Transactions of one connection that are being put together. */
   readonly smb1Transactions: number;
 
+  /** A sealed or compressed message of SMB, or a command that is read whole; and, of one session or connection, open files, requests, sessions. */
+  readonly smbMessage: number;
+  readonly smbHandles: number;
+  readonly smbRequests: number;
+  readonly smbSessions: number;
+
   // content
   /** A file is collected in memory up to this size, then spooled. */
   readonly slot: number;
@@ -137,6 +143,11 @@ export const DEFAULT_LIMITS: Limits = {
   smb1Path: 8 * KiB,
   smb1Chain: 64,
   smb1Transactions: 1 * MiB,
+
+  smbMessage: 16 * MiB,
+  smbHandles: 65_536,
+  smbRequests: 8_192,
+  smbSessions: 10_000,
 
   slot: 16 * MiB,
   slots: 96 * MiB,

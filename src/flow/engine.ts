@@ -317,6 +317,10 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
     this.#run();
   }
 
+  unread(reason: BypassReason): void {
+    this.#services.bypassed(reason);
+  }
+
   // ── Flow: services ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   expect(related: Related, ready: (at: Endpoint | undefined) => void): void {

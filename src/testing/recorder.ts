@@ -364,6 +364,9 @@ class RecordedFlow implements Flow {
   adopt(file: FileStream): void {
     this.#real.adopt(file);
   }
+  unread(reason: BypassReason): void {
+    this.#real.unread(reason);
+  }
   openFile(meta: FileMeta, guards?: Unit): FileStream {
     const stream = this.#real.openFile(meta, recorded(guards)?.real);
     const unit = recorded(guards);
