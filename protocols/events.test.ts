@@ -12,6 +12,7 @@ const EVENTS: Readonly<Record<string, object>> = {
   ftp: FTP_EVENTS,
   imap: IMAP_EVENTS,
   pop3: POP3_EVENTS,
+  smb: SMB_EVENTS,
   smtp: SMTP_EVENTS,
 };
 

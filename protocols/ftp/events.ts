@@ -9,7 +9,6 @@ export const FTP_EVENTS = {
   'ftp-reply-unended': 'a reply of many lines has no last line within the limit `replyLines`',
   'ftp-pipelined-limit': 'more commands wait for their replies than the limit `pipelined`',
   'ftp-bad-address': 'a place for a data connection that could be read in two ways, or in none',
-  'ftp-foreign-address': 'a data connection was announced for a host that is neither end of the connection',
   'ftp-data-unasked': 'bytes on a data connection for which no transfer was asked',
   'ftp-data-wrong-way': 'bytes on a data connection from the end that receives',
   'ftp-bad-block': 'a block of MODE B that is none',

@@ -128,7 +128,11 @@ export class OpenedFile {
   abort(reason: AbortReason): void {
     if (this.#over) return;
     this.#over = true;
-    this.#reading?.file.abort(reason);
+    const reading = this.#reading;
+    const size = this.#sizeAtOpening;
+    // The client has all of it, whether or not it said that it wants no more.
+    if (reading !== undefined && size !== undefined && reading.seen.covers(size)) reading.file.end();
+    else reading?.file.abort(reason);
     this.#writing?.file.abort(reason);
   }
 

@@ -48,7 +48,7 @@ interface Asked {
   reads: boolean;
   writes: boolean;
   /** What happens to the file when the server says that it did. */
-  then: (() => void) | undefined;
+  whenDone: (() => void) | undefined;
   setup: Setup | undefined;
 }
 
@@ -161,7 +161,7 @@ export class Smb2 {
 
   /** Nothing more comes on this connection. */
   end(): void {
-    for (const asked of this.#asked.values()) if (!this.#heard) asked.then?.();
+    for (const asked of this.#asked.values()) if (!this.#heard) asked.whenDone?.();
     this.#asked.clear();
     this.#stray?.file?.abort('gap');
     for (const session of this.#mine) this.#sessions.left(session, this.#flow);
@@ -258,7 +258,7 @@ export class Smb2 {
       length: 0,
       reads: false,
       writes: false,
-      then: undefined,
+      whenDone: undefined,
       setup: undefined,
     };
     const tree = session?.trees.get(header.async ? -1 : incoming.lastTree);
@@ -296,7 +296,7 @@ export class Smb2 {
       case COMMAND.close:
         if (end - at < HEADER + 24) break;
         asked.handle = this.#handle(incoming, session, fileIdAt(chunk, at + HEADER + 8));
-        asked.then = () => this.#closed(asked.handle);
+        asked.whenDone = () => this.#closed(asked.handle);
         break;
       case COMMAND.read:
         asked.handle = this.#handle(incoming, session, fileIdAt(chunk, at + HEADER + 16), tree, 'bytes');
@@ -319,8 +319,8 @@ export class Smb2 {
         const handle = this.#handle(incoming, session, set.id);
         asked.handle = handle;
         const { info } = set;
-        if (info.kind === 'size') asked.then = () => handle?.session.fileOf(handle, this.#flow)?.setSize(info.size);
-        else if (info.kind === 'rename') asked.then = () => handle?.file?.rename(info.path);
+        if (info.kind === 'size') asked.whenDone = () => handle?.session.fileOf(handle, this.#flow)?.setSize(info.size);
+        else if (info.kind === 'rename') asked.whenDone = () => handle?.file?.rename(info.path);
         break;
       }
       case COMMAND.ioctl: {
@@ -329,10 +329,10 @@ export class Smb2 {
         const handle = this.#handle(incoming, session, asks.id);
         const { control } = asks;
         asked.handle = handle;
-        if (control.kind === 'zero') asked.then = () => handle?.file?.zero(control.from, control.to);
+        if (control.kind === 'zero') asked.whenDone = () => handle?.file?.zero(control.from, control.to);
         else if (control.kind === 'copy') {
           this.#odd('smb2-server-copy', CLIENT);
-          asked.then = () => handle?.session.fileOf(handle, this.#flow)?.unseen();
+          asked.whenDone = () => handle?.session.fileOf(handle, this.#flow)?.unseen();
         }
         break;
       }
@@ -341,7 +341,7 @@ export class Smb2 {
       if (this.#heard) this.#odd('smb2-requests-limit', CLIENT);
       const [oldest] = this.#asked;
       if (oldest !== undefined) {
-        oldest[1].then?.();
+        oldest[1].whenDone?.();
         this.#asked.delete(oldest[0]);
       }
     }
@@ -412,7 +412,7 @@ export class Smb2 {
           asked.handle.session.fileOf(asked.handle, this.#flow)?.malformed('smb2-write-refused' satisfies SmbEvent);
         return;
       default:
-        if (done) asked?.then?.();
+        if (done) asked?.whenDone?.();
     }
   }
 

@@ -20,7 +20,7 @@ import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from '.
 import type { EventQueue } from './event-queue.js';
 import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } from './events.js';
 import type { Expected } from './expectations.js';
-import type { LayerFactory } from './layers.js';
+import type { LayerFactory } from './layer-factory.js';
 import type { RunMarks } from './run-marks.js';
 import { type ConfiguredFacts, sessionOfCapture } from './session-facts.js';
 

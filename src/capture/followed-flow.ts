@@ -10,7 +10,7 @@ import { type Candidate, Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
 import type { ConnectionSink, ConnectionStart } from './connection.js';
 import type { Announcer } from './flow-driver.js';
-import type { LayerFactory } from './layers.js';
+import type { LayerFactory } from './layer-factory.js';
 
 export interface FollowedFlowOptions {
   readonly candidates: readonly Candidate[];

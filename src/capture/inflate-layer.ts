@@ -7,7 +7,7 @@ import { Inflate, type InflateState } from '../content/archive/inflate.js';
 import type { Side } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import type { LayerInner, PassiveLayer } from '../flow/engine.js';
-import type { LayerEvents } from './layers.js';
+import type { LayerEvents } from './layer-factory.js';
 
 /** RFC 1950 §2.2: method 8 with a window of up to 32 KiB; behind the stream its Adler-32, which is not checked. */
 const ZLIB_HEADER = 2;

@@ -1,26 +1,11 @@
 /** The layers that connections of a capture speak through: which can be read, and with what. */
-import type { BypassReason, LayerKind, Side } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import type { TlsFacts } from '../core/session.js';
-import type { LayerInner, PassiveLayer } from '../flow/engine.js';
 import { InflateLayer } from './inflate-layer.js';
+import type { LayerFactory } from './layer-factory.js';
 import type { KeyLog } from './tls/key-log.js';
 import { SessionCache, TlsLayer } from './tls/tls-layer.js';
 import { TlsOrClear } from './tls-or-clear.js';
-
-/** What a layer tells of its connection. */
-export interface LayerEvents {
-  /** What is known of its TLS so far. */
-  tls(facts: TlsFacts): void;
-  anomaly(code: string, side: Side): void;
-  /** A side of it is not read, though the other is. */
-  opaque(reason: BypassReason): void;
-}
-
-/** Opens the readers of layers for the connections of one capture. */
-export interface LayerFactory {
-  open(kind: Exclude<LayerKind, 'clear'>, inner: LayerInner, events: LayerEvents): PassiveLayer;
-}
 
 /** What is known of TLS that somebody took off before it was recorded. */
 const DECRYPTED_IN_PLACE: TlsFacts = { version: undefined, cipher: undefined, sni: undefined, decrypted: true };

@@ -16,7 +16,7 @@ import {
 import { CLIENT, SERVER, type Side } from '../../core/flow.js';
 import { KiB, type Limits } from '../../core/limits.js';
 import type { LayerInner, PassiveLayer } from '../../flow/engine.js';
-import type { LayerEvents } from '../layers.js';
+import type { LayerEvents } from '../layer-factory.js';
 import type { KeyLog, SecretLabel } from './key-log.js';
 import {
   keyLengths,
@@ -331,7 +331,7 @@ export class TlsLayer implements PassiveLayer {
 
   #message(side: Side, of: Direction, message: Buffer): void {
     const body = message.subarray(4);
-    const type = message[0];
+    const type: number = message[0] ?? -1;
     if (this.#transcriptLength < this.#options.limits.tlsHandshake) {
       this.#transcriptLength += message.length;
       this.#transcript.push(Buffer.from(message));

@@ -124,7 +124,7 @@ test('the whole file is sent, in pieces, with a length of zero behind the last',
   assert.deepEqual(await scan(port, bytes), []);
   assert.deepEqual(await scan(port, Buffer.alloc(0)), []);
   assert.equal(sent[0]?.command, 'zINSTREAM');
-  assert.ok(sent[0]?.stream?.equals(bytes));
+  assert.ok(sent[0]?.stream?.equals(bytes) === true);
   assert.equal(sent[1]?.stream?.length, 0);
 });
 
