@@ -71,7 +71,7 @@ export class Sessions {
     this.secrets = secrets;
   }
 
-  /** The session of this id, made when it is new. `ends`: of the connection's two hosts, so that servers that count alike do not meet. */
+  /** The session of this id, which names its server too; made when it is new. */
   of(id: string, limits: Pick<Limits, 'smbSessions'>): Session {
     const known = this.#byId.get(id);
     if (known !== undefined) return known;

@@ -89,6 +89,8 @@ export class Smb2 {
   #preauth: Buffer = Buffer.alloc(64);
   readonly #setups = new Map<Session, Setup>();
   #badSignature = false;
+  /** Whose sessions these are: servers count them alike. Its GUID, which is the same on all channels; this connection's own where it was not seen. */
+  #server: string;
   /** The handle of bytes whose request was not seen. */
   #stray: Handle | undefined;
   // The session of the last message, so that its id is text only when it changes.
@@ -99,6 +101,7 @@ export class Smb2 {
   constructor(flow: Flow, sessions: Sessions) {
     this.#flow = flow;
     this.#sessions = sessions;
+    this.#server = `connection ${flow.id}`;
   }
 
   /**
@@ -369,6 +372,7 @@ export class Smb2 {
         const agreement = done ? parseNegotiated(chunk, at, end) : undefined;
         if (agreement === undefined) return;
         this.#agreement = agreement;
+        this.#server = fileIdAt(chunk, at + HEADER + 8);
         this.#preauth = this.#hashed(this.#preauth, chunk, at, end);
         return;
       }
@@ -503,7 +507,7 @@ export class Smb2 {
   }
 
   #nameless(session: Session | undefined): Handle {
-    const of = session ?? this.#sessions.of('', this.#flow.limits);
+    const of = session ?? this.#session(-1, -1) ?? this.#sessions.of(this.#server, this.#flow.limits);
     return {
       session: of,
       tree: undefined,
@@ -543,7 +547,7 @@ export class Smb2 {
   #session(high: number, low: number): Session | undefined {
     if (high === this.#lastHigh && low === this.#lastLow) return this.#last;
     if (high === 0 && low === 0) return undefined;
-    const session = this.#sessions.of(`${high}.${low}`, this.#flow.limits);
+    const session = this.#sessions.of(`${this.#server} ${high}.${low}`, this.#flow.limits);
     session.channels.add(this.#flow);
     this.#mine.add(session);
     this.#lastHigh = high;

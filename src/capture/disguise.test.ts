@@ -26,8 +26,9 @@ import type { ScanEvent } from './events.js';
 import { Scan } from './scan.js';
 
 const SAMPLES = 'samples/captures';
+// Not FTP: it names addresses in its commands, which a disguise of the packets does not change.
 const CAPTURES = readdirSync(SAMPLES)
-  .filter((name) => name.endsWith('.pcap'))
+  .filter((name) => name.endsWith('.pcap') && !name.startsWith('ftp'))
   .map((name) => name.replace('.pcap', ''));
 const load = (name: string): Buffer => readFileSync(join(SAMPLES, `${name}.pcap`));
 
@@ -157,7 +158,7 @@ test('a connection that begins anew on the same ports gives its files too', asyn
 
 /** Each side sends files. */
 const BOTH_WAYS = ['imap-compress-deflate'];
-const ONE_WAY = CAPTURES.filter((name) => !BOTH_WAYS.includes(name));
+const ONE_WAY = CAPTURES.filter((name) => !BOTH_WAYS.includes(name) && !name.startsWith('smb'));
 /** The client sends it. */
 const isUpload = (name: string): boolean => name.startsWith('smtp') || name.startsWith('imap-append');
 

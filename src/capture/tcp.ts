@@ -196,7 +196,10 @@ export class TcpReassembly {
   finish(): void {
     this.interrupt();
     const open = [...this.#connections()].filter((connection) => connection.state === OPEN);
-    for (const connection of open.sort(byFirstPacket)) this.#close(connection, 'capture-end');
+    for (const connection of open.sort(byFirstPacket)) {
+      if (connection.resetPacket >= 0) this.#closeReset(connection);
+      else this.#close(connection, 'capture-end');
+    }
   }
 
   // ---- Finding the connection
