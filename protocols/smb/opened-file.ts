@@ -34,6 +34,7 @@ export class OpenedFile {
   /** What SET_INFO made of it. */
   #sizeSet: number | undefined;
   #opening: Opening | undefined;
+  #missed = false;
   #over = false;
 
   /** `share`: as the client named it. `path`: within it, with backslashes; a later rename does not change it. */
@@ -107,6 +108,11 @@ export class OpenedFile {
     }
   }
 
+  /** The recording lacks something that the client said while it was open: writes of it may be among that, and nobody would know. */
+  missed(): void {
+    this.#missed = true;
+  }
+
   /** Bytes of it are missing from the recording. */
   gap(): void {
     for (const stream of [this.#reading, this.#writing]) stream?.file.gap(0);
@@ -121,7 +127,9 @@ export class OpenedFile {
     if (reading !== undefined) finish(reading, this.#sizeAtOpening);
     const writing = this.#writing;
     // A file that is longer than what was written keeps its old end, unless that was cut off.
-    if (writing !== undefined) finish(writing, this.#sizeSet ?? this.#sizeAtOpening);
+    if (writing === undefined) return;
+    if (this.#missed) writing.file.gap(0);
+    finish(writing, this.#sizeSet ?? this.#sizeAtOpening);
   }
 
   /** Nothing more of it is seen. */

@@ -19,6 +19,8 @@ export interface Smb1File {
   rename(path: string): void;
   /** Its bytes go by a guess: it is never clean. */
   gap(): void;
+  /** The recording lacks something that the client said while it was open: writes may be among that. */
+  missed(): void;
   /** Readers may differ on what is in it. */
   malformed(code: string): void;
   /** Its handle was closed. Nothing follows. */

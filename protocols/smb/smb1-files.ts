@@ -125,6 +125,11 @@ export class Smb1Files {
     return handle.file;
   }
 
+  /** Something that the client said is missing. */
+  missed(): void {
+    for (const handle of this.#handles.all()) this.fileOf(handle)?.missed();
+  }
+
   /** A transaction on a named pipe: whatever had that FID before, its bytes are no file's. */
   pipe(fid: number, header: Header): void {
     const handle = this.#handles.of(fid) ?? this.#nameless(header);

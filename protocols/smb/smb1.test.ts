@@ -719,6 +719,7 @@ class PlainFile implements Smb1File {
     this.#download ??= this.#flow.openFile(this.#meta('download'));
     this.#download.gap(0);
   }
+  missed(): void {}
   malformed(code: string): void {
     this.#upload?.malformed(code);
     this.#download?.malformed(code);

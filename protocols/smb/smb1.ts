@@ -141,6 +141,7 @@ export class Smb1 {
     const { exchange } = this.#incoming[side];
     this.#incoming[side] = nothing();
     if (side === CLIENT) {
+      this.#files.missed();
       // The raw message may have been among them.
       this.#rawWrite = undefined;
       return;

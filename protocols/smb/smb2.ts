@@ -147,7 +147,7 @@ export class Smb2 {
 
   /** Some of a message of `side` is missing. True: what is left of it is passed over; false: nobody knows where it ends. */
   lost(side: Side): boolean {
-    this.#loose = true;
+    this.#missed(side);
     const { stage } = this.#incoming[side];
     if (stage === 'head') {
       Object.assign(this.#incoming[side], nothing());
@@ -158,8 +158,16 @@ export class Smb2 {
 
   /** A message was given up. */
   abandon(side: Side): void {
-    this.#loose = true;
+    this.#missed(side);
     Object.assign(this.#incoming[side], nothing());
+  }
+
+  #missed(side: Side): void {
+    this.#loose = true;
+    if (side !== CLIENT) return;
+    for (const session of this.#mine)
+      for (const handle of [...session.handles.values(), ...session.waiting])
+        session.fileOf(handle, this.#flow)?.missed();
   }
 
   /** Nothing more comes on this connection. */
@@ -490,6 +498,8 @@ export class Smb2 {
     this.#odd('smb2-unknown-handle', CLIENT);
     const handle = { ...this.#nameless(session), tree, id, nofile: tree?.disk === false };
     session.handles.set(id, handle);
+    // What went before is not seen.
+    session.fileOf(handle, this.#flow)?.missed();
     this.#boundHandles(session);
     incoming.lastHandle = handle;
     return handle;
