@@ -152,7 +152,10 @@ export class FtpControl implements Decoder {
       transfer = new Transfer(this.#flow, { kind, name, path, at, text: this.#text });
       this.#rest = 0;
       this.#transfer = transfer;
-      if (this.#link !== undefined) this.#link.transfer = transfer;
+      if (this.#link !== undefined) {
+        this.#link.transfer = transfer;
+        transfer.connected = this.#link.connected;
+      }
     }
     this.#awaited.push({ verb, argument, transfer });
     switch (verb) {
@@ -400,6 +403,7 @@ export class FtpControl implements Decoder {
       control: this.#flow,
       mode: this.#mode,
       transfer: undefined,
+      connected: false,
       judged: (transfer) => settle(transfer),
     };
     this.#link = link;

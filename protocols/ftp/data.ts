@@ -18,6 +18,8 @@ export interface DataLink {
   readonly mode: Mode;
   /** What was asked for on it. */
   transfer: Transfer | undefined;
+  /** The connection is there. */
+  connected: boolean;
   /** Live: the control connection is told that the transfer's verdict is there. */
   judged(transfer: Transfer, verdict: Verdict): void;
 }
@@ -34,6 +36,8 @@ export class FtpData implements Decoder {
   constructor(flow: Flow, link: DataLink) {
     this.#flow = flow;
     this.#link = link;
+    link.connected = true;
+    if (link.transfer !== undefined) link.transfer.connected = true;
     if (link.mode === 'B')
       this.#blocks = new BlockMode({
         write: (chunk, start, end) => this.#link.transfer?.write(chunk, start, end),
@@ -121,7 +125,16 @@ export class FtpData implements Decoder {
 
   /** What was asked for; when nothing was, what the bytes themselves say: a file of the side that sends them. */
   #transferOf(side: Side): Transfer {
-    if (this.#link.transfer === undefined) {
+    const known = this.#link.transfer;
+    if (known?.concluded === true && known.facts.kind !== 'listing') {
+      // The server was done before these bytes were captured.
+      const late = new Transfer(this.#link.control, { ...known.facts, name: known.name });
+      late.connected = true;
+      late.replied('done');
+      this.#link.transfer = late;
+      return late;
+    }
+    if (known === undefined) {
       this.#odd('ftp-data-unasked', side);
       const kind = side === CLIENT ? 'upload' : 'download';
       const transfer = new Transfer(this.#link.control, {
@@ -131,10 +144,13 @@ export class FtpData implements Decoder {
         at: undefined,
         text: false,
       });
+      transfer.connected = true;
       transfer.replied('lost');
       this.#link.transfer = transfer;
+      return transfer;
     }
-    return this.#link.transfer;
+    known.connected = true;
+    return known;
   }
 
   #open(transfer: Transfer): void {

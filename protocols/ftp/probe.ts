@@ -12,7 +12,7 @@ export function probe(side: Side, head: Buffer): Likeness {
   const text = head.toString('latin1');
   if (side === SERVER) {
     if (!/^[1-6]?$|^[1-6]\d$|^[1-6]\d\d(?:[ \r\n-]|$)/.test(text.slice(0, 4))) return 'no';
-    return /^220[ -][^\n]*\bFTP/i.test(text) || OWN_REPLIES.test(text) ? 'yes' : 'more';
+    return /^220[ -][^\n]*FTP/i.test(text) || OWN_REPLIES.test(text) ? 'yes' : 'more';
   }
   if (OWN_COMMANDS.test(text)) return 'yes';
   // Telnet signals in front of a command.

@@ -29,6 +29,8 @@ export class Transfer {
   /** The closing reply, held until the verdict. Live only. */
   closing: Unit | undefined;
   verdict: Verdict | undefined;
+  /** Its data connection is there, though no byte may have come yet. */
+  connected = false;
   readonly #control: Flow;
   #file: FileStream | undefined;
   #unit: Unit | undefined;
@@ -60,6 +62,11 @@ export class Transfer {
     this.#file = flow.openFile(metaOf(this.facts, this.name), unit);
   }
 
+  /** The file has ended: bytes that come later are another's, or came in another order than they were captured. */
+  get concluded(): boolean {
+    return this.#file !== undefined && this.#reply !== 'awaited' && (this.#data === 'ended' || this.#data === 'cut');
+  }
+
   get unit(): Unit | undefined {
     return this.#unit;
   }
@@ -87,9 +94,16 @@ export class Transfer {
   replied(reply: Exclude<ReplyState, 'awaited'>): void {
     if (this.#reply !== 'awaited') return;
     this.#reply = reply;
-    // It was asked for and nothing came over the wire: an empty file, whose data connection was not captured or never had a byte.
-    if (this.#data === 'none' && reply === 'done' && this.facts.kind !== 'listing' && this.#control.passive) {
+    // It was transferred, and its data connection was not seen: whatever was in it is missing.
+    if (
+      this.#data === 'none' &&
+      !this.connected &&
+      reply === 'done' &&
+      this.facts.kind !== 'listing' &&
+      this.#control.passive
+    ) {
       this.opened(this.#control, undefined);
+      this.#file?.gap(0);
       this.#data = 'ended';
     }
     if (this.#data === 'ended' || this.#data === 'cut') this.#conclude();

@@ -473,7 +473,8 @@ export class FileNode implements RootFile, ChildStream {
     this.#place.tree.aside(() => this.#scan(content));
     const apart = extractor ?? this.#extractorByContent();
     if (apart !== undefined) this.#extract(apart, content);
-    if (this.#info.meta.text === true) this.#storeAsText(content);
+    // Of a file with a hole, what is stored is not known either.
+    if (this.#info.meta.text === true && this.#info.state === 'complete') this.#storeAsText(content);
     this.#unpack(content);
   }
 

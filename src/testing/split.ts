@@ -399,6 +399,9 @@ class Run {
   }
 }
 
+/** A place in a file beyond which bytes are noted and not kept: a damaged message may name any. */
+const FARTHEST = 64 * 1024 * 1024;
+
 /** A file's bytes as the decoder writes them. */
 class CollectedFile implements FileStream {
   readonly id: number;
@@ -421,6 +424,10 @@ class CollectedFile implements FileStream {
     this.#length += end - start;
   }
   writeAt(at: number, chunk: Buffer, start: number, end: number): void {
+    if (at + end - start > FARTHEST) {
+      this.holes.push(`far at ${at}`);
+      return;
+    }
     const room = Buffer.alloc(Math.max(this.#placed.length, at + end - start));
     this.#placed.copy(room);
     chunk.copy(room, at, start, end);

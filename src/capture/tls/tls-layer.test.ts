@@ -1,0 +1,339 @@
+// Handshakes of node's own TLS, recorded on loopback: every suite and version that it speaks must open with its key log, however it is cut.
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect as connectTcp, createServer as createRelay } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { type ConnectionOptions, connect, createServer, type TlsOptions } from 'node:tls';
+import fc from 'fast-check';
+import { CLIENT, SERVER, type Side } from '../../core/flow.js';
+import { DEFAULT_LIMITS } from '../../core/limits.js';
+import type { TlsFacts } from '../../core/session.js';
+import { pathOf } from '../../testing/peers/peers.js';
+import { KeyLog } from './key-log.js';
+import { SessionCache, TlsLayer } from './tls-layer.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'inspectd-tls-'));
+after(() => rmSync(folder, { recursive: true }));
+
+/** A certificate of the test's own. */
+function certificate(kind: 'rsa' | 'ec'): { key: Buffer; cert: Buffer } {
+  const [key, cert] = [join(folder, `${kind}.key`), join(folder, `${kind}.crt`)];
+  const algorithm = kind === 'rsa' ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      ...algorithm,
+      '-nodes',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+      '-subj',
+      '/CN=mail.test',
+      '-days',
+      '2',
+    ],
+    { stdio: 'ignore' },
+  );
+  return { key: readFileSync(key), cert: readFileSync(cert) };
+}
+
+interface Recording {
+  readonly pieces: readonly (readonly [Side, Buffer])[];
+  readonly keys: string;
+}
+
+const HELLO = 'hello from the client\r\n'.repeat(10);
+const ANSWER = 'an answer from the server\r\n'.repeat(3_000);
+
+/** One session: the client says HELLO, the server ANSWER, and both end. */
+async function record(
+  server: TlsOptions,
+  client: ConnectionOptions = {},
+  session?: Buffer,
+): Promise<Recording & { session: Buffer | undefined }> {
+  const keys: string[] = [];
+  const tls = createServer(server, (socket) => {
+    socket.on('error', () => {});
+    socket.on('data', () => {});
+    socket.on('end', () => socket.end(ANSWER));
+  });
+  await new Promise<void>((resolve) => tls.listen(0, '127.0.0.1', resolve));
+  const pieces: [Side, Buffer][] = [];
+  const relay = createRelay({ allowHalfOpen: true }, (socket) => {
+    const onward = connectTcp({ port: (tls.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.on('data', (bytes) => {
+      pieces.push([CLIENT, Buffer.from(bytes)]);
+      onward.write(bytes);
+    });
+    onward.on('data', (bytes) => {
+      pieces.push([SERVER, Buffer.from(bytes)]);
+      socket.write(bytes);
+    });
+    socket.on('end', () => onward.end());
+    onward.on('end', () => socket.end());
+    for (const each of [socket, onward]) each.on('error', () => {});
+  });
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+  let ticket: Buffer | undefined;
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect({
+      port: (relay.address() as AddressInfo).port,
+      host: '127.0.0.1',
+      servername: 'mail.test',
+      rejectUnauthorized: false,
+      allowHalfOpen: true,
+      ...(session === undefined ? {} : { session }),
+      ...client,
+    } as ConnectionOptions);
+    socket.on('keylog', (line) => keys.push(line.toString()));
+    socket.on('session', (bytes) => {
+      ticket = bytes;
+    });
+    socket.on('secureConnect', () => socket.end(HELLO));
+    socket.on('data', () => {});
+    socket.on('end', resolve);
+    socket.on('error', reject);
+  });
+  tls.close();
+  relay.close();
+  return { pieces, keys: keys.join(''), session: ticket };
+}
+
+interface Read {
+  readonly text: readonly [string, string];
+  readonly facts: TlsFacts | undefined;
+  readonly opaque: string | undefined;
+  readonly odd: readonly string[];
+}
+
+function read(
+  pieces: readonly (readonly [Side, Buffer])[],
+  keys: string,
+  sessions = new SessionCache(100),
+  lost?: number,
+): Read {
+  const log = new KeyLog();
+  log.add(keys);
+  const text: [string, string] = ['', ''];
+  let facts: TlsFacts | undefined;
+  let opaque: string | undefined;
+  const odd: string[] = [];
+  const layer = new TlsLayer({
+    keys: log,
+    sessions,
+    limits: DEFAULT_LIMITS,
+    inner: {
+      receive: (side, chunk) => {
+        text[side] += chunk.toString('latin1');
+      },
+      gap: (side) => {
+        text[side] += '[gap]';
+      },
+      opaque: (reason) => {
+        opaque ??= reason;
+      },
+    },
+    events: {
+      tls: (known) => {
+        facts = known;
+      },
+      anomaly: (code) => odd.push(code),
+      opaque: () => {},
+    },
+  });
+  for (const [index, [side, chunk]] of pieces.entries()) {
+    if (index === lost) layer.gap(side, chunk.length);
+    else layer.receive(side, chunk);
+  }
+  return { text, facts, opaque, odd };
+}
+
+function cut(pieces: readonly (readonly [Side, Buffer])[], size: number): (readonly [Side, Buffer])[] {
+  return pieces.flatMap(([side, chunk]) =>
+    Array.from(
+      { length: Math.ceil(chunk.length / size) },
+      (_, i) => [side, chunk.subarray(i * size, (i + 1) * size)] as const,
+    ),
+  );
+}
+
+/** Certificates are made by openssl; where it is missing these tests are left out, or fail when peers are required. */
+const missing = pathOf('openssl') === undefined;
+const skip = missing && process.env['INSPECTD_PEERS'] !== 'required' ? 'needs openssl' : false;
+const NONE = { key: Buffer.alloc(0), cert: Buffer.alloc(0) };
+const rsa = missing ? NONE : certificate('rsa');
+const ec = missing ? NONE : certificate('ec');
+const only = (ciphers: string, options: TlsOptions = {}): TlsOptions => ({
+  ...rsa,
+  ciphers,
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.2',
+  ...options,
+});
+const CASES: readonly (readonly [string, TlsOptions, ConnectionOptions?])[] = [
+  ...[
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'AES256-GCM-SHA384',
+    'ECDHE-RSA-CHACHA20-POLY1305',
+    'ECDHE-RSA-AES128-SHA',
+    'ECDHE-RSA-AES128-SHA256',
+    'ECDHE-RSA-AES256-SHA384',
+    'AES256-SHA256',
+    'AES128-SHA',
+    'AES128-CCM',
+    'AES256-CCM8',
+  ].map((suite) => [`TLS 1.2 ${suite}`, only(suite), { ciphers: suite }] as const),
+  [
+    'TLS 1.2 DHE-RSA-AES128-GCM-SHA256',
+    only('DHE-RSA-AES128-GCM-SHA256', { dhparam: 'auto' }),
+    { ciphers: 'DHE-RSA-AES128-GCM-SHA256' },
+  ],
+  [
+    'TLS 1.2 ECDHE-ECDSA-AES128-CCM',
+    { ...only('ECDHE-ECDSA-AES128-CCM'), ...ec },
+    { ciphers: 'ECDHE-ECDSA-AES128-CCM' },
+  ],
+  ...['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_CCM_SHA256'].map(
+    (suite) =>
+      [
+        `TLS 1.3 ${suite}`,
+        { ...rsa, minVersion: 'TLSv1.3', ciphers: suite } as TlsOptions,
+        { ciphers: suite } as ConnectionOptions,
+      ] as const,
+  ),
+  [
+    'TLS 1.3 behind a HelloRetryRequest',
+    { ...rsa, minVersion: 'TLSv1.3', ecdhCurve: 'P-384' },
+    { ecdhCurve: 'X25519:P-384' },
+  ],
+  [
+    'TLS 1.0',
+    { ...rsa, minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'AES128-SHA@SECLEVEL=0' },
+    { minVersion: 'TLSv1', ciphers: 'AES128-SHA@SECLEVEL=0' },
+  ],
+  [
+    'TLS 1.1',
+    { ...rsa, minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'AES256-SHA@SECLEVEL=0' },
+    { minVersion: 'TLSv1.1', ciphers: 'AES256-SHA@SECLEVEL=0' },
+  ],
+];
+
+for (const [name, server, client] of CASES) {
+  test(`${name} opens with its key log, whole and in single bytes`, { skip }, async () => {
+    const { pieces, keys } = await record(server, client);
+    for (const size of [100_000, 1, 7, 1_000]) {
+      const { text, facts, opaque, odd } = read(cut(pieces, size), keys);
+      assert.equal(text[CLIENT], HELLO);
+      assert.equal(text[SERVER], ANSWER);
+      assert.equal(facts?.decrypted, true);
+      assert.equal(facts.sni, 'mail.test');
+      assert.match(`${facts.version}`, new RegExp(`^${name.slice(0, 7)}$`));
+      assert.equal(opaque, undefined);
+      assert.deepEqual(odd, []);
+    }
+    const without = read(pieces, '');
+    assert.equal(without.opaque, 'tls-no-keys');
+    assert.deepEqual(without.text, ['', '']);
+    assert.equal(without.facts?.decrypted, false);
+    assert.ok(without.facts.cipher?.startsWith('TLS_'));
+    // Keys of another session open nothing.
+    const other = read(
+      pieces,
+      keys.replace(/ [0-9a-f]+$/gm, (secret) => ` ${'0'.repeat(secret.length - 1)}`),
+    );
+    assert.deepEqual(
+      other.text.map((each) => each.replaceAll('[gap]', '')),
+      ['', ''],
+    );
+  });
+}
+
+test('a resumed session opens, with its own lines in the log or with what is known of the first', {
+  skip,
+}, async () => {
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const server: TlsOptions = { ...rsa, minVersion: version, maxVersion: version, ticketKeys: Buffer.alloc(48, 5) };
+    const first = await record(server);
+    assert.ok(first.session !== undefined);
+    const again = await record(server, {}, first.session);
+    const sessions = new SessionCache(10);
+    assert.equal(read(first.pieces, first.keys, sessions).text[SERVER], ANSWER);
+    assert.equal(read(again.pieces, again.keys, sessions).text[SERVER], ANSWER);
+    if (version === 'TLSv1.2') assert.equal(read(again.pieces, '', sessions).text[SERVER], ANSWER);
+  }
+});
+
+test('a record that was changed gives nothing, and neither does what follows it', { skip }, async () => {
+  const { pieces, keys } = await record({ ...rsa, minVersion: 'TLSv1.3' });
+  const changed = pieces.map(([side, chunk]) => [side, Buffer.from(chunk)] as const);
+  const last = changed.findLastIndex(([side, chunk]) => side === SERVER && chunk.length > 1_000);
+  const [, chunk] = changed[last]!;
+  chunk[chunk.length - 100]! ^= 1;
+  const { text, odd, opaque } = read(changed, keys);
+  assert.ok(odd.includes('tls-bad-record'));
+  assert.equal(opaque, 'desync');
+  assert.ok(ANSWER.startsWith(text[SERVER].replaceAll('[gap]', '')));
+});
+
+test('behind lost bytes the next record that opens is found, and the gap is told', { skip }, async () => {
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const { pieces, keys } = await record({ ...rsa, minVersion: version, maxVersion: version });
+    const small = cut(pieces, 4_000);
+    const lost = small.findIndex(
+      ([side], index) => side === SERVER && index > small.length - 14 && index < small.length - 8,
+    );
+    assert.ok(lost > 0);
+    const { text, odd } = read(small, keys, undefined, lost);
+    assert.ok(odd.includes('tls-gap'));
+    assert.match(text[SERVER], /\[gap\]/);
+    for (const part of text[SERVER].split('[gap]')) assert.ok(ANSWER.includes(part));
+    assert.ok(text[SERVER].length > ANSWER.length / 3, `${text[SERVER].length}`);
+  }
+});
+
+test('whatever bytes come, nothing is thrown, and nothing comes out that was not authenticated', { skip }, async () => {
+  const { pieces, keys } = await record({ ...rsa, minVersion: 'TLSv1.2' });
+  const small = cut(pieces, 500);
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.record({
+          at: fc.nat(small.length - 1),
+          byte: fc.nat(499),
+          value: fc.integer({ min: 1, max: 255 }),
+          drop: fc.boolean(),
+        }),
+        { minLength: 1, maxLength: 4 },
+      ),
+      (changes) => {
+        const mutated: (readonly [Side, Buffer])[] = small.map(([side, chunk]) => [side, Buffer.from(chunk)]);
+        for (const { at, byte, value, drop } of changes) {
+          const piece = mutated[at];
+          if (piece === undefined || piece[1].length === 0) continue;
+          if (drop) mutated[at] = [piece[0], Buffer.alloc(0)];
+          else piece[1][byte % piece[1].length]! ^= value;
+        }
+        const { text } = read(mutated, keys);
+        for (const part of text[CLIENT].split('[gap]')) assert.ok(HELLO.includes(part) || part === '');
+        for (const part of text[SERVER].split('[gap]')) assert.ok(ANSWER.includes(part) || part === '');
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+test('lines that are none of a key log are counted and left out', () => {
+  const log = new KeyLog();
+  log.add('# comment\n\nCLIENT_RANDOM 00 11\nnonsense\nCLIENT_RANDOM zz 11\nEXPORTER_SECRET aa bb\n');
+  assert.equal(log.size, 1);
+  assert.equal(log.badLines, 2);
+  assert.equal(log.firstBadLine, 4);
+});
