@@ -153,11 +153,38 @@ const pop3 = (mail: string): [Side, string][] => [
   [SERVER, `+OK ${mail.length} octets\r\n${mail}.\r\n`],
 ];
 
+const imap = (mail: string): [Side, string][] => [
+  [SERVER, '* OK ready\r\n'],
+  [CLIENT, 'a LOGIN "testpc3" not-in-any-log\r\n'],
+  [SERVER, 'a OK in\r\n'],
+  // The server hears of it when it is judged.
+  [CLIENT, `b APPEND Sent {${mail.length}+}\r\n${mail}\r\n`],
+];
+const SCRIPTS = { smtp, pop3, imap };
+
 /** eicar.exe of the samples is a file that nobody published: of its line the checksum cannot be had. Everything else is. */
 const UNKNOWN = ['analyticscksum'];
 
 const CASES = [
   { line: 0, protocol: 'pop3', id: 49481, ports: [62056, 110], tls: false, subject: 'ZTNA av01', file: 'eicar.exe' },
+  {
+    line: 1,
+    protocol: 'imap',
+    id: 43017,
+    ports: [61563, 143],
+    tls: false,
+    subject: 'ZTNA av testing',
+    file: 'eicar.exe',
+  },
+  {
+    line: 3,
+    protocol: 'imap',
+    id: 54283,
+    ports: [62142, 143],
+    tls: true,
+    subject: 'ZTNA ssl port av test',
+    file: 'eicar.exe',
+  },
   {
     line: 2,
     protocol: 'smtp',
@@ -195,7 +222,7 @@ for (const each of CASES) {
       facts,
       eventTime,
       writtenAt,
-      (each.protocol === 'smtp' ? smtp : pop3)(mail),
+      SCRIPTS[each.protocol](mail),
     );
     assert.equal(lines.length, 1);
     const [got = ''] = lines;
@@ -209,6 +236,6 @@ for (const each of CASES) {
     const encoded = Buffer.from(EICAR, 'latin1').toString('base64').slice(0, 40);
     assert.ok(!toClient.includes(encoded) && !toServer.includes(encoded));
     if (each.protocol === 'smtp') assert.match(toClient, /554 5\.7\.1 .*eicar\.exe.*EICAR_TEST_FILE/);
-    else assert.match(toClient, /eicar\.com|eicar\.exe/);
+    else assert.match(each.protocol === 'imap' ? toServer : toClient, /eicar\.com|eicar\.exe/);
   });
 }
