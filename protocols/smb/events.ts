@@ -9,7 +9,8 @@ export const SMB_EVENTS = {
     'a sealed or compressed message, or a command, larger than the limit `smbMessage`: it is not read',
   'smb-encrypted': 'sealed messages, and no credentials that open them',
   'smb-bad-seal': 'a sealed message that does not open with the keys of its session',
-  'smb-compressed': 'compressed messages: they are not read yet',
+  'smb-bad-compression':
+    'a compressed message that is damaged, lies about its size, or is larger than the limit `smbMessage`: it is not read',
   'smb-live': 'live SMB is not inspected yet: the connection ends',
   'smb-cut-after-write': 'a file was cut after it was written: what is left of it is not what was seen',
   'smb-zeroed-after-write': 'a part of a file was set to zeros after it was written',

@@ -15,6 +15,7 @@ import {
   type Side,
 } from '../../src/core/flow.js';
 import { MiB } from '../../src/core/limits.js';
+import { decompressed } from './compressed.js';
 import type { SmbEvent } from './events.js';
 import { OpenedFile } from './opened-file.js';
 import { Smb1 } from './smb1.js';
@@ -202,10 +203,8 @@ class SmbConnection implements Decoder {
       case SMB2:
         return 'smb2';
       case SEALED:
-        return 'whole';
       case COMPRESSED:
-        this.#unread('smb-compressed', side);
-        return 'skip';
+        return 'whole';
       default:
         this.#once('smb-unknown-message', side);
         return 'skip';
@@ -225,9 +224,18 @@ class SmbConnection implements Decoder {
         return to - at;
       case 'whole':
         if (to - at < length) return -1;
-        this.#sealed(side, chunk.subarray(at, to));
+        this.#wrapped(side, chunk.subarray(at, to));
         return length;
     }
+  }
+
+  /** A message that holds another: sealed, compressed, or the one in the other. */
+  #wrapped(side: Side, message: Buffer): void {
+    if (message.readUInt32BE(0) === SEALED) return this.#sealed(side, message);
+    const plain = decompressed(message, this.#flow.limits.smbMessage);
+    if (plain === undefined || plain.length < 4 || plain.readUInt32BE(0) !== SMB2)
+      return this.#unread('smb-bad-compression', side);
+    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length);
   }
 
   #sealed(side: Side, message: Buffer): void {
@@ -237,8 +245,8 @@ class SmbConnection implements Decoder {
     if (keys === undefined || key === undefined) return this.#unread('smb-encrypted', side);
     const plain = openSealed(this.#sessions.crypto, keys, key, message);
     if (plain === undefined || plain.length < 4) return this.#unread('smb-bad-seal', side);
-    if (plain.readUInt32BE(0) !== SMB2)
-      return this.#unread(plain.readUInt32BE(0) === COMPRESSED ? 'smb-compressed' : 'smb-bad-seal', side);
+    if (plain.readUInt32BE(0) === COMPRESSED) return this.#wrapped(side, plain);
+    if (plain.readUInt32BE(0) !== SMB2) return this.#unread('smb-bad-seal', side);
     this.#smb2.read(side, plain, 0, plain.length, 0, plain.length);
   }
 
@@ -253,7 +261,7 @@ class SmbConnection implements Decoder {
   }
 
   /** Something cannot be read, and the connection shows it; what else there is, is. */
-  #unread(event: 'smb-encrypted' | 'smb-bad-seal' | 'smb-compressed', side: Side): void {
+  #unread(event: 'smb-encrypted' | 'smb-bad-seal' | 'smb-bad-compression', side: Side): void {
     this.#once(event, side);
     this.#flow.unread(event === 'smb-encrypted' ? 'smb-encrypted' : 'desync');
   }

@@ -118,6 +118,36 @@ test('whatever is changed or lost, nothing is thrown', () => {
   );
 });
 
+/** The message behind its length, compressed with plain LZ77 as literals only. */
+function compressedMessage(message: Buffer): Buffer {
+  const plain = message.subarray(4);
+  if (plain.length < 4 || plain.readUInt32BE(0) !== 0xfe53_4d42) return message;
+  const packed: Buffer[] = [];
+  for (let at = 0; at < plain.length; at += 32) packed.push(Buffer.alloc(4), plain.subarray(at, at + 32));
+  const header = Buffer.alloc(20);
+  header.writeUInt32BE(0xfc53_4d42, 4);
+  header.writeUInt32LE(plain.length, 8);
+  header.writeUInt16LE(2, 12);
+  const all = Buffer.concat([header, ...packed]);
+  all.writeUIntBE(all.length - 4, 1, 3);
+  return all;
+}
+
+test('compressed messages give the same files as clear ones', () => {
+  const filesOf = (turns: readonly Turn[]) =>
+    runSession(session(turns), { mode: 'passive', verdicts: 'at once' }).files.map(({ meta, bytes, how }) => ({
+      meta,
+      bytes,
+      how,
+    }));
+  const packed = small.map(
+    ([side, what]): Turn => (typeof what === 'number' ? [side, what] : [side, compressedMessage(what)]),
+  );
+  assert.deepEqual(filesOf(packed), filesOf(small));
+  assert.ok(filesOf(small).length > 0);
+  assert.deepEqual(everySplit(session(packed.slice(0, 12))).size, 1);
+});
+
 test('live SMB ends the connection: it is not inspected yet', () => {
   const { trace, written } = runSession(
     { ...session(small.slice(0, 1)), modes: ['live'] },
