@@ -11,7 +11,7 @@ import type { Content, FileId, FileInfo, FileStream, Finding, Inspected } from '
 import type { Protocol, Related, Side } from '../core/flow.js';
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
-import type { Endpoint, SessionInfo, TlsFacts } from '../core/session.js';
+import { type Endpoint, endpointText, type SessionInfo, type TlsFacts } from '../core/session.js';
 import { type Candidate, Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
 import type { FlowEvent } from '../flow/events.js';
@@ -71,6 +71,8 @@ export class FlowDriver implements ConnectionSink {
   /** The ends as the session counts them: of a connection that was announced, the client is its announcer's client, whoever dialled. */
   readonly #client: Endpoint;
   readonly #server: Endpoint;
+  /** Where the server of it all is: of a connection that was announced, its announcer's. */
+  readonly #origin: Endpoint;
   /** The end that dialled is the flow's SERVER. */
   readonly #turned: boolean;
   readonly #options: FlowDriverOptions;
@@ -103,6 +105,7 @@ export class FlowDriver implements ConnectionSink {
     this.#turned = expected !== undefined && (expected.expectation.related.dials === SERVER) !== expected.reversed;
     this.#client = this.#turned ? start.server : start.client;
     this.#server = this.#turned ? start.client : start.server;
+    this.#origin = announced?.server ?? this.#server;
     if (expected?.foreign === true) this.#anomaly('expected-from-elsewhere');
     options.queue.add({ kind: 'flow-started', packet: start.packet, flow: start.packet, turn: options.queue.turn() });
     this.#engine = new FlowEngine({
@@ -273,7 +276,7 @@ export class FlowDriver implements ConnectionSink {
     const place = ended.get(file);
     const { part, ...whole } = meta;
     if (part === undefined || place === undefined) return;
-    const of = `${this.#server.address}\n${this.#server.port}\n${meta.direction}\n${part.of}`;
+    const of = `${endpointText(this.#origin)}\n${meta.direction}\n${part.of}`;
     const stretch = { of, at: part.at, content, last: state === 'complete', grows: meta.direction === 'upload' };
     inspection.joined.add(stretch, (joined) => {
       const root: RootFile = inspection.open(
