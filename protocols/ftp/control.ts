@@ -44,6 +44,8 @@ export class FtpControl implements Decoder {
   #reply: { readonly code: number; readonly text: string; lines: number } | undefined;
   /** The recording lacks bytes, or a side: replies may have lost their commands. */
   #loose = false;
+  /** It was cut off. */
+  #over = false;
 
   #link: DataLink | undefined;
   #transfer: Transfer | undefined;
@@ -70,6 +72,7 @@ export class FtpControl implements Decoder {
   }
 
   cut(): void {
+    this.#over = true;
     this.#conclude(this.#loose ? 'lost' : 'failed');
   }
 
@@ -404,7 +407,10 @@ export class FtpControl implements Decoder {
       mode: this.#mode,
       transfer: undefined,
       connected: false,
-      judged: (transfer) => settle(transfer),
+      // Nobody waits for the closing reply of a connection that is gone.
+      judged: (transfer) => {
+        if (!this.#over) settle(transfer);
+      },
     };
     this.#link = link;
     const target = { address: address ?? '', port };
