@@ -1,51 +1,19 @@
 // Real servers and clients, captured on loopback and scanned by the program as a user runs it.
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { PYTHON, startAiosmtpd } from '../testing/peers/aiosmtpd.js';
 import { PASSWORD, startDovecot, USER } from '../testing/peers/dovecot.js';
 import { startExim } from '../testing/peers/exim.js';
+import { message, type Part, partsOf } from '../testing/peers/messages.js';
 import { capture, freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
 import { POP3_CLIENTS } from '../testing/peers/pop3-clients.js';
 import { startPostfix } from '../testing/peers/postfix.js';
-import { bareLfClient, FILE_CLIENTS, FROM, MESSAGE_CLIENTS, TO } from '../testing/peers/smtp-clients.js';
-
-const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'].join('');
-
-interface Row {
-  readonly name: string | null;
-  readonly sha256: string | null;
-  readonly service: string;
-  readonly transfer: string;
-  readonly type: string;
-  readonly verdict: string;
-  readonly state: string;
-}
-
-function scan(context: TestContext, file: string): { rows: Row[]; log: string } {
-  const directory = scratch(context, 'scan');
-  const files = join(directory, 'files');
-  const log = join(directory, 'log');
-  run(process.execPath, ['dist/src/cli/main.js', 'scan', '--quiet', '--files', files, '--log', log, file], {
-    statuses: [0, 1],
-  });
-  const rows = readFileSync(files, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Row);
-  return { rows, log: readFileSync(log, 'utf8') };
-}
-
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-
-function expectFile(rows: readonly Row[], name: string, bytes: Buffer, expected: Partial<Row>): void {
-  const row = rows.find((each) => each.name === name && each.sha256 === sha256(bytes));
-  assert.ok(row, `${name} was not found among ${JSON.stringify(rows.map((each) => [each.name, each.state]))}`);
-  for (const [key, value] of Object.entries(expected)) assert.equal(row[key as keyof Row], value, `${name}: ${key}`);
-}
+import { EICAR, expectFile, infected, type Row, scan, sha256 } from '../testing/peers/scanned.js';
+import { bareLfClient, FILE_CLIENTS, MESSAGE_CLIENTS } from '../testing/peers/smtp-clients.js';
 
 const PAYLOADS: readonly (readonly [string, Buffer])[] = [
   ['random.bin', randomBytes(300_000)],
@@ -53,83 +21,6 @@ const PAYLOADS: readonly (readonly [string, Buffer])[] = [
   ['eicar.com.gz', gzipSync(Buffer.from(EICAR))],
   ['dots.txt', Buffer.from('.\r\n..\r\n.a line\r\nno dot\r\n')],
 ];
-const infected = (name: string) => name.includes('eicar');
-
-/** A part of a message, as it stands in it (LF line ends), and the file that it is (text in the wire's CRLF). */
-interface Part {
-  readonly name: string;
-  readonly headers: string;
-  readonly text: string;
-  readonly bytes: Buffer;
-}
-
-const LONG_TEXT = `${'A line with an equals sign = and \u00e9\u00e8, much longer than what mail allows. '.repeat(40)}end\n.\n..two\nFrom here\n`;
-const base64 = (bytes: Buffer): string => bytes.toString('base64').replace(/.{76}(?=.)/g, '$&\n');
-const quotedPrintable = (text: string): string =>
-  Buffer.from(text)
-    .toString('latin1')
-    .replace(/[^\n -<>-~]/g, (byte) => `=${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
-    .replace(/(?:=..|[^=\n]){70}(?=[^\n])/g, '$&=\n');
-const uuencode = (bytes: Buffer): string => {
-  const lines: string[] = [];
-  for (let at = 0; at < bytes.length; at += 45) {
-    const line = bytes.subarray(at, at + 45);
-    let text = String.fromCharCode(32 + line.length);
-    for (let three = 0; three < line.length; three += 3) {
-      const word = ((line[three] ?? 0) << 16) | ((line[three + 1] ?? 0) << 8) | (line[three + 2] ?? 0);
-      for (const shift of [18, 12, 6, 0]) text += String.fromCharCode(((word >>> shift) & 63 || 64) + 32);
-    }
-    lines.push(text);
-  }
-  return lines.join('\n');
-};
-const wire = (text: string): Buffer => Buffer.from(text.replaceAll('\n', '\r\n'));
-
-/** One file in each encoding. `mark` begins the names, so that each client's are its own. */
-function partsOf(mark: string): Part[] {
-  const large = randomBytes(120_000);
-  const eicar = Buffer.from(EICAR);
-  const attached = (name: string, encoding: string): string =>
-    `Content-Type: application/octet-stream; name="${mark}-${name}"\nContent-Transfer-Encoding: ${encoding}\nContent-Disposition: attachment; filename="${mark}-${name}"`;
-  const part = (name: string, encoding: string, text: string, bytes: Buffer): Part => ({
-    name: `${mark}-${name}`,
-    headers: attached(name, encoding),
-    text,
-    bytes,
-  });
-  const dots = '.\n..\n.a line\n\n...\nFrom a line\nno dot';
-  const eightBit = 'caf\u00e9 \u65e5\u672c\n.dot\n';
-  const uu = `begin 644 ${mark}-uu.bin\n${uuencode(large.subarray(0, 4_000))}\n\`\nend`;
-  return [
-    part('large.bin', 'base64', base64(large), large),
-    part('eicar.com', 'base64', base64(eicar), eicar),
-    part('eicar-7bit.com', '7bit', EICAR, eicar),
-    part('eicar.com.gz', 'BASE64', base64(gzipSync(eicar)), gzipSync(eicar)),
-    part('quoted.txt', 'quoted-printable', quotedPrintable(LONG_TEXT), wire(LONG_TEXT)),
-    part('dots.txt', '7bit', dots, wire(dots)),
-    part('eight.txt', '8bit', eightBit, wire(eightBit)),
-    part('uu.bin', 'x-uuencode', uu, large.subarray(0, 4_000)),
-    part('empty.dat', 'base64', '', Buffer.alloc(0)),
-  ];
-}
-
-function message(subject: string, parts: readonly Part[]): string {
-  const boundary = '=_one.two';
-  const head = [
-    `From: Alice <${FROM}>`,
-    `To: <${TO}>`,
-    `Subject: ${subject}`,
-    'Date: Sun, 22 Nov 2026 10:00:00 +0000',
-    'MIME-Version: 1.0',
-    'Content-Type: multipart/mixed;',
-    `\tboundary="${boundary}"`,
-    '',
-    'A preamble.',
-  ];
-  const bodies = parts.map(({ headers, text }) => `--${boundary}\n${headers}\n\n${text}`);
-  return `${[...head, ...bodies, `--${boundary}--`, ''].join('\n')}`;
-}
-
 /** Sends with every client to one server; every file must be found, with its virus. */
 async function expectMailOfAll(
   context: TestContext,
