@@ -1,10 +1,12 @@
 /** The benchmark's table: one row a case. A later part adds a row here, and where needed a kind of session to generate.ts. */
 
-export const MAIL_PROTOCOLS = ['smtp', 'pop3'] as const;
+export const PROTOCOLS = ['smtp', 'pop3', 'imap', 'ftp', 'smb'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
 
 /** What a generated capture holds. */
 export interface CaptureShape {
-  readonly protocol: (typeof MAIL_PROTOCOLS)[number];
+  /** Several: each session is of the next. */
+  readonly protocols: readonly Protocol[];
   /** Payload bytes of a full segment: 1448 is Ethernet's with timestamps, 65160 what segmentation offload hands to a capture. */
   readonly segment: number;
   /** One data segment in so many comes after the one that follows it; 0: all in order. */
@@ -21,9 +23,21 @@ export interface BenchCase {
 const MTU = 1448;
 const OFFLOAD = 45 * MTU;
 
+function captureOf(protocols: readonly Protocol[], segment = MTU, reorderedOneIn = 0): CaptureShape {
+  return { protocols, segment, reorderedOneIn };
+}
+
 export const CASES: readonly BenchCase[] = [
-  { name: 'scan-smtp', capture: { protocol: 'smtp', segment: MTU, reorderedOneIn: 0 }, jobs: 1 },
-  { name: 'scan-pop3', capture: { protocol: 'pop3', segment: MTU, reorderedOneIn: 0 }, jobs: 1 },
-  { name: 'scan-smtp-offload', capture: { protocol: 'smtp', segment: OFFLOAD, reorderedOneIn: 0 }, jobs: 1 },
-  { name: 'scan-smtp-reordered', capture: { protocol: 'smtp', segment: MTU, reorderedOneIn: 100 }, jobs: 1 },
+  { name: 'scan-smtp', capture: captureOf(['smtp']), jobs: 1 },
+  { name: 'scan-pop3', capture: captureOf(['pop3']), jobs: 1 },
+  { name: 'scan-imap', capture: captureOf(['imap']), jobs: 1 },
+  { name: 'scan-ftp', capture: captureOf(['ftp']), jobs: 1 },
+  { name: 'scan-smb', capture: captureOf(['smb']), jobs: 1 },
+  { name: 'scan-mixed', capture: captureOf(PROTOCOLS), jobs: 1 },
+  { name: 'scan-mixed-2', capture: captureOf(PROTOCOLS), jobs: 2 },
+  { name: 'scan-smtp-offload', capture: captureOf(['smtp'], OFFLOAD), jobs: 1 },
+  { name: 'scan-ftp-offload', capture: captureOf(['ftp'], OFFLOAD), jobs: 1 },
+  { name: 'scan-smb-offload', capture: captureOf(['smb'], OFFLOAD), jobs: 1 },
+  { name: 'scan-smtp-reordered', capture: captureOf(['smtp'], MTU, 100), jobs: 1 },
+  { name: 'scan-smb-reordered', capture: captureOf(['smb'], MTU, 100), jobs: 1 },
 ];

@@ -1,16 +1,25 @@
 /**
- * Makes the benchmark's captures: mail sessions, several at a time, of mails with base64 attachments of mixed sizes. The same seed gives
- * the same bytes. Attachments are noise, as compressed documents are, so no engine can take a short cut.
+ * Makes the benchmark's captures: sessions, several at a time, of mails with base64 attachments, or of files, of mixed sizes. The same seed
+ * gives the same bytes. The files are noise, as compressed documents are, so no engine can take a short cut.
  *   node dist/bench/generate.js FOLDER CASE MEGABYTES SEED
  */
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { ftpFrames, type Moved, smbSession } from '../src/testing/file-sessions.js';
 import { type CapturedFrame, Conversation, pcapFile } from '../src/testing/packets.js';
 import { SeededRandom } from '../src/testing/random.js';
-import { base64Lines, type Mail, play, pop3Session, smtpSession } from '../src/testing/sessions.js';
-import { CASES, type CaptureShape } from './cases.js';
+import {
+  base64Lines,
+  imapSession,
+  type Mail,
+  play,
+  pop3Session,
+  smtpSession,
+  type Turn,
+} from '../src/testing/sessions.js';
+import { CASES, type CaptureShape, type Protocol } from './cases.js';
 import { type Dataset, type DatasetFile, type DatasetIndex, datasetPaths } from './dataset.js';
 
 /** Sessions under way at the same time. */
@@ -18,7 +27,10 @@ const CONCURRENT = 4;
 /** Frames of one session before another's come: switching at 5 % or so of the packets, as on a real link. */
 const LONGEST_RUN = 40;
 const SMALLEST = 16 * 1024;
-const LARGEST = 12 * 1024 * 1024;
+const LARGEST_ATTACHMENT = 12 * 1024 * 1024;
+/** What people keep on servers is larger than what they mail. */
+const LARGEST_FILE = 32 * 1024 * 1024;
+const SERVER_PORT: Readonly<Record<Protocol, number>> = { smtp: 25, pop3: 110, imap: 143, ftp: 21, smb: 445 };
 const PCAP_HEADER = 24;
 /** Frames behind the TCP, IP and Ethernet header carry data when they are longer than this. */
 const BARE_FRAME = 80;
@@ -62,7 +74,7 @@ export function generate(dataset: Dataset, shape: CaptureShape, megabytes: numbe
   renameSync(`${dataset.index}.part`, dataset.index);
 }
 
-/** The packets of one connection; its attachments go to `files` and `bodies`. */
+/** The packets of one session; its files go to `files` and `bodies`. */
 function session(
   shape: CaptureShape,
   number: number,
@@ -70,30 +82,44 @@ function session(
   files: DatasetFile[],
   bodies: Output,
 ): CapturedFrame[] {
-  const mails: Mail[] = [];
-  for (let count = 1 + random.below(3); count > 0; count--) mails.push(mail(number, random, files, bodies));
-  const conversation = new Conversation({
-    client: { address: `10.${1 + (number >> 8)}.${number & 0xff}.44`, port: 40_000 + (number % 20_000) },
-    server: { address: '172.16.200.55', port: shape.protocol === 'smtp' ? 25 : 110 },
-    clientIsn: random.below(2 ** 32),
-    serverIsn: random.below(2 ** 32),
-    mss: shape.segment,
-  });
-  const turns = shape.protocol === 'smtp' ? smtpSession(mails) : pop3Session(mails, `user${number}`);
-  play(turns, conversation, shape.segment, shape.segment > 1448 ? 1 : 2);
+  const protocol = shape.protocols[number % shape.protocols.length]!;
+  const cut = { mss: shape.segment, segmentsPerAck: shape.segment > 1448 ? 1 : 2 };
+  const connect = (clientPort: number, serverPort: number): Conversation =>
+    new Conversation({
+      client: { address: `10.${1 + (number >> 8)}.${number & 0xff}.44`, port: clientPort },
+      server: { address: '172.16.200.55', port: serverPort },
+      clientIsn: random.below(2 ** 32),
+      serverIsn: random.below(2 ** 32),
+      mss: shape.segment,
+    });
+  const conversation = connect(40_000 + (number % 20_000), SERVER_PORT[protocol]);
+  if (protocol === 'ftp') {
+    const data = (port: number): Conversation => connect(10_000 + port - 50_000, port);
+    return ftpFrames(movedFiles(number, random, files, bodies), conversation, data, cut);
+  }
+  let turns: Turn[];
+  if (protocol === 'smb') turns = smbSession(movedFiles(number, random, files, bodies));
+  else {
+    const mails: Mail[] = [];
+    for (let count = 1 + random.below(3); count > 0; count--) mails.push(mail(number, random, files, bodies));
+    if (protocol === 'smtp') turns = smtpSession(mails);
+    else if (protocol === 'pop3') turns = pop3Session(mails, `user${number}`);
+    else {
+      turns = imapSession(mails, `user${number}`);
+      // It crosses the wire once more, as the copy that the client stores.
+      for (const { name, bytes } of mails.at(-1)!.attachments) keepAttachment(name, bytes, files, bodies);
+    }
+  }
+  play(turns, conversation, cut.mss, cut.segmentsPerAck);
   return conversation.packets;
 }
 
 function mail(number: number, random: SeededRandom, files: DatasetFile[], bodies: Output): Mail {
   const attachments = [];
   for (let count = 1 + random.below(3); count > 0; count--) {
-    // As many of each order of magnitude: most attachments are small, most bytes are in large ones.
-    const size = Math.floor(SMALLEST * (LARGEST / SMALLEST) ** (random.below(10_000) / 10_000));
-    const bytes = noise(size, random);
+    const bytes = noise(sizeUpTo(LARGEST_ATTACHMENT, random), random);
     const name = `file-${files.length}.bin`;
-    const text = base64Lines(bytes);
-    files.push({ name, encoded: text.length, size, sha256: createHash('sha256').update(bytes).digest('hex') });
-    bodies.write(text);
+    keepAttachment(name, bytes, files, bodies);
     attachments.push({ name, bytes });
   }
   return {
@@ -103,6 +129,34 @@ function mail(number: number, random: SeededRandom, files: DatasetFile[], bodies
     text: 'See the attachments.\r\n.\r\nA line with a dot was above.',
     attachments,
   };
+}
+
+function keepAttachment(name: string, bytes: Buffer, files: DatasetFile[], bodies: Output): void {
+  const text = base64Lines(bytes);
+  files.push({ name, base64: true, encoded: text.length, size: bytes.length, sha256: sha256(bytes) });
+  bodies.write(text);
+}
+
+/** Files that are fetched and stored in turn. */
+function movedFiles(number: number, random: SeededRandom, files: DatasetFile[], bodies: Output): Moved[] {
+  const moved: Moved[] = [];
+  for (let count = 2 + random.below(5); count > 0; count--) {
+    const bytes = noise(sizeUpTo(LARGEST_FILE, random), random);
+    const name = `file-${files.length}.bin`;
+    files.push({ name, base64: false, encoded: bytes.length, size: bytes.length, sha256: sha256(bytes) });
+    bodies.write(bytes);
+    moved.push({ name, bytes, upload: (number + count) % 2 === 0 });
+  }
+  return moved;
+}
+
+/** As many of each order of magnitude: most files are small, most bytes are in large ones. */
+function sizeUpTo(largest: number, random: SeededRandom): number {
+  return Math.floor(SMALLEST * (largest / SMALLEST) ** (random.below(10_000) / 10_000));
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function noise(size: number, random: SeededRandom): Buffer {

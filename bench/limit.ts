@@ -1,6 +1,6 @@
 /**
- * The physical limit: what no scan of these bytes can do without, and nothing else. One read of as many bytes as the capture has, one
- * base64 pass over the attachments' text, one SHA-256 of each attachment, one search for the same signatures. No packets, no protocol, no
+ * The physical limit: what no scan of these bytes can do without, and nothing else. One read of as many bytes as the capture has, for
+ * attachments one base64 pass over their text, one SHA-256 of each file, one search for the same signatures. No packets, no protocol, no
  * MIME, no policy. With the care of the product: page-aligned memory that never moves, 256 KiB reads at page-aligned file positions (a
  * malloc'd buffer would read four times slower on some processors), the product's own signature search, blocks hashed while they are in
  * the cache. Loading code and signatures is not counted here, though it is for the product.
@@ -47,10 +47,10 @@ class Limit {
   /** Encoded bytes of the present file that are still to come. */
   #left: number;
 
-  readonly #decode: (length: number) => void;
+  readonly #decoder: string;
 
   constructor(index: DatasetIndex, decoder: string) {
-    this.#decode = decoder === 'kernel' ? (length) => this.#byKernel(length) : (length) => this.#natively(length);
+    this.#decoder = decoder;
     if (!this.#kernel.compiled) throw new Error('the base64 kernel was not built: this limit would be too low');
     this.#index = index;
     this.#left = index.files[0]?.encoded ?? 0;
@@ -59,7 +59,7 @@ class Limit {
   /** All passes, once. Seconds. */
   run(dataset: Dataset): number {
     const started = process.hrtime.bigint();
-    const bodyBytes = this.#read(dataset.bodies, Number.POSITIVE_INFINITY, (length) => this.#decode(length));
+    const bodyBytes = this.#read(dataset.bodies, Number.POSITIVE_INFINITY, (length) => this.#pass(length));
     // The capture is larger by its headers: they are read too.
     this.#read(dataset.capture, this.#index.captureBytes - bodyBytes, () => undefined);
     return Number(process.hrtime.bigint() - started) / 1e9;
@@ -78,36 +78,41 @@ class Limit {
     return total;
   }
 
-  #natively(length: number): void {
+  /** The passes over what was read; the line that it cuts waits in front of the next block. */
+  #pass(length: number): void {
     const { bytes } = this.#arena;
     const end = this.#block + length;
     let at = this.#block - this.#carried;
-    this.#carried = 0;
     while (at < end) {
-      const whole = at + this.#left <= end;
-      let to = Math.min(end, at + this.#left, at + PIECE);
-      if (to - at < this.#left) to = bytes.lastIndexOf(LF, to - 1) + 1;
-      if (to <= at) break;
-      const written = bytes.write(bytes.toString('latin1', at, to), this.#decoded, PIECE, 'base64');
-      this.#inspect(bytes.subarray(this.#decoded, this.#decoded + written));
-      this.#left -= to - at;
-      at = to;
-      if (whole && this.#left === 0) this.#finishFile();
-    }
-    this.#carried = end - at;
-    bytes.copyWithin(this.#block - this.#carried, at, end);
-  }
-
-  #byKernel(length: number): void {
-    const end = this.#block + length;
-    for (let at = this.#block; at < end; ) {
       const to = Math.min(end, at + this.#left);
-      this.#kernel.decode(at, to, this.#decoded, true);
-      this.#inspect(this.#arena.bytes.subarray(this.#decoded, this.#kernel.registers[OUT]));
-      this.#left -= to - at;
-      at = to;
+      const taken = this.#fileBytes(at, to);
+      if (taken === at) break;
+      this.#left -= taken - at;
+      at = taken;
       if (this.#left === 0) this.#finishFile();
     }
+    this.#carried = end - at;
+    if (this.#carried > 0) bytes.copyWithin(this.#block - this.#carried, at, end);
+  }
+
+  /** Bytes [at, to) of the present file, or as many of them as can be worked on; one past the last that was. */
+  #fileBytes(at: number, to: number): number {
+    const { bytes } = this.#arena;
+    if (this.#index.files[this.sums.length]?.base64 === false) {
+      this.#inspect(bytes.subarray(at, to));
+      return to;
+    }
+    if (this.#decoder === 'kernel') {
+      this.#kernel.decode(at, to, this.#decoded, true);
+      this.#inspect(bytes.subarray(this.#decoded, this.#kernel.registers[OUT]));
+      return to;
+    }
+    let lines = Math.min(to, at + PIECE);
+    if (lines - at < this.#left) lines = bytes.lastIndexOf(LF, lines - 1) + 1;
+    if (lines <= at) return at;
+    const written = bytes.write(bytes.toString('latin1', at, lines), this.#decoded, PIECE, 'base64');
+    this.#inspect(bytes.subarray(this.#decoded, this.#decoded + written));
+    return lines;
   }
 
   #inspect(bytes: Buffer): void {

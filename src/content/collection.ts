@@ -281,7 +281,8 @@ export class Collection {
   }
 }
 
-class MemoryContent implements Content {
+/** Bytes that lie in memory. */
+export class MemoryContent implements Content {
   readonly length: number;
   readonly bytes: Buffer;
 

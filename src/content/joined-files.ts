@@ -2,11 +2,15 @@
  * Files that come in stretches: a transfer that was cut and is resumed, segments fetched in parallel, a file that is appended to. What was seen
  * of each is kept, out of order and on whatever connection it came, until together it is the whole, or until there is too much of it.
  */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { Content } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
-import { Collection, type Storage } from './collection.js';
+import { Collection, MemoryContent, type Storage } from './collection.js';
 import { eachPiece } from './pieces.js';
+
+type Bounds = Pick<Limits, 'joinedBytes' | 'joinedMemory' | 'joinedWhole' | 'joinedParts'>;
+/** What a stretch costs beside its bytes: even empty ones cannot be kept without end. */
+const OVERHEAD = 512;
 
 /** A stretch as it ended. */
 export interface Stretch {
@@ -32,7 +36,8 @@ export interface Whole {
 interface Kept {
   readonly at: number;
   readonly content: Content;
-  readonly collection: Collection;
+  /** In memory of its own where undefined. */
+  readonly collection: Collection | undefined;
 }
 
 interface Parts {
@@ -44,13 +49,16 @@ interface Parts {
 
 export class JoinedFiles {
   readonly #storage: Storage;
-  readonly #limits: Pick<Limits, 'joinedBytes' | 'joinedWhole' | 'joinedParts'>;
+  readonly #limits: Bounds;
   /** The one that was touched last comes last. */
   readonly #files = new Map<string, Parts>();
   #bytes = 0;
+  /** Bytes of those that are in memory of their own. */
+  #inMemory = 0;
 
-  constructor(storage: Storage, limits: Pick<Limits, 'joinedBytes' | 'joinedWhole' | 'joinedParts'>) {
-    this.#storage = storage;
+  constructor(storage: Storage, limits: Bounds) {
+    // What is kept for long must not take the slots of files that are under way.
+    this.#storage = { ...storage, slotLimit: 0 };
     this.#limits = limits;
   }
 
@@ -77,20 +85,34 @@ export class JoinedFiles {
 
   #keep(parts: Parts, at: number, content: Content): boolean {
     if (parts.kept.length >= this.#limits.joinedParts || content.length > this.#limits.joinedBytes) return false;
+    const kept = this.#inOwnMemory(at, content) ?? this.#spooled(at, content);
+    if (kept === undefined) return false;
+    const index = parts.kept.findIndex((one) => one.at > at);
+    parts.kept.splice(index < 0 ? parts.kept.length : index, 0, kept);
+    this.#bytes += content.length + OVERHEAD;
+    return true;
+  }
+
+  #inOwnMemory(at: number, content: Content): Kept | undefined {
+    if (this.#inMemory + content.length > this.#limits.joinedMemory) return undefined;
+    const bytes = Buffer.allocUnsafeSlow(content.length);
+    let filled = 0;
+    eachPiece(content, (piece) => {
+      filled += piece.copy(bytes, filled);
+    });
+    this.#inMemory += content.length;
+    return { at, content: new MemoryContent(bytes), collection: undefined };
+  }
+
+  #spooled(at: number, content: Content): Kept | undefined {
     const collection = new Collection(this.#storage);
     let failed = false;
     eachPiece(content, (piece) => {
       failed ||= collection.append(piece, 0, piece.length) !== undefined;
     });
-    if (failed) {
-      collection.release();
-      return false;
-    }
-    const kept: Kept = { at, content: collection.seal().content, collection };
-    const index = parts.kept.findIndex((one) => one.at > at);
-    parts.kept.splice(index < 0 ? parts.kept.length : index, 0, kept);
-    this.#bytes += content.length;
-    return true;
+    if (!failed) return { at, content: collection.seal().content, collection };
+    collection.release();
+    return undefined;
   }
 
   /** Forgets what was touched longest ago, and never what was touched last. */
@@ -106,8 +128,9 @@ export class JoinedFiles {
     if (parts === undefined) return;
     this.#files.delete(of);
     for (const { content, collection } of parts.kept) {
-      this.#bytes -= content.length;
-      collection.release();
+      this.#bytes -= content.length + OVERHEAD;
+      if (collection === undefined) this.#inMemory -= content.length;
+      else collection.release();
     }
   }
 }

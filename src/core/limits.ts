@@ -75,8 +75,9 @@ export interface Limits {
   /** Missing stretches of one file whose bytes come out of order, and their bytes together. */
   readonly holes: number;
   readonly holeBytes: number;
-  /** Stretches of files that may be joined with later ones: all that is kept of them in one thread, of one file, and of a file that is complete already. */
+  /** Stretches of files that may be joined with later ones: all that is kept of them in one thread, how much of that in memory, of one file, and of a file that is complete already. */
   readonly joinedBytes: number;
+  readonly joinedMemory: number;
   readonly joinedParts: number;
   readonly joinedWhole: number;
   /** Things found in one file that are kept, infections aside. */
@@ -149,13 +150,14 @@ export const DEFAULT_LIMITS: Limits = {
   smbRequests: 8_192,
   smbSessions: 10_000,
 
-  slot: 16 * MiB,
+  slot: 32 * MiB,
   slots: 96 * MiB,
   spool: 16 * GiB,
   fileSize: 16 * GiB,
   holes: 1_000,
   holeBytes: 16 * MiB,
   joinedBytes: 256 * MiB,
+  joinedMemory: 16 * MiB,
   joinedParts: 1_000,
   joinedWhole: 1 * MiB,
   findings: 100,

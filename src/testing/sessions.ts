@@ -1,7 +1,7 @@
 /**
  * Whole mail sessions made to order, as the two ends would write them: what a client and a server say to each other while mails are sent
- * (SMTP, RFC 5321) or fetched (POP3, RFC 1939), with MIME messages (RFC 2045) whose attachments are base64. For tests and for the
- * benchmark's captures; `play` puts a session into packets. Only well-formed sessions come out: trouble is made by the caller.
+ * (SMTP, RFC 5321) or fetched (POP3, RFC 1939; IMAP, RFC 9051), with MIME messages (RFC 2045) whose attachments are base64. For tests and
+ * for the benchmark's captures; `play` puts a session into packets. Only well-formed sessions come out: trouble is made by the caller.
  */
 import { Buffer } from 'node:buffer';
 import { CLIENT, SERVER, type Side } from '../core/flow.js';
@@ -138,12 +138,54 @@ export function pop3Session(mails: readonly Mail[], login: string): Turn[] {
 }
 const END_OF_DATA = Buffer.from('.\r\n');
 
+/** One connection that logs in as `login`, fetches `mails` one after another by UID, and stores a copy of the last (as clients do in Sent). */
+export function imapSession(mails: readonly Mail[], login: string): Turn[] {
+  const turns = [
+    said(SERVER, '* OK [CAPABILITY IMAP4rev1 LITERAL+] ready'),
+    said(CLIENT, `a1 LOGIN ${login} secret`),
+    said(SERVER, 'a1 OK logged in'),
+    said(CLIENT, 'a2 SELECT INBOX'),
+    said(SERVER, `* ${mails.length} EXISTS`, '* OK [UIDVALIDITY 1] UIDs', 'a2 OK [READ-WRITE] selected'),
+  ];
+  for (const [index, mail] of mails.entries()) {
+    const message = mimeMessage(mail);
+    const tag = `f${index + 1}`;
+    turns.push(said(CLIENT, `${tag} UID FETCH ${index + 1} (UID BODY.PEEK[])`), {
+      side: SERVER,
+      bytes: Buffer.concat([
+        text(`* ${index + 1} FETCH (UID ${index + 1} BODY[] {${message.length}}`),
+        message,
+        text(')', `${tag} OK done`),
+      ]),
+    });
+  }
+  const last = mails.at(-1);
+  if (last !== undefined) {
+    const message = mimeMessage(last);
+    turns.push(
+      {
+        side: CLIENT,
+        bytes: Buffer.concat([text(`a3 APPEND Sent (\\Seen) {${message.length}+}`), message, text('')]),
+      },
+      said(SERVER, 'a3 OK [APPENDUID 2 1] done'),
+    );
+  }
+  turns.push(said(CLIENT, 'a4 LOGOUT'), said(SERVER, '* BYE', 'a4 OK bye'));
+  return turns;
+}
+
 /**
  * The session as packets of `conversation`, from handshake to FIN. The receiver acknowledges every `segmentsPerAck` segments (2, as RFC
  * 5681 §4.2 has it, when not given) of `mss` bytes, which must be what the conversation cuts at.
  */
 export function play(turns: readonly Turn[], conversation: Conversation, mss = 1448, segmentsPerAck = 2): void {
   conversation.open();
+  say(turns, conversation, mss, segmentsPerAck);
+  conversation.close();
+}
+
+/** As `play`, within a conversation that is open and stays so. */
+export function say(turns: readonly Turn[], conversation: Conversation, mss = 1448, segmentsPerAck = 2): void {
   const stride = mss * segmentsPerAck;
   for (const { side, bytes } of turns) {
     for (let at = 0; at < bytes.length; at += stride) {
@@ -151,10 +193,10 @@ export function play(turns: readonly Turn[], conversation: Conversation, mss = 1
       conversation.acknowledge(side === CLIENT ? SERVER : CLIENT);
     }
   }
-  conversation.close();
 }
 
-function said(side: Side, ...lines: string[]): Turn {
+/** Lines of text, each ended by CRLF, as one turn. */
+export function said(side: Side, ...lines: string[]): Turn {
   return { side, bytes: text(...lines) };
 }
 
