@@ -4,30 +4,38 @@
  * anywhere and no member is too large. The same hook counts, and stops at the job's bounds; listed sizes may lie. Whatever else
  * goes wrong in here (a loop, memory), the parent kills the process.
  */
-import { readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { FileSystem, SevenZipModule, SevenZipModuleFactory } from '7z-wasm';
-import {
-  BYTES,
-  FRAME_HEADER,
-  JSON_LIMIT,
-  MEMBER,
-  MEMBER_END,
-  type MemberFrame,
-  OUTCOME,
-  type Outcome,
-  type ToChild,
-} from './seven-zip-messages.js';
+import { beginMember, endMember, retiring, serveJobs, writeMember } from '../child/child-jobs.js';
+import type { Job, JobOutcome } from '../child/messages.js';
+
+export interface Task {
+  /** 7-Zip's name, or undefined where it is to look itself. */
+  readonly format: string | undefined;
+}
+
+export interface Outcome extends JobOutcome {
+  /** 7-Zip's exit code; -1 when it died of an error of its own. */
+  readonly status: number;
+  /** A bound of the job was crossed. */
+  readonly over: 'bytes' | 'files' | undefined;
+  /** Members that were given out, all of them or some. */
+  readonly members: number;
+  /** A member was not written from front to back: only a part of it was given out. */
+  readonly scattered: boolean;
+  /** What 7-Zip printed about errors and warnings, shortened. */
+  readonly complaint: string;
+  readonly encrypted: boolean;
+  readonly volumes: boolean;
+}
 
 const COMPLAINT = 2000;
 /** Lines of output that are kept: a listing has a few dozen a member. */
 const LINES = 1_000_000;
-/** Processor seconds after which it makes room for a fresh process: what leaks here ends with it. */
-const RETIRE = 300;
 const ARCHIVE = '/in/archive';
 const OUTPUT = '/out';
-const STDOUT = 1;
 /** `No space left on device` in the numbers of this build. */
 const ENOSPC = 51;
 
@@ -154,21 +162,20 @@ class Output {
     }
     this.#at += bytes.length;
     if (this.#at > node.usedBytes) node.usedBytes = this.#at;
-    if (!this.#currentLocked) frame(BYTES, bytes);
+    if (!this.#currentLocked) writeMember(bytes);
   }
 
   #at = 0;
 
   begin(name: string): void {
     this.members++;
-    const member: MemberFrame = { name };
-    frame(MEMBER, json(member));
+    beginMember({ name });
   }
 
   /** The member being written has ended. */
   finish(): void {
     // One that a bound cut is left without its end.
-    if (this.#current !== undefined && !this.#currentLocked && this.over === undefined) frame(MEMBER_END, nothing);
+    if (this.#current !== undefined && !this.#currentLocked && this.over === undefined) endMember();
     this.#current = undefined;
   }
 
@@ -187,7 +194,7 @@ class Output {
 
   giveName(name: string): void {
     this.begin(name);
-    frame(MEMBER_END, nothing);
+    endMember();
   }
 
   #refuse(over: NonNullable<Outcome['over']>): never {
@@ -196,12 +203,13 @@ class Output {
   }
 }
 
-async function run(job: ToChild & { readonly kind: 'job' }, archive: Buffer): Promise<void> {
+async function run(job: Job, archive: Buffer): Promise<Outcome> {
+  const task = job.task as Task;
   let lines: string[] = [];
   const print = (line: string): void => {
     if (lines.length < LINES) lines.push(line);
   };
-  const format = job.format === undefined ? [] : [`-t${job.format}`];
+  const format = task.format === undefined ? [] : [`-t${task.format}`];
   // Listed first, in an instance of its own: extracting says of a locked member only that something is wrong.
   const lister = await instantiate(print);
   place(lister, archive);
@@ -225,7 +233,7 @@ async function run(job: ToChild & { readonly kind: 'job' }, archive: Buffer): Pr
   const said = lines
     .filter((line) => /error|warning|wrong|unsupported|cannot|unexpected|missing|data after/i.test(line))
     .join('; ');
-  const outcome: Outcome = {
+  return {
     status,
     over: output.over,
     members: output.members,
@@ -235,12 +243,6 @@ async function run(job: ToChild & { readonly kind: 'job' }, archive: Buffer): Pr
     retiring: retiring(),
     volumes: volumes || /missing volume/i.test(said),
   };
-  frame(OUTCOME, json(outcome));
-}
-
-function retiring(): boolean {
-  const { user, system } = process.cpuUsage();
-  return user + system > RETIRE * 1e6;
 }
 
 function place(seven: SevenZipModule, archive: Buffer): void {
@@ -271,53 +273,4 @@ function lockedNames(lines: readonly string[]): Set<string> {
   return locked;
 }
 
-const nothing = Buffer.alloc(0);
-const header = Buffer.alloc(FRAME_HEADER);
-
-/** Returns when the parent, or the pipe to it, has taken everything. */
-function frame(kind: number, payload: Buffer): void {
-  header[0] = kind;
-  header.writeUInt32LE(payload.length, 1);
-  writeAll(header);
-  writeAll(payload);
-}
-
-function writeAll(bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at, bytes.length - at);
-}
-
-function json(value: MemberFrame | Outcome): Buffer {
-  const bytes = Buffer.from(JSON.stringify(value));
-  if (bytes.length <= JSON_LIMIT) return bytes;
-  return Buffer.from(
-    JSON.stringify('name' in value ? { name: value.name.slice(0, 1024) } : { ...value, complaint: '' }),
-  );
-}
-
-let job: (ToChild & { readonly kind: 'job' }) | undefined;
-let archive = Buffer.alloc(0);
-let filled = 0;
-
-process.on('message', (message: ToChild) => {
-  if (message.kind === 'job') {
-    job = message;
-    // As long as the container is, not as it says: the parent has it.
-    archive = Buffer.allocUnsafeSlow(message.length);
-    filled = 0;
-    return;
-  }
-  if (job === undefined) return;
-  archive.set(message.bytes, filled);
-  filled += message.bytes.length;
-  if (filled < archive.length) return;
-  const started = job;
-  job = undefined;
-  void run(started, archive).then(
-    () => {
-      archive = nothing;
-    },
-    // The parent sees an end without an outcome and says so.
-    () => process.exit(1),
-  );
-});
-process.on('disconnect', () => process.exit(0));
+serveJobs(run);

@@ -1,9 +1,10 @@
 /** Everything that takes finished containers apart, in the order in which it is asked. A file of several types is given to all that accept it. */
 import type { Container, Content, Unpacker } from '../../core/file.js';
+import type { ChildPoolOptions } from '../child/child-pool.js';
 import { cmsUnpacker } from './cms.js';
 import { encodedTextUnpacker } from './encoded-text.js';
 import { gzipUnpacker } from './gzip.js';
-import { SEVEN_ZIP_DEFAULTS, SevenZip, type SevenZipOptions, sevenZipUnpacker } from './seven-zip.js';
+import { SEVEN_ZIP_DEFAULTS, SevenZip, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
 import { tnefUnpacker } from './tnef.js';
 import type { ArchiveLimits } from './unpacking.js';
@@ -17,7 +18,7 @@ export interface Unpackers {
 
 export interface UnpackerOptions {
   readonly limits: ArchiveLimits;
-  readonly sevenZip?: Partial<SevenZipOptions>;
+  readonly sevenZip?: Partial<ChildPoolOptions>;
 }
 
 export function createUnpackers(options: UnpackerOptions): Unpackers {
