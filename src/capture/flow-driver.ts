@@ -346,10 +346,17 @@ export function treeEvent(root: Inspected, session: SessionInfo, policy: Policy,
 /** The rows of a tree: the root first, then what came out of it, in order. */
 function filesOf(root: Inspected, verdicts: ReadonlyMap<FileId, FileVerdict>): FileSeen[] {
   const rows: FileSeen[] = [];
+  /** Viruses of the rows so far. */
+  const said = new Set<string>();
   const add = (file: Inspected) => {
     const { info } = file;
     const verdict = verdicts.get(info.id);
     if (verdict === undefined) throw new InternalError(`file ${info.id} was given no verdict`);
+    // Readings of a message that nobody minds are noise, and so are those that say again what was said.
+    const { virus } = verdict;
+    const again = virus.length > 0 && virus.every((one) => said.has(one));
+    if (info.reading === true && (verdict.verdict === 'clean' || again)) return;
+    if (file.children.length === 0) for (const one of virus) said.add(one);
     rows.push({
       id: info.id,
       parent: info.parent?.id,

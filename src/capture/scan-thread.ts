@@ -10,6 +10,7 @@ import { type MatchPolicy, type PolicyMatch, policyMatcher } from '../config/mat
 import { createUnpackers, type Unpackers } from '../content/archive/unpackers.js';
 import { Inspection } from '../content/inspection.js';
 import { createMimeExtractor } from '../content/mime/mime-extractor.js';
+import { Readings } from '../content/mime/readings/readings.js';
 import { identify } from '../content/types/identify.js';
 import { typesByName } from '../content/types/names.js';
 import type { Arena } from '../core/arena.js';
@@ -96,6 +97,7 @@ export class ScanThread {
   readonly #arena: Arena;
   readonly #reader: CaptureReader;
   readonly #unpackers: Unpackers;
+  readonly #readings: Readings;
   readonly #inspection: Inspection;
   readonly #match: MatchPolicy | undefined;
   /** By what the matched policy says; made once each. */
@@ -144,12 +146,14 @@ export class ScanThread {
     this.#match = config === undefined ? undefined : policyMatcher(config);
     this.#reader = new CaptureReader(this.#arena, limits);
     this.#unpackers = createUnpackers({ limits });
+    this.#readings = new Readings({ limits });
     this.#inspection = new Inspection({
       arena: this.#arena,
       slots: memory.slots,
       limits,
       extractors: [createMimeExtractor({ arena: this.#arena, limits })],
       unpackers: this.#unpackers.unpackers,
+      readings: this.#readings,
       scanners,
       identify,
       hashContainers: setup.hashMessages,
@@ -263,6 +267,7 @@ export class ScanThread {
 
   close(): void {
     this.#unpackers.close();
+    this.#readings.close();
   }
 
   #rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling {

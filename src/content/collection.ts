@@ -48,9 +48,13 @@ export class Collection {
   #hashed = 0;
   /** Bytes that were hashed already have been written over: the rest waits for the end, or hashing again and again would be quadratic. */
   #rewritten = false;
+  /** Nobody asks for its digest. */
+  readonly #bare: boolean;
 
-  constructor(storage: Storage) {
+  /** `bare`: its digest is not wanted, and `seal` gives an empty one. */
+  constructor(storage: Storage, bare = false) {
     this.#storage = storage;
+    this.#bare = bare;
   }
 
   /** Adds `chunk[start, end)`. */
@@ -122,6 +126,7 @@ export class Collection {
     if (file === undefined) {
       const slot = this.#slot;
       const bytes = slot === undefined ? EMPTY : this.#storage.arena.bytes.subarray(slot.at, slot.at + this.size);
+      if (this.#bare) return { content: new MemoryContent(bytes), sha256: '', failure: undefined };
       if (slot === undefined || this.#hash === undefined)
         return { content: new MemoryContent(bytes), sha256: sha256(bytes), failure: undefined };
       this.#hashSlot(slot);
@@ -130,6 +135,7 @@ export class Collection {
     let failure = this.#flush();
     const content = new SpoolContent(file, this.size);
     this.#dropTail();
+    if (this.#bare) return { content, sha256: '', failure };
     const hash = this.#hash ?? createHash('sha256');
     try {
       for (let at = this.#hashed; at < this.size; ) {
@@ -190,7 +196,7 @@ export class Collection {
       }
       this.#storage.slots.close(slot);
       this.#slot = undefined;
-    } else this.#hash = createHash('sha256');
+    } else if (!this.#bare) this.#hash = createHash('sha256');
     this.#tail = Buffer.allocUnsafeSlow(DIGEST_BLOCK);
     return undefined;
   }
@@ -253,6 +259,7 @@ export class Collection {
 
   /** Brings the digest up to the end of what the slot holds. */
   #hashSlot(slot: Slot): void {
+    if (this.#bare) return;
     this.#hash ??= createHash('sha256');
     this.#hash.update(this.#storage.arena.bytes.subarray(slot.at + this.#hashed, slot.at + this.size));
     this.#hashed = this.size;

@@ -25,10 +25,12 @@ import type {
   Scanner,
   Stage,
   Unpacker,
+  UnscannableReason,
 } from '../core/file.js';
 import { Collection, type Storage } from './collection.js';
 import { RunningSha256 } from './digest.js';
 import { Holes } from './holes.js';
+import { isHarmlessWhenRead, isMimeAnomaly } from './mime/anomalies.js';
 import { eachPiece } from './pieces.js';
 import { storeAsText } from './stored-text.js';
 import { ArchiveBudget, type Crossing, crossed, type FileTree, UNBOUNDED } from './tree.js';
@@ -47,10 +49,20 @@ export interface Tools {
   readonly unpackers: readonly Unpacker[];
   readonly scanners: readonly Scanner[];
   readonly identify: Identify;
+  /** Reads messages that have several readings; without it they have one and are malformed. */
+  readonly readings?: MessageReader;
   /** Hash what extractors take apart, too. With `keep`, such files are collected for it. */
   readonly hashContainers?: boolean;
   /** Called for each file that ended, with its bytes, before they are scanned. It may not keep `content`. What it throws is an engine error of the file. */
   readonly keep?: (sha256: string, content: Content) => void;
+}
+
+export interface MessageReader {
+  readonly name: string;
+  /** The largest message that is read in every way. */
+  readonly most: number;
+  /** Every reading becomes a file of the container. False when not all could be made, and a finding says why. */
+  read(content: Content, container: Container): Promise<boolean>;
 }
 
 /** Given a file's bytes when it ends, with what is known of it by then; it may not keep `content`. */
@@ -79,6 +91,8 @@ interface Place {
   readonly nesting: number;
   /** The budget of the archive that it is a member of. Parts of a message were counted when the message was unpacked. */
   readonly budget: ArchiveBudget | undefined;
+  /** It is a reading of an ambiguous message, or came out of one. */
+  readonly reading: boolean;
   /** Of a root: who wants its bytes. */
   readonly ended: ContentTaker | undefined;
 }
@@ -100,6 +114,8 @@ export class FileNode implements RootFile, ChildStream {
   #stage: Stage | undefined;
   #container: NodeContainer | undefined;
   #collection: Collection | undefined;
+  /** The collection is of a message that an extractor reads: kept in case it has to be read again. */
+  #rereadable = false;
   #hash: RunningSha256 | undefined;
 
   #ended = false;
@@ -139,6 +155,7 @@ export class FileNode implements RootFile, ChildStream {
     };
     if (child?.otherNames !== undefined) this.#info.otherNames = child.otherNames;
     if (child?.attachment !== undefined) this.#info.attachment = child.attachment;
+    if (place.reading) this.#info.reading = true;
     if (child?.span !== undefined) this.#info.span = { ...child.span, end: child.span.body };
     this.inspected = { info: this.#info, findings: this.#findings, children: this.#children };
     place.tree.opened();
@@ -239,6 +256,8 @@ export class FileNode implements RootFile, ChildStream {
     this.#waiting++;
     if (this.#stage !== undefined) this.#finishStage(this.#stage);
     if (this.#collection !== undefined) this.#inspect(this.#collection);
+    else if (this.#stage !== undefined && this.#mayReread() && this.#ambiguous())
+      this.contain({ kind: 'unscannable', reason: 'limit', detail: 'readingBytes' });
     this.#settle();
   }
 
@@ -290,7 +309,7 @@ export class FileNode implements RootFile, ChildStream {
   }
 
   /** Opens a file that comes out of this one. */
-  openChild(child: ChildMeta, budget: ArchiveBudget | undefined): FileNode {
+  openChild(child: ChildMeta, budget: ArchiveBudget | undefined, reading = false): FileNode {
     const { tree, mimeDepth, nesting } = this.#place;
     const meta: FileMeta = {
       name: child.name,
@@ -306,6 +325,7 @@ export class FileNode implements RootFile, ChildStream {
       mimeDepth: archived ? mimeDepth : mimeDepth + 1,
       nesting: archived ? nesting + 1 : nesting,
       budget,
+      reading: reading || this.#place.reading,
       ended: undefined,
     };
     const node = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place, child);
@@ -336,10 +356,16 @@ export class FileNode implements RootFile, ChildStream {
     }
     this.#info.types = [extractor.name];
     this.#stage = this.#beginStage(extractor);
-    if (this.#tools.hashContainers === true) {
-      if (this.#tools.keep === undefined) this.#hash = new RunningSha256();
-      else this.#collection = new Collection(this.#storage);
-    }
+    const { hashContainers, keep } = this.#tools;
+    const kept = hashContainers === true && keep !== undefined;
+    if (hashContainers === true && !kept) this.#hash = new RunningSha256();
+    if (kept || this.#mayReread()) this.#collection = new Collection(this.#storage, !kept);
+    this.#rereadable = this.#collection !== undefined && !kept;
+  }
+
+  /** Readings are not read in every way again. */
+  #mayReread(): boolean {
+    return this.#tools.readings !== undefined && !this.#place.reading;
   }
 
   #beginStage(extractor: Extractor): Stage {
@@ -369,6 +395,12 @@ export class FileNode implements RootFile, ChildStream {
       this.#toStage(this.#stage, chunk, start, end);
     }
     if (collection === undefined) return;
+    if (this.#rereadable && this.size + end - start > this.#tools.readings!.most) {
+      // It would not be read again.
+      this.#notKept += collection.size + end - start;
+      this.#dropCollection();
+      return;
+    }
     this.#settleGap();
     this.#kept(collection.append(chunk, start, end), end - start);
   }
@@ -415,6 +447,7 @@ export class FileNode implements RootFile, ChildStream {
   }
 
   #note(findings: Finding[], finding: Finding): void {
+    if (this.#place.reading && isNoise(finding)) return;
     if (findings.length >= this.#place.tree.limits.findings && finding.kind !== 'infected') return;
     if (!findings.some((one) => isSame(one, finding))) findings.push(finding);
   }
@@ -434,6 +467,7 @@ export class FileNode implements RootFile, ChildStream {
 
   /** The first thing that went wrong is the file's state. */
   #state(state: FileState): void {
+    if (this.#place.reading && state !== 'limit') return;
     if (this.#info.state === 'complete') this.#info.state = state;
   }
 
@@ -449,11 +483,18 @@ export class FileNode implements RootFile, ChildStream {
     const size = this.size;
     const { content, sha256, failure } = collection.seal();
     this.#kept(failure, 0);
-    this.#info.sha256 = sha256;
     this.#info.size = size;
+    if (this.#rereadable) {
+      this.#readEveryWay(content);
+      return;
+    }
+    this.#info.sha256 = sha256;
     this.#try('keep', () => this.#tools.keep?.(sha256, content));
     this.#try('join', () => this.#place.ended?.(content, this.#info));
-    if (this.#stage !== undefined) return;
+    if (this.#stage !== undefined) {
+      this.#readEveryWay(content);
+      return;
+    }
     const extractor = this.#extractor;
     if (extractor !== undefined && !this.#collects) {
       this.#info.types = [extractor.name];
@@ -517,6 +558,38 @@ export class FileNode implements RootFile, ChildStream {
       stage.finish(this.#info.state === 'complete');
     });
     this.#container!.close();
+    this.#readEveryWay(content);
+  }
+
+  /** A message of several readings is read in all of them. What was cut or has holes is not clean in any. */
+  #readEveryWay(content: Content): void {
+    const { readings } = this.#tools;
+    if (readings === undefined || !this.#mayReread() || !this.#ambiguous() || this.#info.state !== 'complete') return;
+    const { tree, nesting } = this.#place;
+    const budget = new ArchiveBudget(tree, nesting, content.length);
+    const container = new NodeContainer(this, tree, budget, budget, true);
+    tree.startUnpacking();
+    const done = (complete: boolean): void => {
+      tree.stopUnpacking();
+      if (budget.crossing !== undefined) this.contain(crossed(budget.crossing));
+      container.close();
+      if (complete && budget.crossing === undefined) this.#readInEveryWay();
+    };
+    const failed = (): void => done(false);
+    const working = this.#try(readings.name, () => readings.read(content, container));
+    if (working === undefined) failed();
+    else this.#await(readings.name, working, done, failed);
+  }
+
+  #ambiguous(): boolean {
+    return this.#contained.some((finding) => finding.kind === 'malformed' && isMimeAnomaly(finding.code));
+  }
+
+  /** What has several harmless readings is odd, and no more. */
+  #readInEveryWay(): void {
+    for (const [index, finding] of this.#contained.entries())
+      if (finding.kind === 'malformed' && isHarmlessWhenRead(finding.code))
+        this.#contained[index] = { kind: 'oddity', code: finding.code };
   }
 
   #scan(content: Content): void {
@@ -595,9 +668,13 @@ export class FileNode implements RootFile, ChildStream {
     if (this.#waiting > 0) return;
     for (const findings of this.#scanned) this.#findings.push(...findings);
     for (const finding of this.#contained) this.report(finding);
+    this.#dropCollection();
+    this.#place.tree.closed();
+  }
+
+  #dropCollection(): void {
     this.#collection?.release();
     this.#collection = undefined;
-    this.#place.tree.closed();
   }
 }
 
@@ -610,9 +687,12 @@ class NodeContainer implements Container {
   readonly #node: FileNode;
   readonly #tree: FileTree;
   readonly #open: FileNode[] = [];
+  readonly #reading: boolean;
   #closed = false;
 
-  constructor(node: FileNode, tree: FileTree, budget: Budget, archive: ArchiveBudget | undefined) {
+  /** `reading`: what comes out are readings of an ambiguous message. */
+  constructor(node: FileNode, tree: FileTree, budget: Budget, archive: ArchiveBudget | undefined, reading = false) {
+    this.#reading = reading;
     this.#node = node;
     this.#tree = tree;
     this.depth = node.inspected.info.depth;
@@ -630,7 +710,7 @@ class NodeContainer implements Container {
     }
     // Those that are still open; few: parts of parts.
     while (this.#open.at(-1)?.ended === true) this.#open.pop();
-    const node = this.#node.openChild(child, this.archive);
+    const node = this.#node.openChild(child, this.archive, this.#reading);
     // An archive with a hole gives members whose bytes are not those that were packed, and not every format would know.
     if (this.archive !== undefined && this.#node.holed) node.report(HOLED);
     this.#open.push(node);
@@ -668,10 +748,28 @@ function isSame(one: Finding, other: Finding): boolean {
     case 'infected':
       return other.kind === 'infected' && one.virus === other.virus && one.by === other.by;
     case 'malformed':
-      return other.kind === 'malformed' && one.code === other.code;
+    case 'oddity':
+      return other.kind === one.kind && one.code === other.code;
     case 'unscannable':
       return other.kind === 'unscannable' && one.reason === other.reason && one.detail === other.detail;
   }
+}
+
+/** Findings that decoded noise brings about, and that say nothing of a reading: it seems to be a damaged archive, it ends early. */
+const NOISE: ReadonlySet<UnscannableReason> = new Set([
+  'corrupted',
+  'partiallycorrupted',
+  'multipart',
+  'unhandled',
+  'fragmented',
+  'truncated',
+  'gap',
+  'overlap',
+]);
+
+function isNoise(finding: Finding): boolean {
+  if (finding.kind === 'unscannable') return NOISE.has(finding.reason);
+  return finding.kind !== 'infected';
 }
 
 /** Does the file come out of one of which only the beginning was asked for? */

@@ -129,6 +129,8 @@ export interface FileInfo {
   readonly otherNames?: readonly string[];
   /** On a part of a message: it is offered as an attachment (a name, or a disposition of attachment). */
   readonly attachment?: boolean;
+  /** It, or what it came out of, is one of many readings of an ambiguous message: most of these are noise. */
+  readonly reading?: boolean;
 }
 
 /** What is wrong with an archive, in FortiOS's words: those that `archive-block` and `archive-log` take. */
@@ -170,6 +172,8 @@ export type Finding =
       readonly by: string;
     }
   | { readonly kind: 'malformed'; readonly code: string }
+  /** It could be read in several ways, and was read in all of them: no verdict by itself. */
+  | { readonly kind: 'oddity'; readonly code: string }
   | { readonly kind: 'unscannable'; readonly reason: UnscannableReason; readonly detail: string };
 
 /** A finished file with what was found in it and in what came out of it, in order. */

@@ -44,6 +44,9 @@ export interface Limits {
   readonly mimeParts: number;
   /** One header block. */
   readonly mimeHeaders: number;
+  /** A message that readers may take differently is read in every way up to this size, and in so many stretches between lines of dashes. */
+  readonly readingBytes: number;
+  readonly readingRegions: number;
 
   // SMB 1
   /** Requests of one connection that may be under way without an answer. */
@@ -138,6 +141,8 @@ export const DEFAULT_LIMITS: Limits = {
   mimeDepth: 50,
   mimeParts: 10_000,
   mimeHeaders: 1 * MiB,
+  readingBytes: 16 * MiB,
+  readingRegions: 2_000,
 
   smb1Requests: 1_000,
   smb1Opens: 10_000,

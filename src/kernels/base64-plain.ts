@@ -17,6 +17,7 @@ import {
   LAST_LF,
   OUT,
   PADDED,
+  RAGGED,
   SAW_BARE_CR,
   SAW_BARE_LF,
   SAW_CRLF,
@@ -73,6 +74,7 @@ export function decodePlainly(
       continue;
     }
     if (c === 0x0a) {
+      if (n !== 0) flags |= RAGGED;
       flags = (flags & ~LAST) | LAST_LF | ((flags & LAST_CR) !== 0 ? LAST_CRLF | SAW_CRLF : SAW_BARE_LF);
       from++;
       continue;

@@ -32,3 +32,5 @@ export const JUNK = 256;
 export const AFTER_PADDING = 512;
 /** A `=` stood where no padding can be. */
 export const BAD_PADDING = 1024;
+/** A line ended within a quad: readers that decode line by line see something else. */
+export const RAGGED = 2048;

@@ -60,8 +60,9 @@ function decide(
     : inspected;
   const effect = effectOfBlock(key, root);
   const outcomes: Outcome[] = [];
-  /** What the records so far are about. */
+  /** What the records so far are about, and what of it is said of several readings of one message. */
   const recorded = new Set<string>();
+  const recordedReadings = new Set<string>();
   const removed: Removed[] = [];
   const blocked = new Map<FileId, string>();
   for (const object of objectsOf(root)) {
@@ -77,6 +78,7 @@ function decide(
       // A hole of the message is a hole of the part it lies in: one record says it.
       const cause = outcome.kind === 'scanerror' ? outcome.reason : outcome.kind;
       if (!logged || (object.kind === 'message' && recorded.has(cause))) continue;
+      if (isRepeated(outcome, object, recordedReadings)) continue;
       recorded.add(cause);
       outcomes.push(outcome);
     }
@@ -86,6 +88,17 @@ function decide(
     outcomes,
     verdicts: fileVerdicts(root, blocked),
   };
+}
+
+/** Is it what was said of the same message before, found in another reading of it? */
+function isRepeated(outcome: Outcome, { node }: PolicyObject, said: Set<string>): boolean {
+  let what: string = outcome.kind;
+  if (outcome.kind === 'infected') what += ` ${outcome.virus}`;
+  else if (outcome.kind === 'file-filter') what += ` ${outcome.rule}`;
+  else if (outcome.kind === 'scanerror') what += ` ${outcome.reason}`;
+  const again = node.info.reading === true && said.has(what);
+  said.add(what);
+  return again;
 }
 
 /** Does the antivirus profile look at this protocol at all? A file that no protocol carried is judged like one that HTTP did. */
@@ -181,7 +194,7 @@ function antivirusCharges(
     charge({ kind: 'filetype-executable', profile: profile.name }, block);
 
   const unscanned = findings
-    .filter((finding) => finding.kind !== 'infected')
+    .filter((finding) => finding.kind === 'malformed' || finding.kind === 'unscannable')
     .map((finding) => {
       const reason = finding.kind === 'malformed' ? 'malformed' : finding.reason;
       const detail = finding.kind === 'malformed' ? finding.code : finding.detail;

@@ -33,6 +33,7 @@ function verdictOf(
   const virus = new Set<string>();
   let worst: FileVerdict['verdict'] = 'clean';
   let reason: string | null = null;
+  let odd: string | null = null;
   const join = (verdict: FileVerdict['verdict'], why: string | null) => {
     if (FILE_VERDICTS.indexOf(verdict) <= FILE_VERDICTS.indexOf(worst)) return;
     worst = verdict;
@@ -43,6 +44,8 @@ function verdictOf(
       virus.add(finding.virus);
       join('infected', null);
     } else if (finding.kind === 'malformed') join('malformed', finding.code);
+    // It is clean, and has something to say.
+    else if (finding.kind === 'oddity') odd ??= finding.code;
     else join('unscannable', finding.reason);
   }
   const rule = blocked.get(node.info.id);
@@ -52,7 +55,7 @@ function verdictOf(
     for (const name of below.virus) virus.add(name);
     join(below.verdict, below.reason);
   }
-  const verdict: FileVerdict = { verdict: worst, reason, virus: [...virus] };
+  const verdict: FileVerdict = { verdict: worst, reason: worst === 'clean' ? odd : reason, virus: [...virus] };
   verdicts.set(node.info.id, verdict);
   return verdict;
 }

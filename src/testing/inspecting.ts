@@ -54,7 +54,8 @@ function findingText(finding: Finding): string {
     case 'infected':
       return `infected ${finding.virus}`;
     case 'malformed':
-      return `malformed ${finding.code}`;
+    case 'oddity':
+      return `${finding.kind} ${finding.code}`;
     case 'unscannable':
       return `unscannable ${finding.reason} ${finding.detail}`.trim();
   }

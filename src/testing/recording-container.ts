@@ -96,11 +96,11 @@ export class RecordingContainer implements Container {
 
 export function codesOf(findings: readonly Finding[]): string[] {
   return findings.map((finding) =>
-    finding.kind === 'malformed'
-      ? finding.code
+    finding.kind === 'infected'
+      ? finding.virus
       : finding.kind === 'unscannable'
         ? `${finding.reason} ${finding.detail}`
-        : finding.virus,
+        : finding.code,
   );
 }
 

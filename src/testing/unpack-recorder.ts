@@ -100,11 +100,11 @@ export class UnpackRecorder implements Container {
   /** Findings in short: `malformed:zip-x`, `unscannable:encrypted`. */
   get said(): string[] {
     return this.findings.map((finding) =>
-      finding.kind === 'malformed'
-        ? `malformed:${finding.code}`
+      finding.kind === 'infected'
+        ? `infected:${finding.virus}`
         : finding.kind === 'unscannable'
           ? `unscannable:${finding.reason}`
-          : `infected:${finding.virus}`,
+          : `${finding.kind}:${finding.code}`,
     );
   }
 

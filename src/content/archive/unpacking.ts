@@ -125,7 +125,7 @@ export class Unpacking {
   /** Each kind of finding once: the first of its reason names the member. */
   #report(finding: Finding): void {
     const key =
-      finding.kind === 'unscannable' ? finding.reason : finding.kind === 'malformed' ? finding.code : finding.virus;
+      finding.kind === 'unscannable' ? finding.reason : finding.kind === 'infected' ? finding.virus : finding.code;
     if (this.#said.has(key) || this.#said.size >= FINDINGS) return;
     this.#said.add(key);
     this.container.report(finding);

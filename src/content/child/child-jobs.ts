@@ -85,5 +85,14 @@ function frame(kind: number, payload: Buffer): void {
 }
 
 function writeAll(bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at, bytes.length - at);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(STDOUT, bytes, at, bytes.length - at);
+    } catch (error) {
+      // A library that touches process.stdout makes the pipe one that does not wait.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(pause, 0, 0, 1);
+    }
+  }
 }
+const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -75,6 +75,8 @@ export const MIME_ANOMALIES = [
   'mime-base64-padding',
   'mime-base64-after-padding',
   'mime-base64-incomplete',
+  /** A line that is no multiple of four characters: readers that decode line by line see other bytes. */
+  'mime-base64-lines',
   'mime-qp-escape',
   'mime-uu-junk',
   'mime-uu-unfinished',
@@ -84,4 +86,44 @@ export type MimeAnomaly = (typeof MIME_ANOMALIES)[number];
 /** Whoever notes them. */
 export interface Notes {
   note(code: MimeAnomaly): void;
+}
+
+/**
+ * What common programs and servers do to honest mail. Where every reading of a message was inspected, these are noted and no more; the others
+ * are the marks of somebody who wants to be read in two ways, and stay `malformed`.
+ */
+const HARMLESS_WHEN_READ: ReadonlySet<string> = new Set<MimeAnomaly>([
+  'mime-mixed-line-ends',
+  'mime-header-junk',
+  'mime-header-name',
+  'mime-header-blank-fold',
+  'mime-header-unfinished',
+  'mime-disposition-malformed',
+  'mime-boundary-missing',
+  'mime-boundary-long',
+  'mime-encoding-unknown',
+  'mime-encoding-composite',
+  'mime-delimiter-prefix',
+  'mime-delimiter-long',
+  'mime-missing-close',
+  'mime-multipart-empty',
+  'mime-preamble-content',
+  'mime-epilogue-content',
+  'mime-base64-junk',
+  'mime-base64-padding',
+  'mime-base64-after-padding',
+  'mime-base64-incomplete',
+  'mime-base64-lines',
+  'mime-qp-escape',
+  'mime-uu-junk',
+  'mime-uu-unfinished',
+]);
+
+export function isHarmlessWhenRead(code: string): boolean {
+  return HARMLESS_WHEN_READ.has(code);
+}
+
+/** Does the code say that a message has several readings? */
+export function isMimeAnomaly(code: string): boolean {
+  return (MIME_ANOMALIES as readonly string[]).includes(code);
 }

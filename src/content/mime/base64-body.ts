@@ -21,6 +21,7 @@ import {
   LAST_LF,
   OUT,
   PADDED,
+  RAGGED,
   REGISTERS,
   SAW_BARE_CR,
 } from '../../kernels/base64-registers.js';
@@ -220,5 +221,6 @@ export class Base64Body {
     if ((flags & BAD_PADDING) !== 0) this.#notes.note('mime-base64-padding');
     if ((flags & AFTER_PADDING) !== 0) this.#notes.note('mime-base64-after-padding');
     if ((flags & SAW_BARE_CR) !== 0) this.#notes.note('mime-bare-cr');
+    if ((flags & RAGGED) !== 0) this.#notes.note('mime-base64-lines');
   }
 }

@@ -269,7 +269,7 @@ const TABLE: readonly [title: string, message: Buffer, expected: readonly string
       'R0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xt',
       '',
     ),
-    ['- text/plain "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm"'],
+    ['- text/plain "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm"', '! mime-base64-lines'],
   ],
   [
     'base64 with junk: skipped, noted, and a line that only begins like a delimiter is junk too',
@@ -309,6 +309,7 @@ const TABLE: readonly [title: string, message: Buffer, expected: readonly string
       '- text/plain "AB"',
       '- text/plain "ABC"',
       '! mime-base64-incomplete',
+      '! mime-base64-lines',
       '! mime-base64-padding',
     ],
   ],

@@ -123,9 +123,10 @@ function encodingOf(fields: Fields, notes: Notes): Encoding {
   // What a forgiving reader finds in it: comments, quotes, controls and blanks away, then the first word that it knows.
   const cleaned = withoutComments(decodedText(token).toLowerCase()).replace(/["\\\0-\x20]/g, '');
   const plausible = /base64|quoted-printable|x-?uu(?:encode|e)?|7bit|8bit|binary/.exec(cleaned)?.[0];
-  notes.note(plausible === undefined ? 'mime-encoding-unknown' : 'mime-encoding-malformed');
-  if (plausible === undefined) return 'identity';
-  return ENCODINGS.get(plausible) ?? 'uuencode';
+  const encoding = plausible === undefined ? 'identity' : (ENCODINGS.get(plausible) ?? 'uuencode');
+  // `8bits` is nothing to decode to anybody.
+  notes.note(encoding === 'identity' ? 'mime-encoding-unknown' : 'mime-encoding-malformed');
+  return encoding;
 }
 
 function dispositionOf(fields: Fields, notes: Notes): ParameterValue {

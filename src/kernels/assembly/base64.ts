@@ -20,6 +20,7 @@ const JUNK: i32 = 256;
 const AFTER_PADDING: i32 = 512;
 const BAD_PADDING: i32 = 1024;
 /** As a 16-bit word in memory. */
+const RAGGED: i32 = 2048;
 const CRLF: u16 = 0x0a0d;
 const LAST: i32 = LAST_CR | LAST_LF | LAST_CRLF;
 
@@ -147,6 +148,7 @@ export function decode(registers: usize, at: usize, to: usize, out: usize, lenie
       continue;
     }
     if (c === 0x0a) {
+      if (n !== 0) flags |= RAGGED;
       flags = (flags & ~LAST) | LAST_LF | (flags & LAST_CR ? LAST_CRLF | SAW_CRLF : SAW_BARE_LF);
       at++;
       continue;
