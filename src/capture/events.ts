@@ -2,7 +2,7 @@
  * What scanning a capture yields, in plain objects that cross threads. Each event is placed in its capture (`packet`, then `flow`), so
  * that whoever found it, and however many threads share the work, the same events come out in the same order.
  */
-import type { FileId, FileState } from '../core/file.js';
+import type { FileId, FileState, Finding } from '../core/file.js';
 import type { Endpoint, SessionInfo, TlsFacts } from '../core/session.js';
 import type { FileVerdict, Outcome } from '../policy/outcome.js';
 
@@ -54,6 +54,17 @@ export interface FileSeen {
   readonly type: string;
   readonly state: FileState;
   readonly verdict: FileVerdict;
+  /** Where it was asked for. */
+  readonly detail?: FileDetail;
+}
+
+/** What else is known of a file. */
+export interface FileDetail {
+  readonly types: readonly string[];
+  readonly findings: readonly Finding[];
+  readonly otherNames: readonly string[];
+  /** A reading of an ambiguous message, in words. */
+  readonly reading: string | undefined;
 }
 
 /** The mail that a tree's files came in. */

@@ -18,7 +18,7 @@ import type { FlowEvent } from '../flow/events.js';
 import type { FileVerdict, Policy } from '../policy/outcome.js';
 import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from './connection.js';
 import type { EventQueue } from './event-queue.js';
-import type { FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } from './events.js';
+import type { FileDetail, FileSeen, FlowEnded, MailSeen, PacketTime, Place, TreeInspected } from './events.js';
 import type { Expected } from './expectations.js';
 import type { LayerFactory } from './layer-factory.js';
 import type { RunMarks } from './run-marks.js';
@@ -57,6 +57,8 @@ export interface FlowDriverOptions {
   /** Files that ended and are still inspected, with their place. */
   readonly ended: Map<FileStream, Ended>;
   readonly limits: Limits;
+  /** Tell everything that is known of each file, readings that are noise included. */
+  readonly detailed: boolean;
   readonly inspection: Inspection;
   readonly queue: EventQueue;
   readonly clock: PacketClock;
@@ -300,7 +302,7 @@ export class FlowDriver implements ConnectionSink {
     const service = this.#service();
     const { facts, policy } = this.#ruled();
     const session = sessionOfCapture(this.#client, this.#server, service, this.#tls, facts);
-    this.#options.queue.settle(ended, treeEvent(root, session, policy, ended));
+    this.#options.queue.settle(ended, treeEvent(root, session, policy, ended, this.#options.detailed));
   }
 
   /** Asked for when the protocol is known: at the first file. */
@@ -330,13 +332,19 @@ export interface Ended extends Place {
 }
 
 /** What policy says of a tree, as an event. */
-export function treeEvent(root: Inspected, session: SessionInfo, policy: Policy, ended: Ended): TreeInspected {
+export function treeEvent(
+  root: Inspected,
+  session: SessionInfo,
+  policy: Policy,
+  ended: Ended,
+  detailed: boolean,
+): TreeInspected {
   const decision = policy.decide(root, session);
   return {
     kind: 'tree',
     ...ended,
     session,
-    files: filesOf(root, decision.verdicts),
+    files: filesOf(root, decision.verdicts, detailed),
     mail: mailOf(root.info),
     outcomes: decision.outcomes,
     refused: decision.verdict.action === 'strip' || decision.verdict.action === 'block',
@@ -344,7 +352,7 @@ export function treeEvent(root: Inspected, session: SessionInfo, policy: Policy,
 }
 
 /** The rows of a tree: the root first, then what came out of it, in order. */
-function filesOf(root: Inspected, verdicts: ReadonlyMap<FileId, FileVerdict>): FileSeen[] {
+function filesOf(root: Inspected, verdicts: ReadonlyMap<FileId, FileVerdict>, detailed: boolean): FileSeen[] {
   const rows: FileSeen[] = [];
   /** Viruses of the rows so far. */
   const said = new Set<string>();
@@ -355,7 +363,7 @@ function filesOf(root: Inspected, verdicts: ReadonlyMap<FileId, FileVerdict>): F
     // Readings of a message that nobody minds are noise, and so are those that say again what was said.
     const { virus } = verdict;
     const again = virus.length > 0 && virus.every((one) => said.has(one));
-    if (info.reading === true && (verdict.verdict === 'clean' || again)) return;
+    if (!detailed && info.reading !== undefined && (verdict.verdict === 'clean' || again)) return;
     if (file.children.length === 0) for (const one of virus) said.add(one);
     rows.push({
       id: info.id,
@@ -368,11 +376,16 @@ function filesOf(root: Inspected, verdicts: ReadonlyMap<FileId, FileVerdict>): F
       type: info.types[0] ?? 'unknown',
       state: info.state,
       verdict,
+      ...(detailed ? { detail: detailOf(file) } : {}),
     });
     for (const child of file.children) add(child);
   };
   add(root);
   return rows;
+}
+
+function detailOf({ info, findings }: Inspected): FileDetail {
+  return { types: info.types, findings, otherNames: info.otherNames ?? [], reading: info.reading };
 }
 
 function mailOf(info: FileInfo): MailSeen | undefined {

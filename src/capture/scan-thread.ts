@@ -51,6 +51,8 @@ export interface ScanSetup {
   readonly limits: Limits;
   /** Hash messages as well as what is in them. */
   readonly hashMessages: boolean;
+  /** Tell everything that is known of each file. */
+  readonly detailed?: boolean;
   /** Key logs that open TLS sessions; one beside the capture is found by itself. */
   readonly keyLogs: readonly string[];
   readonly secrets: readonly Secret[];
@@ -177,6 +179,7 @@ export class ScanThread {
       layers: createLayers(keys, limits),
       ended: new Map(),
       limits,
+      detailed: this.#detailed,
       inspection: this.#inspection,
       queue,
       clock: this.#reader.clock,
@@ -254,7 +257,7 @@ export class ScanThread {
       const time = { seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 };
       const session = sessionOfCapture(NOWHERE, NOWHERE, undefined, undefined, ruling.facts);
       const root = await settled;
-      await deliver(treeEvent(root, session, ruling.policy, { packet: 0, flow: -1, turn: 0, time }));
+      await deliver(treeEvent(root, session, ruling.policy, { packet: 0, flow: -1, turn: 0, time }, this.#detailed));
     } finally {
       closeSync(file);
     }
@@ -268,6 +271,10 @@ export class ScanThread {
   close(): void {
     this.#unpackers.close();
     this.#readings.close();
+  }
+
+  get #detailed(): boolean {
+    return this.#setup.detailed === true;
   }
 
   #rule(client: Endpoint, server: Endpoint, service: string | undefined): Ruling {

@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
 import { type ClamdAddress, parseClamdAddress } from '../scan/clamd/address.js';
 import type { CheckOptions } from './check.js';
+import type { ExplainOptions } from './explain.js';
 import type { ScanOptions } from './scan.js';
 import { parseSecret } from './secret.js';
 
@@ -28,6 +29,7 @@ const program = new Command('inspectd')
     `
 Examples:
   inspectd scan mail.pcap         what is in this capture?
+  inspectd explain odd.eml        what is inside, and why is it judged so?
   inspectd check -c utm.conf      is this configuration right?
   inspectd help scan              every option, with examples`,
   );
@@ -97,6 +99,32 @@ Examples:
     const memory = prepareMemory(DEFAULT_LIMITS, sizeOf(inputs));
     const { scan } = await import('./scan.js');
     process.exitCode = await scan(inputs, options, memory);
+  });
+
+program
+  .command('explain')
+  .summary('say what is inside a message or file, and why it is judged so')
+  .description(
+    'Prints each message, file or transfer of a capture as a tree of what was found inside, in words: every part and member, what is odd\n' +
+      'about it and, where readers may differ on a message, every way in which it was read that shows something bad.',
+  )
+  .argument('<input...>', 'messages, files, directories or captures')
+  .option('-c, --config <file>', 'FortiOS-syntax configuration')
+  .option('--signatures <path>', 'signatures beside the built-in ones (repeatable)', collect, [])
+  .option('--clamd <address>', 'ask a clamd as well: HOST:PORT or the path of its socket', clamd)
+  .option('--readings', 'show every reading, also those that show nothing')
+  .addHelpText(
+    'after',
+    `
+Exit status: as of scan.
+
+Examples:
+  inspectd explain suspicious.eml
+  inspectd explain --readings odd.eml | less`,
+  )
+  .action(async (inputs: string[], options: ExplainOptions) => {
+    const { explain } = await import('./explain.js');
+    process.exitCode = await explain(inputs, options);
   });
 
 program

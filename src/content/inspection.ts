@@ -56,7 +56,7 @@ export class Inspection {
    */
   open(meta: FileMeta, done: (root: Inspected) => void, bounds?: FileBounds, ended?: ContentTaker): RootFile {
     const tree = new FileTree(this.#limits, this.#clock, () => done(root.inspected), bounds);
-    const place = { tree, parent: undefined, mimeDepth: 0, nesting: 0, budget: undefined, reading: false, ended };
+    const place = { tree, parent: undefined, mimeDepth: 0, nesting: 0, budget: undefined, reading: undefined, ended };
     const root = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place);
     return root;
   }

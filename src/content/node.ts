@@ -59,8 +59,9 @@ export interface Tools {
 
 export interface MessageReader {
   readonly name: string;
-  /** The largest message that is read in every way. */
+  /** The largest message that is read in every way; and the largest that is where it only becomes ambiguous later on. */
   readonly most: number;
+  readonly kept: number;
   /** Every reading becomes a file of the container. False when not all could be made, and a finding says why. */
   read(content: Content, container: Container): Promise<boolean>;
 }
@@ -91,8 +92,8 @@ interface Place {
   readonly nesting: number;
   /** The budget of the archive that it is a member of. Parts of a message were counted when the message was unpacked. */
   readonly budget: ArchiveBudget | undefined;
-  /** It is a reading of an ambiguous message, or came out of one. */
-  readonly reading: boolean;
+  /** It is a reading of an ambiguous message, or came out of one: which. */
+  readonly reading: string | undefined;
   /** Of a root: who wants its bytes. */
   readonly ended: ContentTaker | undefined;
 }
@@ -155,7 +156,7 @@ export class FileNode implements RootFile, ChildStream {
     };
     if (child?.otherNames !== undefined) this.#info.otherNames = child.otherNames;
     if (child?.attachment !== undefined) this.#info.attachment = child.attachment;
-    if (place.reading) this.#info.reading = true;
+    if (place.reading !== undefined) this.#info.reading = place.reading;
     if (child?.span !== undefined) this.#info.span = { ...child.span, end: child.span.body };
     this.inspected = { info: this.#info, findings: this.#findings, children: this.#children };
     place.tree.opened();
@@ -309,7 +310,7 @@ export class FileNode implements RootFile, ChildStream {
   }
 
   /** Opens a file that comes out of this one. */
-  openChild(child: ChildMeta, budget: ArchiveBudget | undefined, reading = false): FileNode {
+  openChild(child: ChildMeta, budget: ArchiveBudget | undefined): FileNode {
     const { tree, mimeDepth, nesting } = this.#place;
     const meta: FileMeta = {
       name: child.name,
@@ -325,7 +326,7 @@ export class FileNode implements RootFile, ChildStream {
       mimeDepth: archived ? mimeDepth : mimeDepth + 1,
       nesting: archived ? nesting + 1 : nesting,
       budget,
-      reading: reading || this.#place.reading,
+      reading: child.reading ?? this.#place.reading,
       ended: undefined,
     };
     const node = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place, child);
@@ -363,9 +364,15 @@ export class FileNode implements RootFile, ChildStream {
     this.#rereadable = this.#collection !== undefined && !kept;
   }
 
+  /** A large message is kept only when it has shown by then that it will be read again: keeping costs a tenth of reading it. */
+  #staysRereadable(size: number): boolean {
+    const { kept, most } = this.#tools.readings!;
+    return size <= (size > kept && this.#ambiguous() ? most : kept);
+  }
+
   /** Readings are not read in every way again. */
   #mayReread(): boolean {
-    return this.#tools.readings !== undefined && !this.#place.reading;
+    return this.#tools.readings !== undefined && this.#place.reading === undefined;
   }
 
   #beginStage(extractor: Extractor): Stage {
@@ -395,8 +402,7 @@ export class FileNode implements RootFile, ChildStream {
       this.#toStage(this.#stage, chunk, start, end);
     }
     if (collection === undefined) return;
-    if (this.#rereadable && this.size + end - start > this.#tools.readings!.most) {
-      // It would not be read again.
+    if (this.#rereadable && !this.#staysRereadable(this.size + end - start)) {
       this.#notKept += collection.size + end - start;
       this.#dropCollection();
       return;
@@ -447,7 +453,7 @@ export class FileNode implements RootFile, ChildStream {
   }
 
   #note(findings: Finding[], finding: Finding): void {
-    if (this.#place.reading && isNoise(finding)) return;
+    if (this.#place.reading !== undefined && isNoise(finding)) return;
     if (findings.length >= this.#place.tree.limits.findings && finding.kind !== 'infected') return;
     if (!findings.some((one) => isSame(one, finding))) findings.push(finding);
   }
@@ -467,7 +473,7 @@ export class FileNode implements RootFile, ChildStream {
 
   /** The first thing that went wrong is the file's state. */
   #state(state: FileState): void {
-    if (this.#place.reading && state !== 'limit') return;
+    if (this.#place.reading !== undefined && state !== 'limit') return;
     if (this.#info.state === 'complete') this.#info.state = state;
   }
 
@@ -567,7 +573,7 @@ export class FileNode implements RootFile, ChildStream {
     if (readings === undefined || !this.#mayReread() || !this.#ambiguous() || this.#info.state !== 'complete') return;
     const { tree, nesting } = this.#place;
     const budget = new ArchiveBudget(tree, nesting, content.length);
-    const container = new NodeContainer(this, tree, budget, budget, true);
+    const container = new NodeContainer(this, tree, budget, budget);
     tree.startUnpacking();
     const done = (complete: boolean): void => {
       tree.stopUnpacking();
@@ -687,12 +693,9 @@ class NodeContainer implements Container {
   readonly #node: FileNode;
   readonly #tree: FileTree;
   readonly #open: FileNode[] = [];
-  readonly #reading: boolean;
   #closed = false;
 
-  /** `reading`: what comes out are readings of an ambiguous message. */
-  constructor(node: FileNode, tree: FileTree, budget: Budget, archive: ArchiveBudget | undefined, reading = false) {
-    this.#reading = reading;
+  constructor(node: FileNode, tree: FileTree, budget: Budget, archive: ArchiveBudget | undefined) {
     this.#node = node;
     this.#tree = tree;
     this.depth = node.inspected.info.depth;
@@ -710,7 +713,7 @@ class NodeContainer implements Container {
     }
     // Those that are still open; few: parts of parts.
     while (this.#open.at(-1)?.ended === true) this.#open.pop();
-    const node = this.#node.openChild(child, this.archive, this.#reading);
+    const node = this.#node.openChild(child, this.archive);
     // An archive with a hole gives members whose bytes are not those that were packed, and not every format would know.
     if (this.archive !== undefined && this.#node.holed) node.report(HOLED);
     this.#open.push(node);

@@ -129,8 +129,8 @@ export interface FileInfo {
   readonly otherNames?: readonly string[];
   /** On a part of a message: it is offered as an attachment (a name, or a disposition of attachment). */
   readonly attachment?: boolean;
-  /** It, or what it came out of, is one of many readings of an ambiguous message: most of these are noise. */
-  readonly reading?: boolean;
+  /** It, or what it came out of, is one of many readings of an ambiguous message, by this way of reading: most of these are noise. */
+  readonly reading?: string;
 }
 
 /** What is wrong with an archive, in FortiOS's words: those that `archive-block` and `archive-log` take. */
@@ -199,6 +199,8 @@ export interface ChildMeta extends Partial<Pick<FileMeta, 'declaredType' | 'decl
   readonly otherNames?: readonly string[];
   readonly span?: Pick<PartSpan, 'start' | 'body'>;
   readonly attachment?: boolean;
+  /** It is a reading of an ambiguous message, in words: `base64, line by line`. */
+  readonly reading?: string;
 }
 
 /** Where an extractor puts a child's bytes. */

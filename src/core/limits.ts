@@ -44,8 +44,12 @@ export interface Limits {
   readonly mimeParts: number;
   /** One header block. */
   readonly mimeHeaders: number;
-  /** A message that readers may take differently is read in every way up to this size, and in so many stretches between lines of dashes. */
+  /**
+   * A message that readers may take differently is read in every way up to this size; up to the second where that shows only further on;
+   * and in so many stretches between lines of dashes.
+   */
   readonly readingBytes: number;
+  readonly readingKept: number;
   readonly readingRegions: number;
 
   // SMB 1
@@ -142,6 +146,7 @@ export const DEFAULT_LIMITS: Limits = {
   mimeParts: 10_000,
   mimeHeaders: 1 * MiB,
   readingBytes: 16 * MiB,
+  readingKept: 1 * MiB,
   readingRegions: 2_000,
 
   smb1Requests: 1_000,

@@ -96,7 +96,7 @@ function isRepeated(outcome: Outcome, { node }: PolicyObject, said: Set<string>)
   if (outcome.kind === 'infected') what += ` ${outcome.virus}`;
   else if (outcome.kind === 'file-filter') what += ` ${outcome.rule}`;
   else if (outcome.kind === 'scanerror') what += ` ${outcome.reason}`;
-  const again = node.info.reading === true && said.has(what);
+  const again = node.info.reading !== undefined && said.has(what);
   said.add(what);
   return again;
 }

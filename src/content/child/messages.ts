@@ -34,7 +34,7 @@ export const OUTCOME = 4;
 /** A frame of JSON is no longer than this. */
 export const JSON_LIMIT = 64 * 1024;
 
-export type MemberFrame = Pick<ChildMeta, 'otherNames' | 'declaredType'> & {
+export type MemberFrame = Pick<ChildMeta, 'otherNames' | 'declaredType' | 'reading'> & {
   readonly name: string | undefined;
 };
 

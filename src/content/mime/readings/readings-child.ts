@@ -5,7 +5,7 @@
 import type { Buffer } from 'node:buffer';
 import { simpleParser } from 'mailparser';
 import { beginMember, endMember, retiring, serveJobs, writeMember } from '../../child/child-jobs.js';
-import type { Job, JobOutcome } from '../../child/messages.js';
+import type { Job, JobOutcome, MemberFrame } from '../../child/messages.js';
 import { type SweepEnd, type SweepLimits, sweep } from './sweep.js';
 
 export type Task = Pick<SweepLimits, 'regions'>;
@@ -22,7 +22,12 @@ async function work(job: Job, message: Buffer): Promise<Outcome> {
   const { regions } = job.task as Task;
   const end = sweep(message, { regions, bytes: job.maxBytes }, (view) => {
     const [name, ...others] = view.names;
-    member(view.bytes, name, others, view.declaredType);
+    member(view.bytes, {
+      name,
+      otherNames: others.slice(0, OTHER_NAMES),
+      reading: view.how,
+      ...(view.declaredType === undefined ? {} : { declaredType: view.declaredType }),
+    });
   });
   await secondReading(message);
   return { end, retiring: retiring() };
@@ -36,23 +41,14 @@ async function secondReading(message: Buffer): Promise<void> {
       skipTextToHtml: true,
       skipImageLinks: true,
     });
-    for (const { content, filename } of attachments) member(content, filename, [], undefined);
+    for (const { content, filename } of attachments) member(content, { name: filename, reading: 'by mailparser' });
   } catch {
     // As said.
   }
 }
 
-function member(
-  bytes: Buffer,
-  name: string | undefined,
-  names: readonly string[],
-  declaredType: string | undefined,
-): void {
-  beginMember({
-    name,
-    otherNames: names.slice(0, OTHER_NAMES),
-    ...(declaredType === undefined ? {} : { declaredType }),
-  });
+function member(bytes: Buffer, frame: MemberFrame): void {
+  beginMember(frame);
   for (let at = 0; at < bytes.length; at += PIECE) writeMember(bytes.subarray(at, at + PIECE));
   endMember();
 }

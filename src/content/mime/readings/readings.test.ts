@@ -123,7 +123,7 @@ for (const [title, text] of Object.entries(ODD))
   });
 
 test('what is too large to be read in every way is named, early or late', async () => {
-  const small = inspectionWith({ readingBytes: 20_000 });
+  const small = inspectionWith({ readingBytes: 20_000, readingKept: 20_000 });
   const large = mail(TEXT, 'hello\r\n'.repeat(10_000)).replace('--foo--\r\n', '');
   assert.deepEqual((await found(large, small)).sort(), ['limit readingBytes', 'malformed mime-missing-close']);
   assert.deepEqual(await found(large), ['oddity mime-missing-close']);

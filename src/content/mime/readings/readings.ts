@@ -12,7 +12,7 @@ import type { Outcome, Task } from './readings-child.js';
 const DEFAULTS: Omit<ChildPoolOptions, 'input'> = { children: 2, memory: 1_500_000 };
 
 export interface ReadingsOptions {
-  readonly limits: ArchiveLimits & Pick<Limits, 'readingBytes' | 'readingRegions'>;
+  readonly limits: ArchiveLimits & Pick<Limits, 'readingBytes' | 'readingKept' | 'readingRegions'>;
   readonly pool?: Partial<ChildPoolOptions>;
 }
 
@@ -30,9 +30,12 @@ export class Readings implements MessageReader {
     });
   }
 
-  /** The largest message that is read in every way. */
   get most(): number {
     return this.#limits.readingBytes;
+  }
+
+  get kept(): number {
+    return this.#limits.readingKept;
   }
 
   /** True when every reading was made and is among the container's files; else a finding says why not. Never rejects. */
@@ -40,11 +43,7 @@ export class Readings implements MessageReader {
     const unpacking = new Unpacking(container, content.length, this.#limits);
     if (!unpacking.mayBegin()) return false;
     const task: Task = { regions: this.#limits.readingRegions };
-    const outcome = await this.#pool.run(content, unpacking, task, ({ name, otherNames, declaredType }) => ({
-      name,
-      ...(otherNames === undefined ? {} : { otherNames }),
-      ...(declaredType === undefined ? {} : { declaredType }),
-    }));
+    const outcome = await this.#pool.run(content, unpacking, task, (frame) => frame);
     if (outcome === undefined || unpacking.stopped) return false;
     const { end } = outcome as Outcome;
     if (end !== 'complete') unpacking.stop('limit', `more ${end} than are read in every way`);
