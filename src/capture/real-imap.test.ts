@@ -5,7 +5,9 @@ import { PASSWORD, startDovecot } from '../testing/peers/dovecot.js';
 import { IMAP_FETCHERS, IMAP_STORERS } from '../testing/peers/imap-clients.js';
 import { message, type Part, partsOf } from '../testing/peers/messages.js';
 import { capture, freePort, peerTest, scratch } from '../testing/peers/peers.js';
+import { startPostfix } from '../testing/peers/postfix.js';
 import { expectFile, infected, type Row, scan, sha256 } from '../testing/peers/scanned.js';
+import { TLS_CLIENTS } from '../testing/peers/tls-clients.js';
 
 const DOVECOT = ['dovecot', 'doveadm', 'openssl', 'tcpdump', '/usr/lib/dovecot/imap'];
 
@@ -60,6 +62,39 @@ for (const client of IMAP_STORERS) {
       client.store(context, port, messagesOf(mails));
       await recording.stop();
       expectParts(scan(context, file), mails, { service: 'IMAP', transfer: 'upload' });
+    },
+  );
+}
+
+for (const { name, programs, protocol, opening, stores, talk } of TLS_CLIENTS) {
+  const upload = stores === true || protocol === 'smtp';
+  const verb = opening === 'tls' ? 'TLS' : protocol === 'pop3' ? 'STLS' : 'STARTTLS';
+  peerTest(
+    `mail in ${protocol.toUpperCase()} through ${verb} (${name}) is found whole with the keys that were logged, and not without`,
+    [...(protocol === 'smtp' ? ['postfix', 'openssl', 'tcpdump'] : DOVECOT), ...programs],
+    async (context) => {
+      const mails = mailsOf('first', 'second');
+      const messages = messagesOf(mails);
+      const port = await freePort();
+      if (protocol === 'smtp') await startPostfix(context, port, { tls: true });
+      else
+        await startDovecot(
+          context,
+          { [opening === 'tls' ? `${protocol}s` : protocol]: port, tls: true },
+          upload ? [] : messages,
+        );
+      const directory = scratch(context, 'tls');
+      const file = join(directory, 'mail.pcap');
+      const keys = join(directory, 'keylog');
+      const recording = await capture(context, port, file);
+      talk(context, port, keys, messages);
+      await recording.stop();
+      const service = `${protocol.toUpperCase()}S`;
+      expectParts(scan(context, file, ['--keylog', keys]), mails, {
+        service,
+        transfer: upload ? 'upload' : 'download',
+      });
+      assert.deepEqual(scan(context, file).rows, [], 'without keys');
     },
   );
 }

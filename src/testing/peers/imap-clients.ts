@@ -1,6 +1,6 @@
 /**
- * Programs that speak IMAP to a port of loopback. Some take every message of INBOX, whole or in pieces, and leave it there; some store messages. The
- * Python ones take an account by which they log in, so that they speak through TLS as well.
+ * Programs that speak IMAP to a port of loopback. Some take every message of INBOX, whole or in pieces, and leave it there; some store
+ * messages.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,29 +25,28 @@ export interface ImapStorer extends Client {
 }
 
 /** How a Python program comes to its connection. */
-export type Opening = 'clear' | 'tls' | 'starttls' | 'compressed';
+export type Opening = 'clear' | 'tls' | 'starttls';
 
 const OPENINGS: Readonly<Record<Opening, string>> = {
-  clear: 'client = imaplib.IMAP4("127.0.0.1", port)',
-  tls: 'client = imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=context)',
-  starttls: 'client = imaplib.IMAP4("127.0.0.1", port); client.starttls(context)',
-  compressed: 'client = imaplib.IMAP4("127.0.0.1", port)',
+  clear: `client = imaplib.IMAP4('127.0.0.1', port)`,
+  tls: `client = imaplib.IMAP4_SSL('127.0.0.1', port, ssl_context=context)`,
+  starttls: `client = imaplib.IMAP4('127.0.0.1', port); client.starttls(context)`,
 };
 
-/** Logs in over `opening`, and runs `body` with `client` in INBOX and `paths`. Keys of TLS go to `keys`. */
-export function imaplib(
-  port: number,
-  body: string,
-  options: { opening?: Opening; keys?: string; paths?: readonly string[]; version?: string } = {},
-): void {
-  const { opening = 'clear', keys = '', paths = [], version = 'TLSv1_3' } = options;
-  const source = `import imaplib, io, re, ssl, sys, zlib
-port, keys, paths = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-context = ssl.create_default_context()
-context.check_hostname = False
-context.verify_mode = ssl.CERT_NONE
-context.maximum_version = ssl.TLSVersion.${version}
-if keys: context.keylog_filename = keys
+export interface ImaplibOptions {
+  readonly opening?: Opening;
+  /** Python that makes the `context` of TLS. */
+  readonly context?: string;
+  readonly compressed?: boolean;
+  readonly paths?: readonly string[];
+}
+
+/** Logs in and runs `body`, with `client` in INBOX, which has `total` messages, and `paths`. */
+export function imaplib(port: number, body: string, options: ImaplibOptions = {}): void {
+  const { opening = 'clear', paths = [] } = options;
+  const source = `import imaplib, io, re, sys, zlib
+port, paths = int(sys.argv[1]), sys.argv[2:]
+${options.context ?? ''}
 def ok(answer):
     assert answer[0] == 'OK', answer
     return answer[1]
@@ -67,22 +66,27 @@ class Deflated(io.RawIOBase):
         return size
 ${OPENINGS[opening]}
 ok(client.login('${USER}', '${PASSWORD}'))
-if ${opening === 'compressed' ? 'True' : 'False'}:
+if ${options.compressed === true ? 'True' : 'False'}:
     imaplib.Commands['COMPRESS'] = ('AUTH', 'SELECTED')
     ok(client._simple_command('COMPRESS', 'DEFLATE'))
-    client._file = io.BufferedReader(Deflated(client.sock))
+    inflated = io.BufferedReader(Deflated(client.sock))
+    client.read, client.readline = inflated.read, inflated.readline
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     def send(data): client.sock.sendall(deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH))
     client.send = send
 total = int(ok(client.select('INBOX'))[0])
 ${body}
 client.logout()`;
-  run(PYTHON, ['-c', source, String(port), keys, ...paths]);
+  run(PYTHON, ['-c', source, String(port), ...paths]);
 }
 
-/** Bodies for imaplib: ways to take all that INBOX holds. */
-export const WAYS: Readonly<Record<string, string>> = {
-  'BODY[]': `for number in range(1, total + 1): ok(client.fetch(str(number), '(UID FLAGS BODY[])'))`,
+/** Bodies for imaplib. */
+export const FETCH_ALL = `for number in range(1, total + 1): ok(client.fetch(str(number), '(UID FLAGS BODY[])'))`;
+export const APPEND_ALL = `for path in paths: ok(client.append('INBOX', '(\\\\Seen)', None, plain(open(path, 'rb').read())))`;
+
+/** Ways to take all that INBOX holds. */
+const WAYS: Readonly<Record<string, string>> = {
+  'BODY[]': FETCH_ALL,
   RFC822: `ok(client.fetch(f'1:{total}', '(RFC822.SIZE RFC822)'))`,
   'single parts by their structure': `for number in range(1, total + 1):
     ok(client.fetch(str(number), '(ENVELOPE BODYSTRUCTURE)'))
@@ -111,6 +115,11 @@ export const IMAP_FETCHERS: readonly ImapFetcher[] = [
     programs: [PYTHON],
     fetch: (_: TestContext, port: number) => imaplib(port, body),
   })),
+  {
+    name: 'imaplib through COMPRESS',
+    programs: [PYTHON],
+    fetch: (_, port) => imaplib(port, FETCH_ALL, { compressed: true }),
+  },
   {
     name: 'mbsync',
     programs: ['mbsync'],
@@ -188,7 +197,7 @@ export const IMAP_FETCHERS: readonly ImapFetcher[] = [
   {
     name: 'mutt',
     programs: ['mutt', 'script'],
-    fetch: (context, port) => mutt(context, port, []),
+    fetch: (context, port) => mutt(context, port),
   },
   {
     name: 'curl',
@@ -216,12 +225,13 @@ export const IMAP_STORERS: readonly ImapStorer[] = [
   {
     name: 'imaplib',
     programs: [PYTHON],
+    store: (context, port, messages) => imaplib(port, APPEND_ALL, { paths: written(context, messages) }),
+  },
+  {
+    name: 'imaplib through COMPRESS',
+    programs: [PYTHON],
     store: (context, port, messages) =>
-      imaplib(
-        port,
-        `for path in paths: ok(client.append('INBOX', '(\\\\Seen)', None, plain(open(path, 'rb').read())))`,
-        { paths: written(context, messages) },
-      ),
+      imaplib(port, APPEND_ALL, { compressed: true, paths: written(context, messages) }),
   },
   {
     // All messages in one command, and nothing waits (RFC 3502, RFC 7888).
@@ -263,7 +273,7 @@ ok(client._command_complete('APPEND', tag))`,
   {
     name: 'mutt',
     programs: ['mutt', 'script'],
-    store: (context, port, messages) => mutt(context, port, messages),
+    store: (context, port, messages) => mutt(context, port, { messages }),
   },
   {
     name: 'curl',
@@ -284,7 +294,7 @@ export function curl(port: number, path: string, ...options: readonly string[]):
 }
 
 /** Files that hold `messages`. */
-function written(context: TestContext, messages: readonly string[]): string[] {
+export function written(context: TestContext, messages: readonly string[]): string[] {
   const directory = scratch(context, 'messages');
   return messages.map((message, at) => {
     const path = join(directory, String(at));
@@ -322,8 +332,15 @@ function mbsync(context: TestContext, port: number, messages: readonly string[],
   run('mbsync', ['-c', join(directory, 'mbsyncrc'), 'test']);
 }
 
-/** On a terminal, since it wants one: copies every message of INBOX to a file, or of a file to INBOX. */
-function mutt(context: TestContext, port: number, messages: readonly string[]): void {
+/**
+ * On a terminal, since it wants one: copies every message of INBOX to a file, or `messages` to INBOX. With `keys` it speaks through STARTTLS and
+ * logs its keys there.
+ */
+export function mutt(
+  context: TestContext,
+  port: number,
+  { messages = [], keys }: { messages?: readonly string[]; keys?: string } = {},
+): void {
   const directory = scratch(context, 'mutt');
   const inbox = `imap://${USER}:${PASSWORD}@127.0.0.1:${port}/INBOX`;
   const file = join(directory, 'mbox');
@@ -331,12 +348,17 @@ function mutt(context: TestContext, port: number, messages: readonly string[]): 
   const mail = messages.map((each) => `From alice Sun Nov 22 10:00:00 2026\n${each}\n`);
   if (storing) writeFileSync(file, mail.join(''));
   const [from, to] = storing ? [file, inbox] : [inbox, file];
+  const security = keys === undefined ? 'no' : 'yes';
   const lines = [
-    'set ssl_starttls=no ssl_force_tls=no imap_check_subscribed=no confirmappend=no confirmcreate=no quit=yes',
-    `set folder="${directory}" tmpdir="${directory}" imap_keepalive=300 delete=no move=no wait_key=no copy=no`,
+    `set ssl_starttls=${security} ssl_force_tls=${security} imap_check_subscribed=no confirmappend=no confirmcreate=no`,
+    `set folder="${directory}" tmpdir="${directory}" delete=no move=no wait_key=no copy=no quit=yes`,
     `push "<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>${to}<enter><exit>"`,
   ];
   const settings = join(directory, 'muttrc');
   writeFileSync(settings, `${lines.join('\n')}\n`);
-  run('script', ['-qec', `TERM=xterm mutt -n -F ${settings} -f ${from}`, '/dev/null'], { input: '' });
+  const environment = keys === undefined ? '' : `SSLKEYLOGFILE=${keys} `;
+  run('script', ['-qec', `${environment}TERM=xterm mutt -n -F ${settings} -f ${from}`, '/dev/null'], {
+    // It asks whether the certificate will do, and hears no answer but that of the keyboard: once.
+    input: keys === undefined ? '' : 'o',
+  });
 }
