@@ -1,5 +1,5 @@
 /**
- * Cipher suites by their IANA numbers and names (RFC 5246 §A.5, 5288, 5289, 6655, 7251, 7905, 8446 §B.4). What a suite does is read off its name, as
+ * Cipher suites by their IANA numbers and names (RFC 5246 §A.5, 5288, 5289, 5932, 6209, 6367, 6655, 7251, 7905, 8446 §B.4). What a suite does is read off its name, as
  * the registry forms them.
  */
 
@@ -115,7 +115,7 @@ names(
     'DHE_DSS_WITH_AES_256_CBC_SHA DHE_RSA_WITH_AES_256_CBC_SHA DH_anon_WITH_AES_256_CBC_SHA RSA_WITH_NULL_SHA256 ' +
     'RSA_WITH_AES_128_CBC_SHA256 RSA_WITH_AES_256_CBC_SHA256 DH_DSS_WITH_AES_128_CBC_SHA256 DH_RSA_WITH_AES_128_CBC_SHA256 ' +
     'DHE_DSS_WITH_AES_128_CBC_SHA256 RSA_WITH_CAMELLIA_128_CBC_SHA DH_DSS_WITH_CAMELLIA_128_CBC_SHA DH_RSA_WITH_CAMELLIA_128_CBC_SHA ' +
-    'DHE_DSS_WITH_CAMELLIA_128_CBC_SHA DHE_RSA_WITH_CAMELLIA_128_CBC_SHA',
+    'DHE_DSS_WITH_CAMELLIA_128_CBC_SHA DHE_RSA_WITH_CAMELLIA_128_CBC_SHA DH_anon_WITH_CAMELLIA_128_CBC_SHA',
 );
 names(
   0x0067,
@@ -125,7 +125,7 @@ names(
 names(
   0x0084,
   'RSA_WITH_CAMELLIA_256_CBC_SHA DH_DSS_WITH_CAMELLIA_256_CBC_SHA DH_RSA_WITH_CAMELLIA_256_CBC_SHA DHE_DSS_WITH_CAMELLIA_256_CBC_SHA ' +
-    'DHE_RSA_WITH_CAMELLIA_256_CBC_SHA',
+    'DHE_RSA_WITH_CAMELLIA_256_CBC_SHA DH_anon_WITH_CAMELLIA_256_CBC_SHA',
 );
 names(
   0x009c,
@@ -133,6 +133,14 @@ names(
     'DH_RSA_WITH_AES_128_GCM_SHA256 DH_RSA_WITH_AES_256_GCM_SHA384 DHE_DSS_WITH_AES_128_GCM_SHA256 DHE_DSS_WITH_AES_256_GCM_SHA384 ' +
     'DH_DSS_WITH_AES_128_GCM_SHA256 DH_DSS_WITH_AES_256_GCM_SHA384 DH_anon_WITH_AES_128_GCM_SHA256 DH_anon_WITH_AES_256_GCM_SHA384',
 );
+for (const [first, cipher] of [
+  [0x00ba, 'CAMELLIA_128_CBC_SHA256'],
+  [0x00c0, 'CAMELLIA_256_CBC_SHA256'],
+] as const)
+  names(
+    first,
+    ['RSA', 'DH_DSS', 'DH_RSA', 'DHE_DSS', 'DHE_RSA', 'DH_anon'].map((each) => `${each}_WITH_${cipher}`).join(' '),
+  );
 names(0x1301, 'AES_128_GCM_SHA256 AES_256_GCM_SHA384 CHACHA20_POLY1305_SHA256 AES_128_CCM_SHA256 AES_128_CCM_8_SHA256');
 for (const [first, exchange] of [
   [0xc001, 'ECDH_ECDSA'],
@@ -156,6 +164,26 @@ for (const [first, exchange] of [
   names(first, `${exchange}_WITH_AES_128_CBC_SHA256 ${exchange}_WITH_AES_256_CBC_SHA384`);
   names(first + 8, `${exchange}_WITH_AES_128_GCM_SHA256 ${exchange}_WITH_AES_256_GCM_SHA384`);
 }
+for (const [first, exchange] of [
+  [0xc050, 'RSA'],
+  [0xc052, 'DHE_RSA'],
+  [0xc054, 'DH_RSA'],
+  [0xc056, 'DHE_DSS'],
+  [0xc058, 'DH_DSS'],
+  [0xc05a, 'DH_anon'],
+  [0xc05c, 'ECDHE_ECDSA'],
+  [0xc05e, 'ECDH_ECDSA'],
+  [0xc060, 'ECDHE_RSA'],
+  [0xc062, 'ECDH_RSA'],
+] as const)
+  names(first, `${exchange}_WITH_ARIA_128_GCM_SHA256 ${exchange}_WITH_ARIA_256_GCM_SHA384`);
+for (const [first, exchange] of [
+  [0xc072, 'ECDHE_ECDSA'],
+  [0xc074, 'ECDH_ECDSA'],
+  [0xc076, 'ECDHE_RSA'],
+  [0xc078, 'ECDH_RSA'],
+] as const)
+  names(first, `${exchange}_WITH_CAMELLIA_128_CBC_SHA256 ${exchange}_WITH_CAMELLIA_256_CBC_SHA384`);
 names(
   0xc09c,
   'RSA_WITH_AES_128_CCM RSA_WITH_AES_256_CCM DHE_RSA_WITH_AES_128_CCM DHE_RSA_WITH_AES_256_CCM RSA_WITH_AES_128_CCM_8 ' +

@@ -83,6 +83,12 @@ export function parseServerHello(body: Buffer): ServerHello | undefined {
   };
 }
 
+/** Of EncryptedExtensions (RFC 8446 §4.2.10): the server reads the data that came before the handshake. */
+export function takesEarlyData(body: Buffer): boolean {
+  for (const [type] of new Reader(body).extensions()) if (type === EXTENSION.earlyData) return true;
+  return false;
+}
+
 /** `TLS 1.3` */
 export function versionName(version: number): string | undefined {
   switch (version) {

@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { type CipherGCMTypes, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
-import type { CipherSuite } from '../../../protocols/tls/cipher-suites.js';
+import { type CipherSuite, cipherSuite } from '../../../protocols/tls/cipher-suites.js';
 import { expandLabel } from './schedule.js';
 
 /** A record as it lies on the wire. */
@@ -28,6 +28,12 @@ export interface RecordOpener {
   open(record: SealedRecord): OpenedRecord | undefined;
 }
 
+/** RFC 8446 §B.4. */
+const TLS_AES_128_GCM = 0x1301;
+const TLS_AES_256_GCM = 0x1302;
+const TLS_CHACHA20 = 0x1303;
+const TLS_AES_128_CCM = 0x1304;
+const TLS_AES_128_CCM_8 = 0x1305;
 const EXPLICIT_NONCE = 8;
 const AEAD_IV = 12;
 
@@ -60,6 +66,17 @@ export function openerBefore13(
 /** Of TLS 1.3: the traffic secret gives the keys. */
 export function opener13(suite: CipherSuite, secret: Buffer): RecordOpener | undefined {
   return suite.cipher === undefined ? undefined : new Opener13(suite, secret);
+}
+
+/** Of data before the handshake, whose suite is that of an earlier session and named nowhere: the one by which its first record opens. */
+export function earlyOpener(secret: Buffer): RecordOpener {
+  const suites =
+    secret.length === 48 ? [TLS_AES_256_GCM] : [TLS_AES_128_GCM, TLS_CHACHA20, TLS_AES_128_CCM, TLS_AES_128_CCM_8];
+  return new FirstThatOpens(
+    suites
+      .map((suite) => cipherSuite(suite))
+      .flatMap((suite) => (suite === undefined ? [] : [new Opener13(suite, secret)])),
+  );
 }
 
 /** RFC 5288, 6655, 7905. */
@@ -125,6 +142,27 @@ class Opener13 implements RecordOpener {
     let end = padded.length - 1;
     while (end >= 0 && padded[end] === 0) end--;
     return end < 0 ? undefined : { type: padded[end] ?? 0, text: padded.subarray(0, end) };
+  }
+}
+
+class FirstThatOpens implements RecordOpener {
+  sequence = 0;
+  #openers: readonly RecordOpener[];
+
+  constructor(openers: readonly RecordOpener[]) {
+    this.#openers = openers;
+  }
+
+  open(record: SealedRecord): OpenedRecord | undefined {
+    for (const opener of this.#openers) {
+      opener.sequence = this.sequence;
+      const opened = opener.open(record);
+      if (opened === undefined) continue;
+      this.#openers = [opener];
+      this.sequence = opener.sequence;
+      return opened;
+    }
+    return undefined;
   }
 }
 

@@ -1,52 +1,25 @@
 // Handshakes of node's own TLS, recorded on loopback: every suite and version that it speaks must open with its key log, however it is cut.
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect as connectTcp, createServer as createRelay } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect, createServer, type TlsOptions } from 'node:tls';
 import fc from 'fast-check';
 import { CLIENT, SERVER, type Side } from '../../core/flow.js';
-import { DEFAULT_LIMITS } from '../../core/limits.js';
-import type { TlsFacts } from '../../core/session.js';
+import { selfSigned } from '../../testing/peers/certificate.js';
 import { pathOf } from '../../testing/peers/peers.js';
+import { cut, type Pieces, readTls, startRelay } from '../../testing/peers/tls-recording.js';
 import { KeyLog } from './key-log.js';
-import { SessionCache, TlsLayer } from './tls-layer.js';
+import { SessionCache } from './tls-layer.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'inspectd-tls-'));
 after(() => rmSync(folder, { recursive: true }));
 
-/** A certificate of the test's own. */
-function certificate(kind: 'rsa' | 'ec'): { key: Buffer; cert: Buffer } {
-  const [key, cert] = [join(folder, `${kind}.key`), join(folder, `${kind}.crt`)];
-  const algorithm = kind === 'rsa' ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      ...algorithm,
-      '-nodes',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-      '-subj',
-      '/CN=mail.test',
-      '-days',
-      '2',
-    ],
-    { stdio: 'ignore' },
-  );
-  return { key: readFileSync(key), cert: readFileSync(cert) };
-}
-
 interface Recording {
-  readonly pieces: readonly (readonly [Side, Buffer])[];
+  readonly pieces: Pieces;
   readonly keys: string;
 }
 
@@ -55,6 +28,7 @@ const ANSWER = 'an answer from the server\r\n'.repeat(3_000);
 
 /** One session: the client says HELLO, the server ANSWER, and both end. */
 async function record(
+  context: TestContext,
   server: TlsOptions,
   client: ConnectionOptions = {},
   session?: Buffer,
@@ -66,26 +40,11 @@ async function record(
     socket.on('end', () => socket.end(ANSWER));
   });
   await new Promise<void>((resolve) => tls.listen(0, '127.0.0.1', resolve));
-  const pieces: [Side, Buffer][] = [];
-  const relay = createRelay({ allowHalfOpen: true }, (socket) => {
-    const onward = connectTcp({ port: (tls.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
-    socket.on('data', (bytes) => {
-      pieces.push([CLIENT, Buffer.from(bytes)]);
-      onward.write(bytes);
-    });
-    onward.on('data', (bytes) => {
-      pieces.push([SERVER, Buffer.from(bytes)]);
-      socket.write(bytes);
-    });
-    socket.on('end', () => onward.end());
-    onward.on('end', () => socket.end());
-    for (const each of [socket, onward]) each.on('error', () => {});
-  });
-  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+  const relay = await startRelay(context, (tls.address() as AddressInfo).port);
   let ticket: Buffer | undefined;
   await new Promise<void>((resolve, reject) => {
     const socket = connect({
-      port: (relay.address() as AddressInfo).port,
+      port: relay.port,
       host: '127.0.0.1',
       servername: 'mail.test',
       rejectUnauthorized: false,
@@ -103,74 +62,20 @@ async function record(
     socket.on('error', reject);
   });
   tls.close();
-  relay.close();
-  return { pieces, keys: keys.join(''), session: ticket };
-}
-
-interface Read {
-  readonly text: readonly [string, string];
-  readonly facts: TlsFacts | undefined;
-  readonly opaque: string | undefined;
-  readonly odd: readonly string[];
-}
-
-function read(
-  pieces: readonly (readonly [Side, Buffer])[],
-  keys: string,
-  sessions = new SessionCache(100),
-  lost?: number,
-): Read {
-  const log = new KeyLog();
-  log.add(keys);
-  const text: [string, string] = ['', ''];
-  let facts: TlsFacts | undefined;
-  let opaque: string | undefined;
-  const odd: string[] = [];
-  const layer = new TlsLayer({
-    keys: log,
-    sessions,
-    limits: DEFAULT_LIMITS,
-    inner: {
-      receive: (side, chunk) => {
-        text[side] += chunk.toString('latin1');
-      },
-      gap: (side) => {
-        text[side] += '[gap]';
-      },
-      opaque: (reason) => {
-        opaque ??= reason;
-      },
-    },
-    events: {
-      tls: (known) => {
-        facts = known;
-      },
-      anomaly: (code) => odd.push(code),
-      opaque: () => {},
-    },
-  });
-  for (const [index, [side, chunk]] of pieces.entries()) {
-    if (index === lost) layer.gap(side, chunk.length);
-    else layer.receive(side, chunk);
-  }
-  return { text, facts, opaque, odd };
-}
-
-function cut(pieces: readonly (readonly [Side, Buffer])[], size: number): (readonly [Side, Buffer])[] {
-  return pieces.flatMap(([side, chunk]) =>
-    Array.from(
-      { length: Math.ceil(chunk.length / size) },
-      (_, i) => [side, chunk.subarray(i * size, (i + 1) * size)] as const,
-    ),
-  );
+  return { pieces: relay.connections[0] ?? [], keys: keys.join(''), session: ticket };
 }
 
 /** Certificates are made by openssl; where it is missing these tests are left out, or fail when peers are required. */
 const missing = pathOf('openssl') === undefined;
 const skip = missing && process.env['INSPECTD_PEERS'] !== 'required' ? 'needs openssl' : false;
 const NONE = { key: Buffer.alloc(0), cert: Buffer.alloc(0) };
-const rsa = missing ? NONE : certificate('rsa');
-const ec = missing ? NONE : certificate('ec');
+const pair = (kind: 'rsa' | 'ec'): typeof NONE => {
+  if (missing) return NONE;
+  const { key, certificate } = selfSigned(folder, kind);
+  return { key: readFileSync(key), cert: readFileSync(certificate) };
+};
+const rsa = pair('rsa');
+const ec = pair('ec');
 const only = (ciphers: string, options: TlsOptions = {}): TlsOptions => ({
   ...rsa,
   ciphers,
@@ -227,10 +132,10 @@ const CASES: readonly (readonly [string, TlsOptions, ConnectionOptions?])[] = [
 ];
 
 for (const [name, server, client] of CASES) {
-  test(`${name} opens with its key log, whole and in single bytes`, { skip }, async () => {
-    const { pieces, keys } = await record(server, client);
+  test(`${name} opens with its key log, whole and in single bytes`, { skip }, async (context) => {
+    const { pieces, keys } = await record(context, server, client);
     for (const size of [100_000, 1, 7, 1_000]) {
-      const { text, facts, opaque, odd } = read(cut(pieces, size), keys);
+      const { text, facts, opaque, odd } = readTls(cut(pieces, size), keys);
       assert.equal(text[CLIENT], HELLO);
       assert.equal(text[SERVER], ANSWER);
       assert.equal(facts?.decrypted, true);
@@ -239,13 +144,13 @@ for (const [name, server, client] of CASES) {
       assert.equal(opaque, undefined);
       assert.deepEqual(odd, []);
     }
-    const without = read(pieces, '');
+    const without = readTls(pieces, '');
     assert.equal(without.opaque, 'tls-no-keys');
     assert.deepEqual(without.text, ['', '']);
     assert.equal(without.facts?.decrypted, false);
     assert.match(`${without.facts.cipher}`, /^TLS_/);
     // Keys of another session open nothing.
-    const other = read(
+    const other = readTls(
       pieces,
       keys.replace(/ [0-9a-f]+$/gm, (secret) => ` ${'0'.repeat(secret.length - 1)}`),
     );
@@ -258,40 +163,40 @@ for (const [name, server, client] of CASES) {
 
 test('a resumed session opens, with its own lines in the log or with what is known of the first', {
   skip,
-}, async () => {
+}, async (context) => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const server: TlsOptions = { ...rsa, minVersion: version, maxVersion: version, ticketKeys: Buffer.alloc(48, 5) };
-    const first = await record(server);
+    const first = await record(context, server);
     assert.ok(first.session !== undefined);
-    const again = await record(server, {}, first.session);
+    const again = await record(context, server, {}, first.session);
     const sessions = new SessionCache(10);
-    assert.equal(read(first.pieces, first.keys, sessions).text[SERVER], ANSWER);
-    assert.equal(read(again.pieces, again.keys, sessions).text[SERVER], ANSWER);
-    if (version === 'TLSv1.2') assert.equal(read(again.pieces, '', sessions).text[SERVER], ANSWER);
+    assert.equal(readTls(first.pieces, first.keys, sessions).text[SERVER], ANSWER);
+    assert.equal(readTls(again.pieces, again.keys, sessions).text[SERVER], ANSWER);
+    if (version === 'TLSv1.2') assert.equal(readTls(again.pieces, '', sessions).text[SERVER], ANSWER);
   }
 });
 
-test('a record that was changed gives nothing, and neither does what follows it', { skip }, async () => {
-  const { pieces, keys } = await record({ ...rsa, minVersion: 'TLSv1.3' });
+test('a record that was changed gives nothing, and neither does what follows it', { skip }, async (context) => {
+  const { pieces, keys } = await record(context, { ...rsa, minVersion: 'TLSv1.3' });
   const changed = pieces.map(([side, chunk]) => [side, Buffer.from(chunk)] as const);
   const last = changed.findLastIndex(([side, chunk]) => side === SERVER && chunk.length > 1_000);
   const [, chunk] = changed[last]!;
   chunk[chunk.length - 100]! ^= 1;
-  const { text, odd, opaque } = read(changed, keys);
+  const { text, odd, opaque } = readTls(changed, keys);
   assert.ok(odd.includes('tls-bad-record'));
   assert.equal(opaque, 'desync');
   assert.ok(ANSWER.startsWith(text[SERVER].replaceAll('[gap]', '')));
 });
 
-test('behind lost bytes the next record that opens is found, and the gap is told', { skip }, async () => {
+test('behind lost bytes the next record that opens is found, and the gap is told', { skip }, async (context) => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    const { pieces, keys } = await record({ ...rsa, minVersion: version, maxVersion: version });
+    const { pieces, keys } = await record(context, { ...rsa, minVersion: version, maxVersion: version });
     const small = cut(pieces, 4_000);
     const lost = small.findIndex(
       ([side], index) => side === SERVER && index > small.length - 14 && index < small.length - 8,
     );
     assert.ok(lost > 0);
-    const { text, odd } = read(small, keys, undefined, lost);
+    const { text, odd } = readTls(small, keys, undefined, lost);
     assert.ok(odd.includes('tls-gap'));
     assert.match(text[SERVER], /\[gap\]/);
     for (const part of text[SERVER].split('[gap]')) assert.ok(ANSWER.includes(part));
@@ -299,8 +204,10 @@ test('behind lost bytes the next record that opens is found, and the gap is told
   }
 });
 
-test('whatever bytes come, nothing is thrown, and nothing comes out that was not authenticated', { skip }, async () => {
-  const { pieces, keys } = await record({ ...rsa, minVersion: 'TLSv1.2' });
+test('whatever bytes come, nothing is thrown, and nothing comes out that was not authenticated', {
+  skip,
+}, async (context) => {
+  const { pieces, keys } = await record(context, { ...rsa, minVersion: 'TLSv1.2' });
   const small = cut(pieces, 500);
   fc.assert(
     fc.property(
@@ -314,14 +221,14 @@ test('whatever bytes come, nothing is thrown, and nothing comes out that was not
         { minLength: 1, maxLength: 4 },
       ),
       (changes) => {
-        const mutated: (readonly [Side, Buffer])[] = small.map(([side, chunk]) => [side, Buffer.from(chunk)]);
+        const mutated: [Side, Buffer][] = small.map(([side, chunk]) => [side, Buffer.from(chunk)]);
         for (const { at, byte, value, drop } of changes) {
           const piece = mutated[at];
           if (piece === undefined || piece[1].length === 0) continue;
           if (drop) mutated[at] = [piece[0], Buffer.alloc(0)];
           else piece[1][byte % piece[1].length]! ^= value;
         }
-        const { text } = read(mutated, keys);
+        const { text } = readTls(mutated, keys);
         for (const part of text[CLIENT].split('[gap]')) assert.ok(HELLO.includes(part) || part === '');
         for (const part of text[SERVER].split('[gap]')) assert.ok(ANSWER.includes(part) || part === '');
       },

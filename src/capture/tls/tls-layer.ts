@@ -11,6 +11,7 @@ import {
   parseClientHello,
   parseServerHello,
   type ServerHello,
+  takesEarlyData,
   versionName,
 } from '../../../protocols/tls/hello.js';
 import { CLIENT, SERVER, type Side } from '../../core/flow.js';
@@ -19,6 +20,7 @@ import type { LayerInner, PassiveLayer } from '../../flow/engine.js';
 import type { LayerEvents } from '../layer-factory.js';
 import type { KeyLog, SecretLabel } from './key-log.js';
 import {
+  earlyOpener,
   keyLengths,
   type OpenedRecord,
   opener13,
@@ -37,6 +39,7 @@ const HANDSHAKE = {
   serverHello: 2,
   newSessionTicket: 4,
   endOfEarlyData: 5,
+  encryptedExtensions: 8,
   clientKeyExchange: 16,
   finished: 20,
   keyUpdate: 24,
@@ -99,6 +102,17 @@ interface Direction {
   encrypted: boolean;
 }
 
+/** Data before the handshake (0-RTT): what the client sent of it, until the server says whether it takes it. */
+interface EarlyData {
+  /** Undefined when its keys were not logged. */
+  readonly opener: RecordOpener | undefined;
+  held: Buffer[];
+  length: number;
+  /** There is more of it, behind what is held, that could not be read. */
+  missing: boolean;
+  taken: boolean | undefined;
+}
+
 export class TlsLayer implements PassiveLayer {
   readonly #options: TlsLayerOptions;
   readonly #directions: readonly [Direction, Direction] = [direction(), direction()];
@@ -110,7 +124,7 @@ export class TlsLayer implements PassiveLayer {
   #transcript: Buffer[] = [];
   #transcriptLength = 0;
   #opaque = false;
-  #earlyNoted = false;
+  #early: EarlyData | undefined;
   #facts: { version: string | undefined; cipher: string | undefined; sni: string | undefined; decrypted: boolean } = {
     version: undefined,
     cipher: undefined,
@@ -197,9 +211,14 @@ export class TlsLayer implements PassiveLayer {
     of.position += end - at;
     const record = sealedAt(bytes, at, end);
     if (of.opener === undefined) this.#plain(side, of, record);
-    else if (record.type === TYPE.changeCipherSpec && this.#server?.version === TLS13) return end - at;
+    else if (record.type === TYPE.changeCipherSpec && this.#isTls13(of)) return end - at;
     else this.#sealed(side, of, record);
     return end - at;
+  }
+
+  /** Early data is of no other version, though the server has not said so yet. */
+  #isTls13(of: Direction): boolean {
+    return this.#server === undefined ? of.opener === this.#early?.opener : this.#server.version === TLS13;
   }
 
   /** A record before there are keys. */
@@ -216,8 +235,9 @@ export class TlsLayer implements PassiveLayer {
         break;
       default:
         of.encrypted = true;
-        // Early data comes before the server has said anything.
-        if (this.#client?.earlyData === true && side === CLIENT && this.#server === undefined) this.#earlyUnread(side);
+        // Early data comes before the server has said anything, or before it is heard that the server asks for another hello.
+        if (this.#early !== undefined && side === CLIENT && (this.#server === undefined || this.#server.retry))
+          this.#earlyUnread(this.#early);
         else this.#giveUp();
     }
   }
@@ -225,9 +245,9 @@ export class TlsLayer implements PassiveLayer {
   #sealed(side: Side, of: Direction, record: SealedRecord): void {
     const opened = of.opener?.open(record) ?? this.#withNextKeys(side, of, record);
     if (opened === undefined) {
-      // Early data that the server did not want, or whose keys nobody logged, is followed by records that open.
-      if (side === CLIENT && this.#client?.earlyData === true && of.opener?.sequence === 0)
-        return this.#earlyUnread(side);
+      // Early data whose keys nobody logged is followed by records that open.
+      if (side === CLIENT && this.#early !== undefined && of.opener?.sequence === 0)
+        return this.#earlyUnread(this.#early);
       of.broken = true;
       this.#odd('tls-bad-record', side);
       this.#options.inner.gap(side, 0);
@@ -251,7 +271,10 @@ export class TlsLayer implements PassiveLayer {
     switch (type) {
       case TYPE.data:
         of.encrypted = true;
-        if (text.length > 0) this.#options.inner.receive(side, text);
+        if (text.length === 0) break;
+        if (side === CLIENT && this.#early !== undefined && of.opener === this.#early.opener)
+          this.#earlyData(this.#early, text);
+        else this.#options.inner.receive(side, text);
         break;
       case TYPE.handshake:
         this.#handshake(side, of, text);
@@ -350,6 +373,9 @@ export class TlsLayer implements PassiveLayer {
         if (this.#server !== undefined && this.#server.version < TLS13 && this.#master !== undefined && body.length > 6)
           this.#options.sessions.remember(Buffer.from(body.subarray(6)), this.#master);
         break;
+      case HANDSHAKE.encryptedExtensions:
+        if (side === SERVER && this.#server?.version === TLS13) this.#decideEarly(takesEarlyData(body));
+        break;
       case HANDSHAKE.endOfEarlyData:
         if (this.#server?.version === TLS13 && of.next !== undefined) this.#activate(of);
         break;
@@ -378,13 +404,15 @@ export class TlsLayer implements PassiveLayer {
     this.#client = hello;
     this.#server = again ? this.#server : undefined;
     this.#master = undefined;
+    if (!again) this.#early = undefined;
     this.#facts.sni = hello.serverName ?? this.#facts.sni;
     this.#tell();
-    if (!hello.earlyData) return;
-    const early = this.#options.keys.secret('CLIENT_EARLY_TRAFFIC_SECRET', hello.random);
-    // Early data is sealed with the suite of the session that is resumed, which the secret's length tells well enough.
-    const suite = early === undefined ? undefined : cipherSuite(early.length === 48 ? 0x1302 : 0x1301);
-    if (early !== undefined && suite !== undefined) this.#directions[CLIENT].opener = opener13(suite, early);
+    // Only the first hello of a connection has any.
+    if (!hello.earlyData || again || this.#directions[CLIENT].opener !== undefined) return;
+    const secret = this.#options.keys.secret('CLIENT_EARLY_TRAFFIC_SECRET', hello.random);
+    const opener = secret === undefined ? undefined : earlyOpener(secret);
+    this.#early = { opener, held: [], length: 0, missing: false, taken: undefined };
+    this.#directions[CLIENT].opener = opener;
   }
 
   #serverHello(body: Buffer): void {
@@ -394,7 +422,12 @@ export class TlsLayer implements PassiveLayer {
     this.#facts.version = versionName(hello.version) ?? this.#facts.version;
     this.#facts.cipher = suiteName(hello.suite);
     this.#tell();
-    if (hello.retry) return;
+    if (hello.retry) {
+      // RFC 8446 §4.2.10: then it takes no early data, and the client's second hello is in clear.
+      this.#decideEarly(false);
+      if (this.#early !== undefined) this.#directions[CLIENT].opener = undefined;
+      return;
+    }
     this.#suite = cipherSuite(hello.suite);
     if (hello.version === TLS13) {
       const client = this.#directions[CLIENT];
@@ -458,14 +491,42 @@ export class TlsLayer implements PassiveLayer {
     if (side === SERVER) this.#decrypted();
   }
 
-  // ── What is told ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Early data ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #earlyUnread(side: Side): void {
-    if (this.#earlyNoted) return;
-    this.#earlyNoted = true;
-    this.#odd('tls-early-data', side);
-    this.#options.inner.gap(side, 0);
+  #earlyData(early: EarlyData, text: Buffer): void {
+    if (early.taken === true) this.#options.inner.receive(CLIENT, text);
+    else if (early.taken === undefined && !early.missing) {
+      early.length += text.length;
+      // Of any size that servers take.
+      if (early.length > this.#options.limits.tlsHandshake) early.missing = true;
+      else early.held.push(Buffer.from(text));
+    }
   }
+
+  #earlyUnread(early: EarlyData): void {
+    const first = !early.missing;
+    early.missing = true;
+    if (first && early.taken === true) this.#tellMissing();
+  }
+
+  /** What the server does not take it has not read, and neither do we. */
+  #decideEarly(taken: boolean): void {
+    const early = this.#early;
+    if (early === undefined || early.taken !== undefined) return;
+    early.taken = taken;
+    const { held } = early;
+    early.held = [];
+    if (!taken) return;
+    for (const text of held) this.#options.inner.receive(CLIENT, text);
+    if (early.missing) this.#tellMissing();
+  }
+
+  #tellMissing(): void {
+    this.#odd('tls-early-data', CLIENT);
+    this.#options.inner.gap(CLIENT, 0);
+  }
+
+  // ── What is told ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #decrypted(): void {
     if (this.#facts.decrypted) return;
