@@ -3,10 +3,11 @@
  * renamed). Bytes come with their place, in any order, and are valid during the call only.
  */
 import type { Buffer } from 'node:buffer';
+import type { Opening } from './opened-file.js';
 
 export interface Smb1File {
-  /** Its open was answered; `size` as it was then, where the answer says so. Not called where the answer was not seen. */
-  opened(size: number | undefined): void;
+  /** Its open was answered; `size` as it was then, where the answer says so; `opening`, where the request was seen. Not called where the answer was not seen. */
+  opened(size: number | undefined, opening?: Opening): void;
   /** Bytes that the client writes. */
   write(place: number, chunk: Buffer, start: number, end: number): void;
   /** Bytes that the server gave. */

@@ -152,11 +152,16 @@ export class Smb1Files {
     this.#trees.set(tid, tree);
   }
 
-  opened(handle: Handle, opened: Opened): void {
+  /** `asked`: the request, where it was seen. */
+  opened(handle: Handle, opened: Opened, asked?: Extract<Request, { kind: 'open' }>): void {
     if (opened.path !== undefined) handle.path = opened.path;
     if (!opened.file) handle.nofile = true;
     this.#bind(handle, opened.fid);
-    this.fileOf(handle)?.opened(opened.size);
+    if (asked === undefined) this.fileOf(handle)?.opened(opened.size);
+    else {
+      const { reads, writes, empties } = asked;
+      this.fileOf(handle)?.opened(opened.size, { fresh: opened.fresh || empties, reads, writes });
+    }
   }
 
   /** An open whose request was not seen. */

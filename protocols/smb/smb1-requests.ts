@@ -41,7 +41,16 @@ import type { Block, Message } from './smb1-message.js';
 import { readFormattedText, readText } from './smb1-strings.js';
 
 export type Request =
-  | { readonly kind: 'open'; readonly path: string; readonly root: number; readonly directory: boolean }
+  | {
+      readonly kind: 'open';
+      readonly path: string;
+      readonly root: number;
+      readonly directory: boolean;
+      readonly reads: boolean;
+      readonly writes: boolean;
+      /** What was in it is gone, if it is opened. */
+      readonly empties: boolean;
+    }
   | { readonly kind: 'read'; readonly fid: number; readonly offset: number; readonly raw: boolean }
   | { readonly kind: 'write'; readonly fid: number; readonly offset: number; readonly closes: boolean }
   /** `total`: bytes of this message, if there are `some`, and of the raw one that follows. */
@@ -88,15 +97,26 @@ export function parseRequest(message: Message, block: Block, unicode: boolean): 
       const from = unicode ? data + (data & 1) : data;
       const { text } = readText(message, data, Math.min(end, from + length), unicode);
       const directory = (message.u32(words + 39) & FILE_DIRECTORY_FILE) !== 0;
-      return { kind: 'open', path: text, root: message.u32(words + 11), directory };
+      return {
+        kind: 'open',
+        path: text,
+        root: message.u32(words + 11),
+        directory,
+        ...accessOf(message.u32(words + 15), message.u32(words + 35)),
+      };
     }
     case OPEN_ANDX:
-      return opens(readText(message, data, end, unicode).text);
+      return opens(readText(message, data, end, unicode).text, modeOf(message.u16(words + 6), message.u16(words + 16)));
     case OPEN:
+      return opens(readFormattedText(message, data, end, unicode).text, modeOf(message.u16(words), OPENS));
     case CREATE:
     case CREATE_NEW:
     case CREATE_TEMPORARY:
-      return opens(readFormattedText(message, data, end, unicode).text);
+      return opens(readFormattedText(message, data, end, unicode).text, {
+        reads: true,
+        writes: true,
+        empties: true,
+      });
     case READ_ANDX: {
       const high = wordCount >= 12 ? message.u32(words + 20) : 0;
       const offset = message.u32(words + 6) + high * 2 ** 32;
@@ -174,6 +194,32 @@ export function parseRequest(message: Message, block: Block, unicode: boolean): 
   }
 }
 
-function opens(path: string): Request {
-  return { kind: 'open', path, root: 0, directory: false };
+type Access = Pick<Extract<Request, { kind: 'open' }>, 'reads' | 'writes' | 'empties'>;
+
+function opens(path: string, access: Access): Request {
+  return { kind: 'open', path, root: 0, directory: false, ...access };
+}
+
+const READ_DATA = 0x9000_0001;
+const WRITE_DATA = 0x5000_0006;
+
+/** CreateDisposition: supersede, create, overwrite, overwrite if it is there; the others leave what is there. */
+const EMPTYING: readonly number[] = [0, 2, 4, 5];
+
+/** A DesiredAccess and a CreateDisposition ([MS-CIFS] 2.2.4.64.1): what touches a file's bytes. */
+export function accessOf(desired: number, disposition: number): Access {
+  return {
+    reads: (desired & READ_DATA) !== 0,
+    writes: (desired & WRITE_DATA) !== 0,
+    empties: EMPTYING.includes(disposition),
+  };
+}
+
+/** OpenMode: fail, open or truncate what is there. */
+const OPENS = 1;
+
+/** An AccessMode (read, write, both, execute) and an OpenMode ([MS-CIFS] 2.2.4.41.1). */
+export function modeOf(mode: number, open: number): Access {
+  const access = mode & 7;
+  return { reads: access !== 1, writes: access === 1 || access === 2, empties: (open & 3) !== OPENS };
 }

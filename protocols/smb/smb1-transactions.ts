@@ -13,8 +13,8 @@ import {
   TRANSACTION2_SECONDARY,
 } from './smb1-commands.js';
 import { type Block, Message } from './smb1-message.js';
-import type { Opened } from './smb1-replies.js';
-import type { Request } from './smb1-requests.js';
+import { isFresh, type Opened } from './smb1-replies.js';
+import { accessOf, modeOf, type Request } from './smb1-requests.js';
 import { readText } from './smb1-strings.js';
 
 interface Piece {
@@ -189,6 +189,7 @@ const FILE_END_OF_FILE_INFORMATION = PASS_THROUGH + 20;
 const FSCTL_SET_ZERO_DATA = 0x000980c8;
 const FSCTL_SRV_COPYCHUNK = 0x001440f2;
 const FILE_DIRECTORY_FILE = 0x01;
+const SMB_O_TRUNC = 0x40;
 const SMB_O_DIRECTORY = 0x200;
 
 const OTHER: Request = { kind: 'other' };
@@ -204,7 +205,13 @@ export function parseTransaction(whole: Transaction, unicode: boolean, longest: 
         const from = unicode ? 54 : 53;
         const { text } = readText(parameters, from, from + parameters.u32(44), unicode);
         const directory = (parameters.u32(32) & FILE_DIRECTORY_FILE) !== 0;
-        return { kind: 'open', path: text, root: parameters.u32(4), directory };
+        return {
+          kind: 'open',
+          path: text,
+          root: parameters.u32(4),
+          directory,
+          ...accessOf(parameters.u32(8), parameters.u32(28)),
+        };
       }
       case NT_TRANSACT_IOCTL: {
         if (whole.setup.length < 6) return OTHER;
@@ -221,7 +228,13 @@ export function parseTransaction(whole: Transaction, unicode: boolean, longest: 
   }
   switch (whole.function) {
     case TRANS2_OPEN2:
-      return { kind: 'open', path: name(28), root: 0, directory: false };
+      return {
+        kind: 'open',
+        path: name(28),
+        root: 0,
+        directory: false,
+        ...modeOf(parameters.u16(2), parameters.u16(12)),
+      };
     case TRANS2_SET_FILE_INFORMATION: {
       const fid = parameters.u16(0);
       switch (parameters.u16(2)) {
@@ -248,7 +261,7 @@ export function parseTransaction(whole: Transaction, unicode: boolean, longest: 
         case SMB_SET_FILE_UNIX_HLINK:
           return { kind: 'rename', from: readText(data, 0, data.length, unicode).text, to: path, link: true };
         case SMB_POSIX_PATH_OPEN:
-          return { kind: 'open', path, root: 0, directory: (data.u32(4) & SMB_O_DIRECTORY) !== 0 };
+          return posixOpen(path, data.u32(4));
         default:
           return OTHER;
       }
@@ -256,6 +269,13 @@ export function parseTransaction(whole: Transaction, unicode: boolean, longest: 
     default:
       return OTHER;
   }
+}
+
+/** Flags of SMB_POSIX_PATH_OPEN: read 1, write 2, both 4; truncate 0x40. */
+function posixOpen(path: string, flags: number): Request {
+  const directory = (flags & SMB_O_DIRECTORY) !== 0;
+  const empties = (flags & SMB_O_TRUNC) !== 0;
+  return { kind: 'open', path, root: 0, directory, reads: (flags & 5) !== 0, writes: (flags & 6) !== 0, empties };
 }
 
 function viewOf(bytes: Buffer, longest: number): Message {
@@ -279,18 +299,23 @@ export function parseOpenedByTransaction(
   if (asked.command === NT_TRANSACT && asked.function === NT_TRANSACT_CREATE) {
     if (count < 69) return undefined;
     const file = message.u16(at + 64) === 0 && message.u8(at + 68) === 0;
-    return { fid: message.u16(at + 2), size: message.u64(at + 56), file };
+    return { fid: message.u16(at + 2), size: message.u64(at + 56), fresh: isFresh(message.u32(at + 4)), file };
   }
   if (asked.command !== TRANSACTION2) return undefined;
   if (asked.function === TRANS2_OPEN2)
     return count < 20
       ? undefined
-      : { fid: message.u16(at), size: message.u32(at + 8), file: message.u16(at + 14) === 0 };
+      : {
+          fid: message.u16(at),
+          size: message.u32(at + 8),
+          fresh: isFresh(message.u16(at + 18)),
+          file: message.u16(at + 14) === 0,
+        };
   // POSIX open: oplock 2, FID 2, action 4, level 2, padding 2, then the basic information, the size first.
   const { at: data, count: length } = part.data;
   if (asked.function !== TRANS2_SET_PATH_INFORMATION || length < 4) return undefined;
   const size = length >= 20 ? message.u64(data + 12) : undefined;
-  return { fid: message.u16(data + 2), size, file: true };
+  return { fid: message.u16(data + 2), size, fresh: isFresh(message.u32(data + 4)), file: true };
 }
 
 /** The FID of a transaction on a named pipe ([MS-CIFS] 2.2.5): with the open ones it is the second setup word. */

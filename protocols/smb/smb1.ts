@@ -447,7 +447,7 @@ export class Smb1 {
             ? parseOpened(message, block, header.unicode)
             : parseOpenedByTransaction(message, block, exchange.transaction);
         if (opened === undefined || handle === undefined || message.short) this.#odd('smb1-cut', SERVER);
-        else this.#files.opened(handle, opened);
+        else this.#files.opened(handle, opened, request);
         return;
       }
       case 'read':

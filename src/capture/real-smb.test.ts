@@ -1,0 +1,207 @@
+// Real SMB servers and clients, captured on loopback and scanned by the program as a user runs it.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { PYTHON } from '../testing/peers/aiosmtpd.js';
+import { startImpacket } from '../testing/peers/impacket.js';
+import { capture, freePort, peerTest, scratch } from '../testing/peers/peers.js';
+import { PASSWORD, startSamba, USER } from '../testing/peers/samba.js';
+import { EICAR, expectFile, infected, type Row, scan } from '../testing/peers/scanned.js';
+import {
+  DIALECTS,
+  IMPACKET_2_02,
+  IMPACKET_2_10,
+  IMPACKET_3_00,
+  IMPACKET_NT1,
+  LIBSMBCLIENT,
+  SEALED,
+  SIGNED,
+  type SmbClient,
+  smbclient,
+  smbclientOf,
+} from '../testing/peers/smb-clients.js';
+
+const EICAR_BYTES = Buffer.from(EICAR);
+const PAYLOADS: readonly (readonly [string, Buffer])[] = [
+  ['random.bin', randomBytes(300_001)],
+  ['eicar.com', EICAR_BYTES],
+  ['eicar.com.gz', gzipSync(EICAR_BYTES)],
+  ['a name with \u00e9.txt', Buffer.from('a line\r\n')],
+  ['empty.dat', Buffer.alloc(0)],
+];
+const SECRET = ['--smb-secret', `${USER}%${PASSWORD}`];
+
+interface Scanned {
+  readonly rows: Row[];
+  readonly log: string;
+  readonly flows: string;
+}
+
+/** Records what `talk` does with the server, and scans it. */
+async function recorded(
+  context: TestContext,
+  start: (context: TestContext, port: number) => Promise<void>,
+  talk: (port: number) => void,
+): Promise<(options?: readonly string[]) => Scanned> {
+  const directory = scratch(context, 'smb');
+  const port = await freePort();
+  await start(context, port);
+  const file = join(directory, 'smb.pcap');
+  const recording = await capture(context, port, file);
+  talk(port);
+  await recording.stop();
+  return (options = []) => {
+    const flows = join(directory, 'flows');
+    const { rows, log } = scan(context, file, ['--flows', flows, ...options]);
+    return { rows, log, flows: readFileSync(flows, 'utf8') };
+  };
+}
+
+/** The payloads of one client, whose names begin with its own. */
+function payloadsOf({ name: client, oem = false }: SmbClient): (readonly [string, Buffer])[] {
+  return PAYLOADS.map(([name, bytes]) => [`${client}-${oem ? name.replace('\u00e9', 'e') : name}`, bytes]);
+}
+
+function written(context: TestContext, payloads: readonly (readonly [string, Buffer])[]): string[] {
+  const directory = scratch(context, 'payloads');
+  return payloads.map(([name, bytes]) => {
+    const path = join(directory, name);
+    writeFileSync(path, bytes);
+    return path;
+  });
+}
+
+function expectAll(clients: readonly SmbClient[], { rows, log, flows }: Scanned): void {
+  for (const client of clients)
+    for (const transfer of ['upload', 'download'])
+      for (const [name, bytes] of payloadsOf(client))
+        expectFile(
+          rows.filter((row) => row.transfer === transfer),
+          name,
+          bytes,
+          { service: 'SMB', state: 'complete', verdict: infected(name) ? 'infected' : 'clean' },
+        );
+  const bad = PAYLOADS.filter(([name]) => infected(name)).length;
+  assert.equal(log.trimEnd().split('\n').length, 2 * bad * clients.length, 'log records');
+  assert.doesNotMatch(flows, /bad-signature|opaque/);
+}
+
+async function expectFilesOf(
+  context: TestContext,
+  start: (context: TestContext, port: number) => Promise<void>,
+  clients: readonly SmbClient[],
+): Promise<void> {
+  const scanned = await recorded(context, start, (port) => {
+    for (const client of clients) client.exchange(context, port, written(context, payloadsOf(client)));
+  });
+  expectAll(clients, scanned());
+  expectAll(clients, scanned(SECRET));
+}
+
+const PROGRAMS = ['smbd', 'smbpasswd', 'tcpdump'];
+
+for (const dialect of DIALECTS) {
+  const clients = [...smbclientOf(dialect), ...smbclientOf(dialect, 'signed', [SIGNED])];
+  peerTest(
+    `files that smbclient moves by ${dialect}, also signed, are found whole, with their viruses`,
+    [...PROGRAMS, 'smbclient'],
+    (context) => expectFilesOf(context, startSamba, clients),
+  );
+}
+
+peerTest(
+  'files that impacket and libsmbclient move are found whole, with their viruses',
+  [...PROGRAMS, PYTHON],
+  (context) => expectFilesOf(context, startSamba, [IMPACKET_NT1, IMPACKET_2_02, IMPACKET_2_10, LIBSMBCLIENT]),
+);
+
+for (const [dialect, clients] of [
+  ['smb1', [...smbclientOf('NT1'), IMPACKET_NT1]],
+  ['smb2', [...smbclientOf('SMB2_02'), IMPACKET_2_02]],
+] as const)
+  peerTest(
+    `files that ${clients.map(({ name }) => name).join(', ')} move to and from impacket's server are found whole`,
+    ['tcpdump', 'smbclient', PYTHON],
+    (context) => expectFilesOf(context, (_, port) => startImpacket(context, port, dialect), clients),
+  );
+
+/** Those that seal: SMB 3 with each of its ciphers. */
+const CIPHERS = ['AES-128-CCM', 'AES-128-GCM', 'AES-256-CCM', 'AES-256-GCM'];
+const SEALING: readonly SmbClient[] = [
+  ...(['SMB3_00', 'SMB3_02'] as const).flatMap((dialect) => smbclientOf(dialect, 'sealed', [SEALED])),
+  ...CIPHERS.flatMap((cipher) =>
+    smbclientOf('SMB3_11', cipher, [SEALED, `--option=clientsmb3encryptionalgorithms=${cipher}`]),
+  ),
+  IMPACKET_3_00,
+];
+
+peerTest(
+  'sealed files are found whole with the password, and without it the connections say so',
+  [...PROGRAMS, 'smbclient', PYTHON],
+  async (context) => {
+    const scanned = await recorded(
+      context,
+      (_, port) => startSamba(context, port, ['server smb encrypt = required']),
+      (port) => {
+        for (const client of SEALING) client.exchange(context, port, written(context, payloadsOf(client)));
+      },
+    );
+    expectAll(SEALING, scanned(SECRET));
+    for (const options of [[], ['--smb-secret', `${USER}%wrong`]]) {
+      const { rows, flows } = scanned(options);
+      assert.deepEqual(rows, []);
+      const connections = flows.trimEnd().split('\n');
+      assert.ok(connections.length >= SEALING.length);
+      for (const connection of connections) assert.match(connection, /"state":"opaque","reason":"smb-encrypted"/);
+    }
+  },
+);
+
+peerTest(
+  'a file that smbclient goes on with is no whole file, and one that it writes over is',
+  [...PROGRAMS, 'smbclient'],
+  async (context) => {
+    const [local, far] = [randomBytes(200_000), randomBytes(50_000)];
+    // Where the far file ends smbclient goes on with its own, but writes from the first byte.
+    const over = local.subarray(far.length);
+    const scanned = await recorded(context, startSamba, (port) => {
+      const [one] = written(context, [['parts.bin', local]]);
+      for (const dialect of ['NT1', 'SMB3_11'] as const) {
+        const here = scratch(context, 'parts');
+        const name = `${dialect}-parts.bin`;
+        writeFileSync(join(here, 'far.bin'), far);
+        writeFileSync(join(here, name), local.subarray(0, 70_000));
+        smbclient(port, dialect, here, [
+          `put "${one}" "${name}"`,
+          `reget "${name}" "${name}"`,
+          `put far.bin "${dialect}-far.bin"`,
+          `reput "${one}" "${dialect}-far.bin"`,
+          `get "${dialect}-far.bin" over.bin`,
+        ]);
+        assert.deepEqual(readFileSync(join(here, name)), local);
+        assert.deepEqual(readFileSync(join(here, 'over.bin')), over);
+      }
+    });
+    const { rows } = scanned();
+    for (const dialect of ['NT1', 'SMB3_11']) {
+      const whole: Partial<Row> = { state: 'complete', verdict: 'clean' };
+      expectFile(rows, `${dialect}-parts.bin`, local, { ...whole, transfer: 'upload' });
+      expectFile(rows, `${dialect}-far.bin`, far, { ...whole, transfer: 'upload' });
+      const gotten = rows.filter((row) => row.name === `${dialect}-parts.bin` && row.transfer === 'download');
+      assert.deepEqual(
+        gotten.map((row) => [row.state, row.verdict]),
+        [['truncated', 'unscannable']],
+      );
+      for (const transfer of ['upload', 'download'])
+        expectFile(
+          rows.filter((row) => row.transfer === transfer),
+          `${dialect}-far.bin`,
+          over,
+          whole,
+        );
+    }
+  },
+);
