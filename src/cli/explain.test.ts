@@ -45,7 +45,10 @@ test('an odd message is told reading by reading, in words', async () => {
 });
 
 test('what is odd and clean passes, and says why it is odd; every reading is shown when asked for', async () => {
-  const path = stored('clean.eml', attached(Buffer.from('hello world, and more of it').toString('base64')).replace('--foo--\r\n', ''));
+  const path = stored(
+    'clean.eml',
+    attached(Buffer.from('hello world, and more of it').toString('base64')).replace('--foo--\r\n', ''),
+  );
   const { status, out } = await inspectd(['explain', path]);
   assert.equal(status, 0);
   assert.match(out, /a message, \d+ bytes: clean, but odd\n {4}- a multipart is not closed \(mime-missing-close\)\n/);

@@ -26,14 +26,15 @@ export function peerTest(
 }
 
 /** Packages that scripts/install-peers only unpacks. */
-const UNPACKED = '/usr/local/lib/inspectd-peers';
+export const UNPACKED = '/usr/local/lib/inspectd-peers';
 
 /** Where a program is, also where users' PATH does not look. A path is itself. */
 export function pathOf(program: string): string | undefined {
   // Its name says nothing by itself.
   if (program === 'nullmailer-smtp') return pathOf(join(UNPACKED, 'usr/lib/nullmailer/smtp'));
   const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin'];
-  for (const directory of isAbsolute(program) ? [''] : [...directories, join(UNPACKED, 'usr/sbin')]) {
+  const unpacked = ['usr/sbin', 'usr/bin'].map((name) => join(UNPACKED, name));
+  for (const directory of isAbsolute(program) ? [''] : [...directories, ...unpacked]) {
     const path = join(directory, program);
     try {
       accessSync(path, constants.X_OK);
@@ -107,10 +108,10 @@ export function freePort(): Promise<number> {
 }
 
 /** Waits until somebody listens on a port of loopback. */
-export async function listening(port: number): Promise<void> {
+export async function listening(port: number, address = '127.0.0.1'): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1');
+      const socket = connect(port, address);
       socket.once('connect', () => {
         socket.destroy();
         resolve(true);
@@ -123,11 +124,15 @@ export async function listening(port: number): Promise<void> {
   assert.fail(`nothing listens on port ${port}`);
 }
 
-/** tcpdump on loopback, writing `file`. `stop` returns when every packet so far is in it. */
-export async function capture(context: TestContext, port: number, file: string): Promise<{ stop(): Promise<void> }> {
+/** tcpdump on loopback, writing what goes through a port, or what a filter lets through, to `file`. `stop` returns when every packet so far is in it. */
+export async function capture(
+  context: TestContext,
+  what: number | string,
+  file: string,
+): Promise<{ stop(): Promise<void> }> {
   const tcpdump: ChildProcess = spawn(
     pathOf('tcpdump') ?? 'tcpdump',
-    ['-i', 'lo', '-U', '-s', '0', '-B', '8192', '-w', file, `tcp port ${port}`],
+    ['-i', 'lo', '-U', '-s', '0', '-B', '8192', '-w', file, typeof what === 'number' ? `tcp port ${what}` : what],
     {
       stdio: ['ignore', 'ignore', 'pipe'],
     },

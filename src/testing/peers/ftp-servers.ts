@@ -1,0 +1,201 @@
+/**
+ * FTP servers of the test's own: each on an address of loopback that no other test uses, so that data connections are told from others
+ * whoever opens them, with one user whose directory may be read and written.
+ */
+import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type Certificate, selfSigned } from './certificate.js';
+import { ended, freePort, listening, pathOf, run, serverDirectory, UNPACKED } from './peers.js';
+
+export const PASSWORD = 'only-for-this-test';
+
+export interface FtpServer {
+  readonly address: string;
+  readonly port: number;
+  readonly user: string;
+  /** As clients see it: where files may be put; with its slashes. */
+  readonly directory: string;
+}
+
+/** Whether TLS is offered (AUTH TLS), begins each connection, or is not there. */
+export type FtpTls = 'none' | 'explicit' | 'implicit';
+
+export interface FtpServerKind {
+  readonly name: string;
+  readonly programs: readonly string[];
+  start(context: TestContext, tls: FtpTls): Promise<FtpServer>;
+}
+
+const MAIL_USER = 8;
+
+export const VSFTPD: FtpServerKind = {
+  name: 'vsftpd',
+  programs: ['vsftpd'],
+  async start(context, tls) {
+    // It knows system users and anonymous ones: its user is anonymous.
+    const { address, port, base, run: begin } = await place(context, 'vsftpd');
+    const root = join(base, 'root');
+    for (const name of ['root', 'empty', 'root/files']) mkdirSync(join(base, name));
+    run('chown', ['mail:', join(root, 'files')]);
+    const { key, certificate } = certificateOf(base, tls);
+    const configuration = join(base, 'vsftpd.conf');
+    writeFileSync(
+      configuration,
+      `${[
+        'listen=YES',
+        'background=NO',
+        'seccomp_sandbox=NO',
+        `listen_address=${address}`,
+        `listen_port=${port}`,
+        'anonymous_enable=YES',
+        'no_anon_password=NO',
+        'ftp_username=mail',
+        `anon_root=${root}`,
+        'write_enable=YES',
+        'anon_upload_enable=YES',
+        'anon_mkdir_write_enable=YES',
+        'anon_other_write_enable=YES',
+        'anon_world_readable_only=NO',
+        'anon_umask=022',
+        'ascii_upload_enable=YES',
+        'ascii_download_enable=YES',
+        'xferlog_enable=NO',
+        `secure_chroot_dir=${base}/empty`,
+        ...(tls === 'none'
+          ? []
+          : [
+              'ssl_enable=YES',
+              'allow_anon_ssl=YES',
+              `rsa_cert_file=${certificate}`,
+              `rsa_private_key_file=${key}`,
+              'require_ssl_reuse=NO',
+              `implicit_ssl=${tls === 'implicit' ? 'YES' : 'NO'}`,
+            ]),
+      ].join('\n')}\n`,
+    );
+    await begin([configuration]);
+    return { address, port, user: 'anonymous', directory: '/files/' };
+  },
+};
+
+export const PROFTPD: FtpServerKind = {
+  name: 'ProFTPD',
+  programs: ['proftpd'],
+  async start(context, tls) {
+    const { address, port, base, run: begin } = await place(context, 'proftpd');
+    const users = join(base, 'users');
+    const home = homeIn(base);
+    writeFileSync(users, `tester:${sha512(PASSWORD)}:${MAIL_USER}:${MAIL_USER}::${home}:/bin/sh\n`, { mode: 0o600 });
+    const { key, certificate } = certificateOf(base, tls);
+    const configuration = join(base, 'proftpd.conf');
+    writeFileSync(
+      configuration,
+      `${[
+        `ModulePath ${join(UNPACKED, 'usr/lib/proftpd')}`,
+        ...(tls === 'none' ? [] : ['LoadModule mod_tls.c']),
+        'ServerName "test"',
+        'ServerType standalone',
+        `DefaultAddress ${address}`,
+        'SocketBindTight on',
+        `Port ${port}`,
+        'UseIPv6 off',
+        'UseReverseDNS off',
+        'User mail',
+        'Group mail',
+        'AuthOrder mod_auth_file.c',
+        `AuthUserFile ${users}`,
+        'RequireValidShell off',
+        'WtmpLog off',
+        'AllowStoreRestart on',
+        'AllowRetrieveRestart on',
+        'AllowOverwrite on',
+        `ScoreboardFile ${base}/scoreboard`,
+        `PidFile ${base}/pid`,
+        '<IfModule mod_delay.c>',
+        'DelayEngine off',
+        '</IfModule>',
+        `SystemLog ${base}/log`,
+        ...(tls === 'none'
+          ? []
+          : [
+              '<IfModule mod_tls.c>',
+              'TLSEngine on',
+              `TLSRSACertificateFile ${certificate}`,
+              `TLSRSACertificateKeyFile ${key}`,
+              `TLSOptions NoSessionReuseRequired${tls === 'implicit' ? ' UseImplicitSSL' : ''}`,
+              `TLSLog ${base}/tls-log`,
+              '</IfModule>',
+            ]),
+      ].join('\n')}\n`,
+    );
+    await begin(['-n', '-q', '-c', configuration]);
+    return { address, port, user: 'tester', directory: '/' };
+  },
+};
+
+export const PURE_FTPD: FtpServerKind = {
+  name: 'Pure-FTPd',
+  programs: ['pure-ftpd', 'pure-pw'],
+  async start(context, tls) {
+    const { address, port, base, run: begin } = await place(context, 'pure-ftpd');
+    const home = homeIn(base);
+    const users = join(base, 'users');
+    const database = join(base, 'users.pdb');
+    // pure-pw's own hashes take seconds each time they are checked.
+    writeFileSync(users, `tester:${sha512(PASSWORD)}:${MAIL_USER}:${MAIL_USER}::${home}/./::::::::::::\n`);
+    run('pure-pw', ['mkdb', database, '-f', users]);
+    const { key, certificate } = certificateOf(base, tls);
+    if (tls !== 'none') run('sh', ['-c', `cat '${key}' '${certificate}' >'${base}/both.pem'`]);
+    const secure = tls === 'none' ? [] : [`--certfile=${base}/both.pem`, '--tls=1'];
+    const common = ['--login', `puredb:${database}`, '--dontresolve', '--pidfile', `${base}/pid`, '--minuid', '1'];
+    await begin(['--bind', `${address},${port}`, ...common, '--noanonymous', ...secure]);
+    return { address, port, user: 'tester', directory: '/' };
+  },
+};
+
+/** As crypt(3) writes it. */
+function sha512(password: string): string {
+  return run('openssl', ['passwd', '-6', password]).trim();
+}
+
+function homeIn(base: string): string {
+  const home = join(base, 'home');
+  mkdirSync(home);
+  run('chown', ['mail:mail', home]);
+  return home;
+}
+
+function certificateOf(base: string, tls: FtpTls): Certificate {
+  return tls === 'none' ? { key: '', certificate: '' } : selfSigned(base);
+}
+
+/** Where a server will be, and how its program is started there. */
+async function place(
+  context: TestContext,
+  program: string,
+): Promise<{
+  address: string;
+  port: number;
+  base: string;
+  run(args: readonly string[]): Promise<void>;
+}> {
+  const address = `127.${randomInt(16, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
+  const port = await freePort();
+  let stop = async (): Promise<void> => {};
+  const base = serverDirectory(context, program, () => stop());
+  chmodSync(base, 0o755);
+  return {
+    address,
+    port,
+    base,
+    async run(args) {
+      // In the foreground, so that it is our own child.
+      const server = spawn(pathOf(program) ?? program, args, { stdio: 'ignore' });
+      stop = () => ended(server);
+      await listening(port, address);
+    },
+  };
+}
