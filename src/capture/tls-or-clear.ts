@@ -58,6 +58,10 @@ export class TlsOrClear implements PassiveLayer {
     this.#layer?.end?.(side);
   }
 
+  over(side: Side): boolean {
+    return this.#layer?.over?.(side) === true;
+  }
+
   position(side: Side): number {
     return this.#position[side] + (this.#layer?.position(side) ?? 0);
   }

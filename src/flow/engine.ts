@@ -68,6 +68,8 @@ export interface PassiveLayer {
   gap(side: Side, length: number): void;
   /** `side` sent FIN: what it had not decided it decides now. The end itself is told to the decoder behind this. */
   end?(side: Side): void;
+  /** Has `side` said within the layer that nothing more of it comes (TLS's close_notify)? Then its FIN says nothing new. */
+  over?(side: Side): boolean;
   /** While it hands something on: how many bytes of `side` it has read for that since it was opened, missing ones counted. */
   position(side: Side): number;
 }
@@ -207,6 +209,8 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
   close(): void {
     if (this.#state === 'dead') return;
     if (this.#state === 'decoding') {
+      for (const side of [CLIENT, SERVER] as const)
+        if (this.#layers.some(({ layer }) => layer.over?.(side) === true)) this.receiveEnd(side);
       if (this.#inputs.some((input) => !input.finDue)) this.#event(() => this.#decoder.cut?.());
       for (const side of [CLIENT, SERVER] as const) this.receiveEnd(side);
     }

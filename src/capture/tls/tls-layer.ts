@@ -181,6 +181,10 @@ export class TlsLayer implements PassiveLayer {
     if (this.#client === undefined && this.#server === undefined) this.#giveUp();
   }
 
+  over(side: Side): boolean {
+    return this.#directions[side].closed;
+  }
+
   position(side: Side): number {
     return this.#directions[side].position;
   }

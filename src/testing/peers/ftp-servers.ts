@@ -76,10 +76,23 @@ export const VSFTPD: FtpServerKind = {
             ]),
       ].join('\n')}\n`,
     );
-    await begin([configuration]);
+    // With TLS 1.3 it takes an upload for failed, now and then, when the client is gone before its session tickets are.
+    const openssl = join(base, 'openssl.cnf');
+    writeFileSync(openssl, OPENSSL_12);
+    await begin([configuration], { OPENSSL_CONF: openssl });
     return { address, port, user: 'anonymous', directory: '/files/' };
   },
 };
+
+/** Settings of OpenSSL that allow no more than TLS 1.2. */
+const OPENSSL_12 = `openssl_conf = conf
+[conf]
+ssl_conf = ssl
+[ssl]
+system_default = defaults
+[defaults]
+MaxProtocol = TLSv1.2
+`;
 
 export const PROFTPD: FtpServerKind = {
   name: 'ProFTPD',
@@ -108,6 +121,7 @@ export const PROFTPD: FtpServerKind = {
         'AuthOrder mod_auth_file.c',
         `AuthUserFile ${users}`,
         'RequireValidShell off',
+        'DefaultRoot ~',
         'WtmpLog off',
         'AllowStoreRestart on',
         'AllowRetrieveRestart on',
@@ -180,7 +194,7 @@ async function place(
   address: string;
   port: number;
   base: string;
-  run(args: readonly string[]): Promise<void>;
+  run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<void>;
 }> {
   const address = `127.${randomInt(16, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
   const port = await freePort();
@@ -191,9 +205,13 @@ async function place(
     address,
     port,
     base,
-    async run(args) {
-      // In the foreground, so that it is our own child.
-      const server = spawn(pathOf(program) ?? program, args, { stdio: 'ignore' });
+    async run(args, environment = {}) {
+      // In the foreground, so that it is our own child. Some close every file that there might be, for each session.
+      const few = 'ulimit -n 1024; exec "$0" "$@"';
+      const server = spawn('/bin/sh', ['-c', few, pathOf(program) ?? program, ...args], {
+        stdio: 'ignore',
+        env: { ...process.env, ...environment },
+      });
       stop = () => ended(server);
       await listening(port, address);
     },
