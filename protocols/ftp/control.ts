@@ -48,6 +48,8 @@ export class FtpControl implements Decoder {
   #over = false;
 
   #link: DataLink | undefined;
+  /** The place that the client listened at last. */
+  #active: Place | undefined;
   #transfer: Transfer | undefined;
   #mode: Mode = 'S';
   #rest = 0;
@@ -155,6 +157,7 @@ export class FtpControl implements Decoder {
       transfer = new Transfer(this.#flow, { kind, name, path, at, text: this.#text });
       this.#rest = 0;
       this.#transfer = transfer;
+      if (this.#flow.passive && this.#mode !== 'B') this.#announceAgain();
       if (this.#link !== undefined) {
         this.#link.transfer = transfer;
         transfer.connected = this.#link.connected;
@@ -375,7 +378,17 @@ export class FtpControl implements Decoder {
       this.#odd('ftp-bad-address', CLIENT);
       return;
     }
+    this.#active = place;
     this.#expect(SERVER, place, () => {});
+  }
+
+  /**
+   * A transfer that nobody named a new place for: the server dials the last place that the client named, or else the port that the client's own
+   * end of the control connection has (RFC 959 §3.2).
+   */
+  #announceAgain(): void {
+    if (this.#link !== undefined && !(this.#link.connected && this.#link.transfer !== undefined)) return;
+    this.#expect(SERVER, this.#active ?? { address: undefined, port: 0 }, () => {});
   }
 
   #announcePassive(code: number, text: string, end: number): void {
@@ -387,6 +400,7 @@ export class FtpControl implements Decoder {
       this.#flow.send(CLIENT, NO_CONNECTION);
       return;
     }
+    this.#active = undefined;
     if (this.#flow.passive) {
       this.#flow.pass(end);
       this.#expect(CLIENT, place, () => {});
@@ -402,7 +416,17 @@ export class FtpControl implements Decoder {
   }
 
   #expect(dials: Side, { address, port }: Place, ready: (at: Endpoint | undefined) => void): void {
-    const link: DataLink = {
+    const link = this.#newLink();
+    this.#link = link;
+    const target = { address: address ?? '', port };
+    const related = { dials, target, tls: this.#protection === undefined ? undefined : this.#protection === 'P' };
+    // Of two that come for one transfer, from wherever, the second is inspected for itself.
+    const decode = (flow: Flow): FtpData => new FtpData(flow, link.connected ? this.#newLink() : link);
+    this.#flow.expect({ ...related, decode }, ready);
+  }
+
+  #newLink(): DataLink {
+    return {
       control: this.#flow,
       mode: this.#mode,
       transfer: undefined,
@@ -412,10 +436,6 @@ export class FtpControl implements Decoder {
         if (!this.#over) settle(transfer);
       },
     };
-    this.#link = link;
-    const target = { address: address ?? '', port };
-    const related = { dials, target, tls: this.#protection === undefined ? undefined : this.#protection === 'P' };
-    this.#flow.expect({ ...related, decode: (flow) => new FtpData(flow, link) }, ready);
   }
 
   // ── Both ───────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -50,7 +50,8 @@ export class Announcements {
     const now = BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
     const until = now + BigInt(this.#options.limits.expectationLife) * 1_000_000n;
     const listens = related.dials === CLIENT ? server : client;
-    const { address, port } = related.target;
+    const { address } = related.target;
+    const port = related.target.port === 0 ? listens.port : related.target.port;
     const places = [listens.address];
     // A reply may name another address than the one that the client dials after all, and clients differ in which they believe.
     if (address !== '' && address !== listens.address) places.push(address);

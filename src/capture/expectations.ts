@@ -1,6 +1,6 @@
 /**
  * Expectation sessions: the connections that others announced (FTP data), until they come. Each is for one address and port, for as long as
- * FortiOS keeps one (30 s of the capture's time), and is used once.
+ * FortiOS keeps one (30 s of the capture's time), and is used once by the host that was to dial.
  */
 import type { Protocol, Related } from '../core/flow.js';
 import { CLIENT } from '../core/flow.js';
@@ -79,9 +79,12 @@ export class Expectations {
     const own = alive.find((one) => announcersEnd(one).address === dialler.address);
     const expectation = own ?? alive[0];
     if (expectation === undefined) return undefined;
-    waiting.splice(waiting.indexOf(expectation), 1);
-    this.#count--;
-    if (waiting.length === 0) this.#byTarget.delete(place);
+    // One that another host dials does not use it up: a thief would hide the transfer with it.
+    if (own !== undefined) {
+      waiting.splice(waiting.indexOf(own), 1);
+      this.#count--;
+      if (waiting.length === 0) this.#byTarget.delete(place);
+    }
     return { expectation, foreign: own === undefined, reversed };
   }
 

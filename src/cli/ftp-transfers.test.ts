@@ -3,61 +3,15 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CLIENT, SERVER, type Side } from '../core/flow.js';
-import { type CapturedFrame, Conversation, pcapFile } from '../testing/packets.js';
+import { CLIENT, SERVER } from '../core/flow.js';
+import { CLIENT_HOST, control, data, FtpRecording, passive, SERVER_HOST } from '../testing/ftp-recording.js';
+import { pcapFile } from '../testing/packets.js';
 import { type FileRow, rows, scanned, scratch } from '../testing/program.js';
 
 const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'].join('');
-const CLIENT_HOST = '10.1.0.5';
-const SERVER_HOST = '172.16.0.9';
-
 const work = scratch();
-let port = 50_000;
 
-/** Packets in the order in which they are taken from conversations. */
-class Capture {
-  readonly frames: CapturedFrame[] = [];
-  #time = 1_700_000_000_000_000_000n;
-
-  /** What a conversation said since it was last taken. */
-  take(from: Conversation): this {
-    for (const { bytes } of from.packets.splice(0)) {
-      this.#time += 1_000_000n;
-      this.frames.push({ time: this.#time, bytes });
-    }
-    return this;
-  }
-}
-
-/** A control connection that has signed in. */
-function control(capture: Capture): { say(side: Side, line: string): void; talk: Conversation } {
-  const talk = new Conversation({
-    client: { address: CLIENT_HOST, port: port++ },
-    server: { address: SERVER_HOST, port: 21 },
-  }).open();
-  const say = (side: Side, line: string) => {
-    talk.send(side, `${line}\r\n`);
-    capture.take(talk);
-  };
-  say(SERVER, '220 FTP');
-  say(CLIENT, 'USER a');
-  say(SERVER, '331 go on');
-  say(CLIENT, 'PASS b');
-  say(SERVER, '230 in');
-  return { say, talk };
-}
-
-/** A data connection from one host to another. */
-function data(client: string, server: string, to: number): Conversation {
-  return new Conversation({ client: { address: client, port: port++ }, server: { address: server, port: to } }).open();
-}
-
-function passive(say: (side: Side, line: string) => void, to: number, host = SERVER_HOST): void {
-  say(CLIENT, 'PASV');
-  say(SERVER, `227 ok (${host.replaceAll('.', ',')},${to >> 8},${to & 255})`);
-}
-
-async function files(name: string, capture: Capture): Promise<FileRow[]> {
+async function files(name: string, capture: FtpRecording): Promise<FileRow[]> {
   const path = join(work, `${name}.pcap`);
   writeFileSync(path, pcapFile(capture.frames));
   const one = await scanned(work, ['--jobs', '1', path]);
@@ -67,7 +21,7 @@ async function files(name: string, capture: Capture): Promise<FileRow[]> {
 }
 
 test('a transfer that was cut and resumed on another connection is one file more, and the virus in it is found', async () => {
-  const capture = new Capture();
+  const capture = new FtpRecording();
   const first = control(capture);
   first.say(CLIENT, 'TYPE I');
   first.say(SERVER, '200 ok');
@@ -98,7 +52,7 @@ test('a transfer that was cut and resumed on another connection is one file more
 });
 
 test('a file that is appended to is judged whole', async () => {
-  const capture = new Capture();
+  const capture = new FtpRecording();
   const { say } = control(capture);
   say(CLIENT, 'TYPE I');
   say(SERVER, '200 ok');
@@ -124,7 +78,7 @@ test('a file that is appended to is judged whole', async () => {
 });
 
 test('text is scanned as it was on the wire and as a Unix host stores it', async () => {
-  const capture = new Capture();
+  const capture = new FtpRecording();
   const { say } = control(capture);
   passive(say, 2200);
   say(CLIENT, 'STOR note.txt');
@@ -142,7 +96,7 @@ test('text is scanned as it was on the wire and as a Unix host stores it', async
 
 test('a data connection between other hosts belongs to its control connection, whoever has that', async () => {
   for (let host = 0; host < 4; host++) {
-    const capture = new Capture();
+    const capture = new FtpRecording();
     const { say } = control(capture);
     say(CLIENT, 'TYPE I');
     say(SERVER, '200 ok');
@@ -161,7 +115,7 @@ test('a data connection between other hosts belongs to its control connection, w
 });
 
 test('a transfer whose data connection was not recorded is a gap, an empty one is an empty file', async () => {
-  const capture = new Capture();
+  const capture = new FtpRecording();
   const { say } = control(capture);
   say(CLIENT, 'TYPE I');
   say(SERVER, '200 ok');

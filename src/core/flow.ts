@@ -154,7 +154,7 @@ export type BypassReason = (typeof BYPASS_REASONS)[number];
 /** A connection that this one announced (FTP data). Its decoder may hold a reference to its parent's. */
 export interface Related {
   readonly dials: Side;
-  /** An empty address: that of the end of this connection that does not dial. */
+  /** An empty address: that of the end of this connection that does not dial; port 0 (recordings only): likewise its port. */
   readonly target: Endpoint;
   /**
    * It starts with a TLS handshake; CLIENT is the TLS client whoever dials; sessions resume from this flow's. Undefined: it may, if this
