@@ -198,7 +198,7 @@ function expectParts(files: readonly FileRow[], parts: ReturnType<typeof partsOf
     assert.equal(row.verdict, infected(name) ? 'infected' : 'clean', name);
   }
   assert.deepEqual(
-    files.map((file) => file.name).filter((name) => name?.startsWith('injected')),
+    files.map((file) => file.name).filter((name) => name?.startsWith('injected') === true),
     [],
   );
 }
