@@ -203,6 +203,27 @@ peerTest(
   },
 );
 
+/** What is read when the server's record of this number is missing: behind ServerHello and ChangeCipherSpec, 2 is EncryptedExtensions. */
+function withoutRecord(pieces: Pieces, number: number, keys: string): Parameters<typeof readTls> {
+  const bytes = cut(pieces, 1);
+  const places = bytes.flatMap(([side], at) => (side === SERVER ? [at] : []));
+  let from = 0;
+  const end = (at: number): number =>
+    at +
+    5 +
+    Buffer.concat(places.slice(at + 3, at + 5).map((place) => bytes[place]?.[1] ?? Buffer.of())).readUInt16BE(0);
+  for (let record = 0; record < number; record++) from = end(from);
+  const first = places[from] ?? 0;
+  const lost = places.slice(from, end(from));
+  const whole = [SERVER, Buffer.concat(lost.map((place) => bytes[place]?.[1] ?? Buffer.of()))] as const;
+  return [
+    bytes.flatMap((piece, at) => (at === first ? [whole] : lost.includes(at) ? [] : [piece])),
+    keys,
+    undefined,
+    first,
+  ];
+}
+
 for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']) {
   peerTest(`data before the handshake is read where the server takes it (${suite})`, ['openssl'], async (context) => {
     const early = 'early words\n'.repeat(500);
@@ -213,7 +234,10 @@ for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CH
     assert.match(keys[1], /^CLIENT_EARLY_TRAFFIC_SECRET /m);
     expectText(again, keys[1], [`${early}hello\n`, 'answer\n']);
     expectNothingElse(again, keys[1], [`${early}hello\n`, 'answer\n']);
-    // Where its keys were not logged it is missing, and what follows is there.
+    // Where the server's answer to it was lost it is missing, and so it is where its keys were not logged; what follows is there.
+    const unanswered = readTls(...withoutRecord(again, 2, keys[1]));
+    assert.equal(unanswered.text[CLIENT], '[gap]hello\n');
+    assert.ok(unanswered.odd.includes('tls-early-data'));
     const without = readTls(again, keys[1].replace(/^CLIENT_EARLY_TRAFFIC_SECRET .*$/m, ''));
     assert.deepEqual(without.text, ['[gap]hello\n', 'answer\n']);
     assert.ok(without.odd.includes('tls-early-data'));
