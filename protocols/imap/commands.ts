@@ -53,9 +53,11 @@ export function isCommand({ tag, verb }: Command): boolean {
   return tag !== '' && (COMMANDS.has(verb) || OTHERS.has(verb));
 }
 
+export const UNKNOWN_COMMAND = 'BAD Command not supported';
+
 /** Why a live command does not reach the server, as the response's status and text; undefined when it may. */
 export function refusalOf({ tag, verb, rest }: Command): string | undefined {
-  if (tag === '' || !COMMANDS.has(verb) || (verb === 'UID' && !BY_UID.test(rest))) return 'BAD Command not supported';
+  if (tag === '' || !COMMANDS.has(verb) || (verb === 'UID' && !BY_UID.test(rest))) return UNKNOWN_COMMAND;
   if (verb === 'AUTHENTICATE' && !mechanismKnown(rest.split(' ', 1)[0] ?? '')) return 'NO Mechanism not supported';
   if (verb === 'APPEND' && /\bCATENATE\b/i.test(rest)) return 'NO Messages are not put together here';
   if ((verb === 'FETCH' || verb === 'UID') && slicesAsked(rest).size > 0)

@@ -6,7 +6,7 @@ export const IMAP_EVENTS = {
   'imap-literal-size': 'a literal whose size readers take differently: negative, over 32 bits, leading zeros (ends)',
   'imap-literal-not-offered': 'a literal that does not wait for the server, which has not offered that (ends)',
   'imap-literal-in-text': 'a line of free text that ends in what looks like the mark of a literal (ends)',
-  'imap-malformed-command': 'a line of the client is no command; live it is refused',
+  'imap-malformed-command': 'a line of the client is no command, or ends within quotes; live it is refused',
   'imap-malformed-response': 'a line of the server is no response (ends)',
   'imap-unexpected-response': 'a tagged response to no command that is under way (ends)',
   'imap-unexpected-continuation': 'a continuation request that nobody waits for',

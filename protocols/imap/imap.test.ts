@@ -211,3 +211,25 @@ test('a response of very many literals costs no more than its length', () => {
   const session = `S: * OK\nC: a FETCH 1 BODYSTRUCTURE\nS: * 1 FETCH (BODYSTRUCTURE (${'{1}\\r\\na '.repeat(many)}\nS: ))\nS: * 2 FETCH (BODY[] {5}\nS: A: b\\n)\n`;
   assert.match(passive(session), /1 download message\/rfc822 5 bytes/);
 });
+
+test('ten thousand messages in one command, and as many commands at once, come in their order and in bounded memory', () => {
+  const many = 10_000;
+  const numbers = Array.from({ length: many }, (_, n) => n + 1);
+  const content = (n: number) => `S: * ${n} FETCH (UID ${n} BODY[] {5}\nS: A: b\\n)\n`;
+  const ordered = (trace: string) =>
+    assert.deepEqual(
+      [...trace.matchAll(/^ +(\d+) download message\/rfc822 5 bytes 17a6dad681d3f653 ended pass$/gm)].map(([, id]) =>
+        Number(id),
+      ),
+      numbers,
+    );
+  ordered(
+    passive(
+      `S: * OK\nC: a UID FETCH 1:* BODY[]\n${numbers.map(content).join('')}S: a OK done\n`,
+      'mailboxMessages=100',
+    ),
+  );
+  const commands = numbers.map((n) => `C: a${n} FETCH ${n} BODY[]\n`).join('');
+  const answers = numbers.map((n) => `${content(n)}S: a${n} OK done\n`).join('');
+  ordered(passive(`S: * OK\n-- pipelined\n${commands}${answers}`, 'mailboxMessages=100'));
+});

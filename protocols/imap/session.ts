@@ -10,7 +10,15 @@ import { beginsTls } from '../../src/core/tls-record.js';
 import { mechanismKnown, saslLogin } from '../mail/sasl.js';
 import { stores } from './append.js';
 import { longestUnasked, withAllowedCapabilities } from './capabilities.js';
-import { type Command, isCommand, loginName, mailboxName, parseCommand, refusalOf } from './commands.js';
+import {
+  type Command,
+  isCommand,
+  loginName,
+  mailboxName,
+  parseCommand,
+  refusalOf,
+  UNKNOWN_COMMAND,
+} from './commands.js';
 import type { ImapEvent } from './events.js';
 import { Fetched } from './fetched.js';
 import type { LiteralMark } from './literals.js';
@@ -33,6 +41,7 @@ import {
 } from './responses.js';
 import { isHeader, type Section, sectionBefore } from './sections.js';
 import { Stored } from './stored.js';
+import { quoteOpen } from './syntax.js';
 
 export class ImapSession implements Decoder {
   readonly #flow: Flow;
@@ -214,8 +223,10 @@ export class ImapSession implements Decoder {
       this.#stop('room');
       return false;
     }
-    if (command.tag === '') this.#odd('imap-malformed-command', CLIENT);
-    const refusal = this.#flow.passive ? undefined : refusalOf(command);
+    // Readers that let a quoted string go on over the line end see other commands than those that do not.
+    const malformed = command.tag === '' || quoteOpen(command.rest);
+    if (malformed) this.#odd('imap-malformed-command', CLIENT);
+    const refusal = this.#flow.passive ? undefined : malformed ? UNKNOWN_COMMAND : refusalOf(command);
     if (refusal === undefined) return true;
     if (this.#head !== undefined) {
       // The server has its beginning.
@@ -226,7 +237,7 @@ export class ImapSession implements Decoder {
       this.#stop('idle');
       return false;
     }
-    if (command.tag !== '') this.#odd('imap-command-refused', CLIENT);
+    if (!malformed) this.#odd('imap-command-refused', CLIENT);
     this.#flow.drop(line.end);
     this.#flow.send(CLIENT, Buffer.from(`${command.tag === '' ? '*' : command.tag} ${refusal}\r\n`, 'latin1'));
     return false;

@@ -76,6 +76,17 @@ export function listsOpen(text: string, open: number): number {
   return depth;
 }
 
+/** Does `text` end within a quoted string? */
+export function quoteOpen(text: string): boolean {
+  let at = text.indexOf('"');
+  while (at >= 0) {
+    const end = quotedEnd(text, at);
+    if (end < 0) return true;
+    at = text.indexOf('"', end);
+  }
+  return false;
+}
+
 /** One past the closing quote, or -1. */
 function quotedEnd(text: string, at: number): number {
   for (let i = at + 1; i < text.length; i++) {

@@ -134,3 +134,33 @@ test('a message of more stuffed dots than are remembered is replaced whole where
   assert.match(run(3), /edit 5-6 "\.\.", released/);
   assert.match(run(4), /replaced by "\+OK/);
 });
+
+test('fifty messages asked for at once come in their order, and a listing of a million lines passes line by line', () => {
+  const numbers = Array.from({ length: 50 }, (_, n) => n + 1);
+  const script = `S: +OK
+-- pipelined
+${numbers.map((n) => `C: RETR ${n}\n`).join('')}C: UIDL
+C: RETR 51
+${'S: +OK\nS: A: b\nS:\nS: .\n'.repeat(50)}S: +OK
+S: \\*1000000{1 a\\r\\n}.
+S: +OK
+S: C: d
+S:
+S: .
+`;
+  for (const mode of ['live', 'passive'] as const) {
+    const front = `protocol: pop3\nmodes: ${mode}\nlimits: pipelined=60`;
+    const { trace, problems } = runSession(
+      parseCaseFile(`---\n${front}\n---\n\`\`\`session\n${script}\`\`\`\n`, [pop3]).session,
+      { mode, verdicts: 'at once' },
+    );
+    assert.deepEqual(problems, []);
+    const found = [...trace.matchAll(/^ +(\d+) download message\/rfc822 8 bytes (\w+) ended pass$/gm)];
+    assert.deepEqual(
+      found.map(([, id]) => Number(id)),
+      [...numbers, 51],
+    );
+    assert.equal(new Set(found.map(([, , hash]) => hash)).size, 2);
+    assert.doesNotMatch(trace, /anomalies/);
+  }
+});

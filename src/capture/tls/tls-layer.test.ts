@@ -204,6 +204,46 @@ test('behind lost bytes the next record that opens is found, and the gap is told
   }
 });
 
+/** Where the records of a side begin, and their lengths. */
+function recordsOf(pieces: Pieces, side: Side): { at: number; length: number }[] {
+  const bytes = Buffer.concat(pieces.filter(([of]) => of === side).map(([, chunk]) => chunk));
+  const records: { at: number; length: number }[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = 5 + bytes.readUInt16BE(at + 3);
+    records.push({ at, length });
+    at += length;
+  }
+  return records;
+}
+
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`what was lost of a handshake behind the hellos hides nothing of what follows (${version})`, {
+    skip,
+  }, async (context) => {
+    const { pieces, keys } = await record(context, { ...rsa, minVersion: version, maxVersion: version });
+    const small = cut(pieces, 60);
+    for (const side of [CLIENT, SERVER] as const) {
+      const records = recordsOf(pieces, side);
+      // Behind the client's data stands its close_notify; the server's first is a full record.
+      const data = side === CLIENT ? records.at(-2) : records.find(({ length }) => length > 10_000);
+      const [hello] = records;
+      let at = 0;
+      let lost = 0;
+      for (const [index, [of, chunk]] of small.entries()) {
+        if (of !== side) continue;
+        const within = at >= (hello?.length ?? 0) && at + chunk.length <= (data?.at ?? 0);
+        at += chunk.length;
+        if (!within) continue;
+        lost++;
+        const read = readTls(small, keys, undefined, index);
+        assert.equal(read.text[side].replaceAll('[gap]', ''), [HELLO, ANSWER][side], `piece ${index}`);
+        assert.equal(read.opaque, undefined);
+      }
+      assert.ok(lost > 0);
+    }
+  });
+}
+
 test('whatever bytes come, nothing is thrown, and nothing comes out that was not authenticated', {
   skip,
 }, async (context) => {

@@ -52,6 +52,7 @@ const MOST_LOST = 256;
 /** How far the next record is looked for behind missing bytes. */
 const HUNT = 64 * KiB;
 const NOTHING: Buffer = Buffer.alloc(0);
+const TRAFFIC = ['CLIENT_TRAFFIC_SECRET_0', 'SERVER_TRAFFIC_SECRET_0'] as const;
 
 /** Master secrets by session id and ticket: of sessions that are resumed without their secret being logged again. One a capture. */
 export class SessionCache {
@@ -90,16 +91,25 @@ interface Direction {
   opener: RecordOpener | undefined;
   /** Keys that are used from ChangeCipherSpec on. */
   next: RecordOpener | undefined;
-  /** TLS 1.3: what the keys come from, for updates. */
+  /** TLS 1.3: what the keys come from, for updates, and whether it is the handshake's still. */
   secret: Buffer | undefined;
+  handshaking: boolean;
   handshake: Buffer;
   /** It said close_notify: what follows, if anything, is clear text. */
   closed: boolean;
   /** Bytes are missing: the next record is looked for. */
   hunting: boolean;
+  /** Bytes were missing: a change of keys may have been among them. */
+  gapped: boolean;
   /** A record did not open: nothing of this direction is read any more. */
   broken: boolean;
   encrypted: boolean;
+}
+
+interface Keys {
+  readonly opener: RecordOpener;
+  readonly secret: Buffer | undefined;
+  readonly handshaking: boolean;
 }
 
 /** Data before the handshake (0-RTT): what the client sent of it, until the server says whether it takes it. */
@@ -165,13 +175,14 @@ export class TlsLayer implements PassiveLayer {
     of.rest = NOTHING;
     of.handshake = NOTHING;
     this.#odd('tls-gap', side);
-    // Without its handshake, or the switch to its keys, nothing can be opened.
-    if (of.opener === undefined) {
+    // Without its handshake nothing can be opened.
+    if (of.opener === undefined && of.next === undefined) {
       of.broken = this.#server !== undefined;
       this.#giveUp();
       return;
     }
     of.hunting = true;
+    of.gapped = true;
     this.#options.inner.gap(side, 0);
   }
 
@@ -247,7 +258,8 @@ export class TlsLayer implements PassiveLayer {
   }
 
   #sealed(side: Side, of: Direction, record: SealedRecord): void {
-    const opened = of.opener?.open(record) ?? this.#withNextKeys(side, of, record);
+    const opened =
+      of.opener?.open(record) ?? this.#withNextKeys(side, of, record) ?? this.#withLaterKeys(side, of, record);
     if (opened === undefined) {
       // Early data whose keys nobody logged is followed by records that open.
       if (side === CLIENT && this.#early !== undefined && of.opener?.sequence === 0)
@@ -271,6 +283,14 @@ export class TlsLayer implements PassiveLayer {
     return opened;
   }
 
+  /** The change to the keys of this record was lost. */
+  #withLaterKeys(side: Side, of: Direction, record: SealedRecord): OpenedRecord | undefined {
+    const keys = of.gapped ? this.#keysOf(side, of).find(({ opener }) => opensBehind(opener, record)) : undefined;
+    if (keys === undefined) return undefined;
+    this.#use(of, keys);
+    return keys.opener.open(record);
+  }
+
   #opened(side: Side, of: Direction, { type, text }: OpenedRecord): void {
     switch (type) {
       case TYPE.data:
@@ -278,10 +298,14 @@ export class TlsLayer implements PassiveLayer {
         if (text.length === 0) break;
         if (side === CLIENT && this.#early !== undefined && of.opener === this.#early.opener)
           this.#earlyData(this.#early, text);
-        else this.#options.inner.receive(side, text);
+        else {
+          if (side === CLIENT) this.#forgetEarly();
+          this.#options.inner.receive(side, text);
+        }
         break;
       case TYPE.handshake:
-        this.#handshake(side, of, text);
+        // Behind missing bytes nobody knows where a message of a long flight begins.
+        if (!of.gapped || !of.handshaking) this.#handshake(side, of, text);
         break;
       case TYPE.alert:
         of.closed ||= text.length === 2 && text[1] === CLOSE_NOTIFY;
@@ -294,9 +318,7 @@ export class TlsLayer implements PassiveLayer {
 
   /** Where behind missing bytes a record begins that opens; -1: not in what is here. */
   #hunt(side: Side, of: Direction, bytes: Buffer, from: number): number {
-    const opener = of.opener;
-    if (opener === undefined) return -1;
-    const first = opener.sequence;
+    const candidates = this.#keysOf(side, of);
     for (let at = from; at + HEADER <= bytes.length; at++) {
       if (!looksLikeRecord(bytes, at)) continue;
       const end = at + HEADER + bytes.readUInt16BE(at + 3);
@@ -306,15 +328,12 @@ export class TlsLayer implements PassiveLayer {
         continue;
       }
       const record = sealedAt(bytes, at, end);
-      for (let lost = 0; lost <= MOST_LOST; lost++) {
-        opener.sequence = first + lost;
-        if (opener.open(record) === undefined) continue;
-        // It is read again, by whoever reads records.
-        opener.sequence = first + lost;
-        of.hunting = false;
-        return at;
-      }
-      opener.sequence = first;
+      const keys = candidates.find(({ opener }) => opensBehind(opener, record));
+      if (keys === undefined) continue;
+      // It is read again, by whoever reads records.
+      this.#use(of, keys);
+      of.hunting = false;
+      return at;
     }
     if (bytes.length - from > HUNT) {
       of.broken = true;
@@ -322,6 +341,29 @@ export class TlsLayer implements PassiveLayer {
       this.#options.inner.opaque('desync');
     }
     return -1;
+  }
+
+  /** The keys that a record behind missing bytes may be sealed with: those in use, and what may have come next. */
+  #keysOf(side: Side, of: Direction): Keys[] {
+    const { secret, handshaking } = of;
+    const keys: Keys[] = [];
+    for (const opener of [of.opener, of.next]) if (opener !== undefined) keys.push({ opener, secret, handshaking });
+    if (secret === undefined || this.#suite === undefined || this.#client === undefined) return keys;
+    const later = handshaking
+      ? this.#options.keys.secret(TRAFFIC[side], this.#client.random)
+      : expandLabel(this.#suite.hash, secret, 'traffic upd', secret.length);
+    const opener = later === undefined ? undefined : opener13(this.#suite, later);
+    if (opener !== undefined) keys.push({ opener, secret: later, handshaking: false });
+    return keys;
+  }
+
+  #use(of: Direction, { opener, secret, handshaking }: Keys): void {
+    if (of.opener !== opener) of.next = undefined;
+    of.opener = opener;
+    of.secret = secret;
+    of.handshaking = handshaking;
+    of.encrypted = true;
+    if (!handshaking && of === this.#directions[SERVER]) this.#forgetEarly();
   }
 
   #activate(of: Direction): void {
@@ -384,8 +426,7 @@ export class TlsLayer implements PassiveLayer {
         if (this.#server?.version === TLS13 && of.next !== undefined) this.#activate(of);
         break;
       case HANDSHAKE.finished:
-        if (this.#server?.version === TLS13)
-          this.#use13(side, of, side === CLIENT ? 'CLIENT_TRAFFIC_SECRET_0' : 'SERVER_TRAFFIC_SECRET_0');
+        if (this.#server?.version === TLS13) this.#use13(side, of, TRAFFIC[side]);
         break;
       case HANDSHAKE.keyUpdate:
         if (this.#server?.version === TLS13 && of.secret !== undefined && this.#suite !== undefined) {
@@ -491,6 +532,7 @@ export class TlsLayer implements PassiveLayer {
     }
     of.opener = opener;
     of.secret = secret;
+    of.handshaking = label !== TRAFFIC[side];
     // Messages do not cross a change of keys (RFC 8446 §5.1).
     if (side === SERVER) this.#decrypted();
   }
@@ -523,6 +565,15 @@ export class TlsLayer implements PassiveLayer {
     if (!taken) return;
     for (const text of held) this.#options.inner.receive(CLIENT, text);
     if (early.missing) this.#tellMissing();
+  }
+
+  /** Whether the server took it was lost. */
+  #forgetEarly(): void {
+    const early = this.#early;
+    if (early === undefined || early.taken !== undefined) return;
+    early.held = [];
+    early.missing = true;
+    this.#decideEarly(true);
   }
 
   #tellMissing(): void {
@@ -565,12 +616,27 @@ function direction(): Direction {
     opener: undefined,
     next: undefined,
     secret: undefined,
+    handshaking: false,
     handshake: NOTHING,
     closed: false,
     hunting: false,
+    gapped: false,
     broken: false,
     encrypted: false,
   };
+}
+
+/** Does it open `record` when some before it were lost? Then that is its next. */
+function opensBehind(opener: RecordOpener, record: SealedRecord): boolean {
+  const first = opener.sequence;
+  for (let lost = 0; lost <= MOST_LOST; lost++) {
+    opener.sequence = first + lost;
+    if (opener.open(record) === undefined) continue;
+    opener.sequence = first + lost;
+    return true;
+  }
+  opener.sequence = first;
+  return false;
 }
 
 /** Does the header of a record stand at `at`? True as well when less than it is there and that fits. */

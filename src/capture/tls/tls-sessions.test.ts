@@ -4,8 +4,9 @@ import { Buffer } from 'node:buffer';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import fc from 'fast-check';
 import { parseServerHello, type ServerHello } from '../../../protocols/tls/hello.js';
-import { SERVER } from '../../core/flow.js';
+import { CLIENT, SERVER } from '../../core/flow.js';
 import { PYTHON } from '../../testing/peers/aiosmtpd.js';
 import { selfSigned } from '../../testing/peers/certificate.js';
 import { startClient, startServer, Talker } from '../../testing/peers/openssl.js';
@@ -33,6 +34,37 @@ function expectText(pieces: Pieces, keys: string, text: readonly [string, string
     assert.deepEqual(read.odd, []);
     assert.equal(read.facts?.decrypted, true);
   }
+}
+
+/** That of damaged and missing bytes nothing comes out but what was said, in its order, and nothing is thrown. */
+function expectNothingElse(pieces: Pieces, keys: string, text: readonly [string, string]): void {
+  const small = cut(pieces, 60);
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ at: fc.nat(small.length - 1), byte: fc.nat(59), value: fc.integer({ min: 0, max: 255 }) }), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      (changes) => {
+        const damaged = small.map(([side, chunk]) => [side, Buffer.from(chunk)] as const);
+        for (const { at, byte, value } of changes) {
+          const chunk = damaged[at]?.[1];
+          if (chunk !== undefined) chunk[byte % chunk.length] = value;
+        }
+        const lost = changes.length === 3 ? changes[0]?.at : undefined;
+        const read = readTls(damaged, keys, undefined, lost);
+        for (const side of [CLIENT, SERVER] as const) {
+          let from = 0;
+          for (const said of read.text[side].split('[gap]')) {
+            const found = text[side].indexOf(said, from);
+            assert.ok(found >= 0, said);
+            from = found + said.length;
+          }
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
 }
 
 /** openssl at both ends; the server says each line backwards. `words` are lines, and commands of s_client in brackets with what it says to them. */
@@ -79,6 +111,7 @@ for (const suite of [
       const lines = keys.split('\n').filter((line) => line.startsWith('CLIENT_RANDOM'));
       assert.equal(lines.length, 3);
       expectText(pieces, keys, SAID);
+      expectNothingElse(pieces, keys, SAID);
       // With the keys of the first handshake alone, what came before the second.
       const first = readTls(pieces, lines[0] ?? '');
       assert.deepEqual(first.text, ['one\n', 'eno\n']);
@@ -96,6 +129,7 @@ for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CH
       ['one', ['k', 'KEYUPDATE'], 'two', ['K', 'KEYUPDATE'], 'three', ['K', 'KEYUPDATE'], ['k', 'KEYUPDATE'], 'four'],
     );
     expectText(pieces, keys, SAID);
+    expectNothingElse(pieces, keys, SAID);
   });
 }
 
@@ -169,6 +203,27 @@ peerTest(
   },
 );
 
+/** What is read when the server's record of this number is missing: behind ServerHello and ChangeCipherSpec, 2 is EncryptedExtensions. */
+function withoutRecord(pieces: Pieces, number: number, keys: string): Parameters<typeof readTls> {
+  const bytes = cut(pieces, 1);
+  const places = bytes.flatMap(([side], at) => (side === SERVER ? [at] : []));
+  let from = 0;
+  const end = (at: number): number =>
+    at +
+    5 +
+    Buffer.concat(places.slice(at + 3, at + 5).map((place) => bytes[place]?.[1] ?? Buffer.of())).readUInt16BE(0);
+  for (let record = 0; record < number; record++) from = end(from);
+  const first = places[from] ?? 0;
+  const lost = places.slice(from, end(from));
+  const whole = [SERVER, Buffer.concat(lost.map((place) => bytes[place]?.[1] ?? Buffer.of()))] as const;
+  return [
+    bytes.flatMap((piece, at) => (at === first ? [whole] : lost.includes(at) ? [] : [piece])),
+    keys,
+    undefined,
+    first,
+  ];
+}
+
 for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']) {
   peerTest(`data before the handshake is read where the server takes it (${suite})`, ['openssl'], async (context) => {
     const early = 'early words\n'.repeat(500);
@@ -178,7 +233,11 @@ for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CH
     });
     assert.match(keys[1], /^CLIENT_EARLY_TRAFFIC_SECRET /m);
     expectText(again, keys[1], [`${early}hello\n`, 'answer\n']);
-    // Where its keys were not logged it is missing, and what follows is there.
+    expectNothingElse(again, keys[1], [`${early}hello\n`, 'answer\n']);
+    // Where the server's answer to it was lost it is missing, and so it is where its keys were not logged; what follows is there.
+    const unanswered = readTls(...withoutRecord(again, 2, keys[1]));
+    assert.equal(unanswered.text[CLIENT], '[gap]hello\n');
+    assert.ok(unanswered.odd.includes('tls-early-data'));
     const without = readTls(again, keys[1].replace(/^CLIENT_EARLY_TRAFFIC_SECRET .*$/m, ''));
     assert.deepEqual(without.text, ['[gap]hello\n', 'answer\n']);
     assert.ok(without.odd.includes('tls-early-data'));

@@ -4,6 +4,8 @@ import type { TestContext } from 'node:test';
 import type { Certificate } from './certificate.js';
 import { ended, freePort, pathOf } from './peers.js';
 
+const PATIENCE = 60_000;
+
 /** A program with lines going in and text coming out. */
 export class Talker {
   readonly #child: ChildProcessWithoutNullStreams;
@@ -29,11 +31,14 @@ export class Talker {
   }
 
   /** When it has said `text`, behind what was heard before. */
-  heard(text: string): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async heard(text: string): Promise<void> {
+    let silent: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve, reject) => {
+      // So that a test which waits in vain tells for what.
+      silent = setTimeout(() => reject(new Error(`never said ${text}, but: ${this.#unheard}`)), PATIENCE);
       this.#waiting = { text, resolve, reject };
       this.#look();
-    });
+    }).finally(() => clearTimeout(silent));
   }
 
   /** Ends its input; when it is gone. */
