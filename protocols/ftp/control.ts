@@ -419,7 +419,8 @@ export class FtpControl implements Decoder {
     const link = this.#newLink();
     this.#link = link;
     const target = { address: address ?? '', port };
-    const related = { dials, target, tls: this.#protection === undefined ? undefined : this.#protection === 'P' };
+    // Without PROT P it is clear text by the standard (RFC 4217 §9), but not with every server, nor with TLS from the beginning.
+    const related = { dials, target, tls: this.#protection === 'P' ? true : undefined };
     // Of two that come for one transfer, from wherever, the second is inspected for itself.
     const decode = (flow: Flow): FtpData => new FtpData(flow, link.connected ? this.#newLink() : link);
     this.#flow.expect({ ...related, decode }, ready);

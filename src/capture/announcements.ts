@@ -55,7 +55,7 @@ export class Announcements {
     const places = [listens.address];
     // A reply may name another address than the one that the client dials after all, and clients differ in which they believe.
     if (address !== '' && address !== listens.address) places.push(address);
-    const known = { ...related, tls: related.tls ?? tls };
+    const known = { ...related, tls: related.tls ?? (tls ? undefined : false) };
     return places.every((place) =>
       this.#expectations.add({
         related: { ...known, target: { address: place, port } },

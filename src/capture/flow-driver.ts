@@ -114,7 +114,7 @@ export class FlowDriver implements ConnectionSink {
       id: start.packet,
       limits: options.limits,
       output: undefined,
-      tls: announced?.related.tls ?? false,
+      tls: announced !== undefined && announced.related.tls !== false,
       services: {
         openFile: (meta) => {
           const { bounds } = this.#ruled();
@@ -145,7 +145,8 @@ export class FlowDriver implements ConnectionSink {
         },
         openLayer: (kind, inner) => {
           this.#inflating ||= kind !== 'tls';
-          return options.layers.open(kind, inner, {
+          const certain = announced === undefined || announced.related.tls === true;
+          return options.layers.open(kind, inner, certain, {
             tls: (facts) => {
               this.#tls = facts;
             },

@@ -48,7 +48,7 @@ export class FollowedFlow implements ConnectionSink {
         failed: () => {},
         openLayer: (kind, inner) => {
           tls ||= kind === 'tls';
-          return layers.open(kind, inner, { tls: () => {}, anomaly: () => {}, opaque: () => {} });
+          return layers.open(kind, inner, true, { tls: () => {}, anomaly: () => {}, opaque: () => {} });
         },
       },
       decode: (flow) =>

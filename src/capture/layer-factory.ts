@@ -14,5 +14,6 @@ export interface LayerEvents {
 
 /** Opens the readers of layers for the connections of one capture. */
 export interface LayerFactory {
-  open(kind: Exclude<LayerKind, 'clear'>, inner: LayerInner, events: LayerEvents): PassiveLayer;
+  /** `certain`: the ends agreed upon it; else TLS may begin here, or not. */
+  open(kind: Exclude<LayerKind, 'clear'>, inner: LayerInner, certain: boolean, events: LayerEvents): PassiveLayer;
 }

@@ -13,7 +13,7 @@ const DECRYPTED_IN_PLACE: TlsFacts = { version: undefined, cipher: undefined, sn
 export function createLayers(keys: KeyLog, limits: Limits): LayerFactory {
   const sessions = new SessionCache(limits.tlsSessions);
   return {
-    open(kind, inner, events) {
+    open(kind, inner, certain, events) {
       if (kind !== 'tls') return new InflateLayer(kind, inner, events, limits);
       return new TlsOrClear({
         patience: limits.probe,
@@ -21,6 +21,7 @@ export function createLayers(keys: KeyLog, limits: Limits): LayerFactory {
         openTls: () => new TlsLayer({ keys, sessions, limits, inner, events }),
         injected: (side) => events.anomaly('plaintext-before-tls', side),
         clear: () => {
+          if (!certain) return;
           events.tls(DECRYPTED_IN_PLACE);
           events.anomaly('tls-decrypted-in-place', 0);
         },

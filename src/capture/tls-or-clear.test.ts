@@ -81,3 +81,40 @@ test('text of one side alone is believed when there is much of it, or no more', 
   assert.deepEqual(everyCut([[SERVER, TEXT]], true), ['decrypted in place', 'clear S 12']);
   assert.deepEqual(run([[SERVER, TEXT]], false), []);
 });
+
+test('more clear text of one side than is waited for, and a handshake after all: it was injected, and TLS is read', () => {
+  const long = Buffer.from('NOOP\r\n'.repeat(20));
+  // The other side begins it: what the first sends from then on is TLS as well.
+  assert.deepEqual(
+    everyCut([
+      [CLIENT, long],
+      [CLIENT, TEXT],
+      [SERVER, HELLO],
+      [CLIENT, HELLO],
+    ]),
+    ['decrypted in place', 'injected by C', `clear C ${long.length + TEXT.length}`, 'tls C 10', 'tls S 10'],
+  );
+  // The same side goes over to it.
+  const pieces = [
+    [CLIENT, long],
+    [CLIENT, Buffer.concat([TEXT, HELLO])],
+    [SERVER, HELLO],
+  ] as const;
+  for (let cut = 1; cut < TEXT.length + HELLO.length; cut++) {
+    const said = run(
+      [pieces[0], [CLIENT, pieces[1][1].subarray(0, cut)], [CLIENT, pieces[1][1].subarray(cut)], pieces[2]],
+      false,
+    );
+    assert.deepEqual(said.slice(0, 2), ['decrypted in place', 'injected by C'], String(cut));
+    assert.deepEqual(said.slice(-2), ['tls C 10', 'tls S 10'], String(cut));
+  }
+  // What is clear on both sides stays so.
+  assert.deepEqual(
+    everyCut([
+      [CLIENT, long],
+      [SERVER, TEXT],
+      [CLIENT, TEXT],
+    ]),
+    ['decrypted in place', `clear C ${long.length + TEXT.length}`, `clear S ${TEXT.length}`],
+  );
+});

@@ -12,6 +12,8 @@ import type { LayerInner, PassiveLayer } from '../flow/engine.js';
 const NOTHING: Buffer = Buffer.alloc(0);
 /** Type, version: what tells a record from text. */
 const RECORD_HEAD = 3;
+/** A line end and what of a record may stand behind it without showing that it is a handshake. */
+const TAIL = 3;
 
 export interface Undecided {
   /** Bytes of one side alone that wait for the other's before they are believed. */
@@ -28,6 +30,8 @@ export interface Undecided {
 export class TlsOrClear implements PassiveLayer {
   readonly #options: Undecided;
   #layer: PassiveLayer | undefined;
+  /** Set while it goes on in clear text because one side said so much, and the other has not spoken: the end of that text. */
+  #provisional: Buffer | undefined;
   /** What each side sent while it is not decided: `#second` came after the other's first bytes. */
   readonly #heads: [Buffer, Buffer] = [NOTHING, NOTHING];
   #first: Side = CLIENT;
@@ -39,7 +43,8 @@ export class TlsOrClear implements PassiveLayer {
 
   receive(side: Side, chunk: Buffer): void {
     if (this.#layer !== undefined) {
-      this.#layer.receive(side, chunk);
+      if (this.#provisional === undefined || !this.#turnsToTls(side, chunk, this.#provisional))
+        this.#layer.receive(side, chunk);
       return;
     }
     const other = opposite(side);
@@ -50,11 +55,13 @@ export class TlsOrClear implements PassiveLayer {
 
   gap(side: Side, length: number): void {
     if (this.#layer === undefined) this.#decide(true);
+    else if (this.#provisional !== undefined) this.#handOver(opposite(this.#first));
     this.#layer?.gap(side, length);
   }
 
   end(side: Side): void {
     if (this.#layer === undefined) this.#decide(true);
+    else if (this.#provisional !== undefined) this.#handOver(opposite(this.#first));
     this.#layer?.end?.(side);
   }
 
@@ -76,7 +83,50 @@ export class TlsOrClear implements PassiveLayer {
     );
     if (spoken.length === 0 || (short && !now)) return;
     if (spoken.some((side) => isRecord(this.#heads[side]))) this.#begin();
-    else if (now || spoken.length === 2 || this.#heads[this.#first].length > patience) this.#goOnInClear();
+    else if (now || spoken.length === 2 || this.#heads[this.#first].length > patience) {
+      const { length } = spoken;
+      if (!now && length < 2) this.#provisional = Buffer.from(this.#heads[this.#first].subarray(-TAIL));
+      this.#goOnInClear();
+    }
+  }
+
+  /** It was clear text of one side so far. A handshake, of either, makes it text in front of one. */
+  #turnsToTls(side: Side, chunk: Buffer, tail: Buffer): boolean {
+    if (side !== this.#first) {
+      const head = Buffer.concat([this.#heads[side], chunk]);
+      this.#heads[side] = head;
+      if (head.length < RECORD_HEAD && isContentType(head[0] ?? 0)) return true;
+      if (isRecord(head)) this.#turn(0);
+      this.#handOver(side);
+      return true;
+    }
+    const joined = Buffer.concat([tail, chunk]);
+    const at = recordIn(joined);
+    if (at === joined.length) {
+      this.#provisional = Buffer.from(joined.subarray(-TAIL));
+      return false;
+    }
+    if (at > tail.length) this.#layer!.receive(side, joined.subarray(tail.length, at));
+    this.#turn(Math.max(0, tail.length - at));
+    this.#layer!.receive(side, joined.subarray(at));
+    return true;
+  }
+
+  /** The other side has spoken: what it said goes where all goes from now on. */
+  #handOver(side: Side): void {
+    const head = this.#heads[side];
+    this.#provisional = undefined;
+    this.#heads[side] = NOTHING;
+    if (head.length > 0) this.#layer!.receive(side, head);
+  }
+
+  /** TLS begins, `back` bytes of the first side ago. */
+  #turn(back: number): void {
+    const first = this.#first;
+    this.#provisional = undefined;
+    this.#options.injected(first);
+    this.#position[first] = this.#layer!.position(first) - back;
+    this.#layer = this.#options.openTls();
   }
 
   #begin(): void {

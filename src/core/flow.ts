@@ -158,7 +158,7 @@ export interface Related {
   readonly target: Endpoint;
   /**
    * It starts with a TLS handshake; CLIENT is the TLS client whoever dials; sessions resume from this flow's. Undefined: it may, if this
-   * connection is inside TLS.
+   * connection is inside TLS, and its first bytes tell.
    */
   readonly tls: boolean | undefined;
   decode(flow: Flow): Decoder;
