@@ -3,7 +3,9 @@
  * between them but the description that they are made from, which crosses threads as it is.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { PROTOCOLS } from '../../protocols/index.js';
 import type { Config } from '../config/config.js';
 import { type MatchPolicy, type PolicyMatch, policyMatcher } from '../config/match-policy.js';
@@ -29,6 +31,7 @@ import { protocolKey } from '../policy/protocol-key.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
+import type { YaraPool } from '../scan/yara-pool.js';
 import { Announcements } from './announcements.js';
 import { CaptureReader } from './capture-reader.js';
 import { EventQueue } from './event-queue.js';
@@ -61,6 +64,16 @@ export interface ScanSetup {
   /** Keep every file as `<extract>/<sha256>`. */
   readonly extract: string | undefined;
 }
+
+/** The user's YARA rules. */
+interface UserRules {
+  readonly pool: YaraPool | undefined;
+  /** Why they are not used. */
+  readonly unused: string | undefined;
+}
+
+/** Processes that run rules, at most: each has all of them in memory. */
+const MOST_YARA = 4;
 
 /** What was read of an input, and what kept it from being read to its end. */
 export interface InputReport {
@@ -105,8 +118,7 @@ export class ScanThread {
   /** By what the matched policy says; made once each. */
   readonly #policies = new Map<SessionProfiles, Policy>();
   readonly #keeper: Keeper | undefined;
-  /** Why the user's rules are not used. */
-  readonly #withoutRules: string | undefined;
+  readonly #rules: UserRules;
 
   /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
   static async start(setup: ScanSetup, memory = prepareMemory(setup.limits, 0)): Promise<ScanThread> {
@@ -114,11 +126,15 @@ export class ScanThread {
     const scanners = createScanners(signatures);
     selfTest(scanners);
     let withoutRules: string | undefined;
+    let rules: YaraPool | undefined;
     if (signatures.rules.length > 0) {
       // Loading the rule engine takes longer than scanning a small capture.
-      const { createYaraScanner } = await import('../scan/yara-scanner.js');
+      const { createYaraPool } = await import('../scan/yara-pool.js');
       try {
-        scanners.push(createYaraScanner(signatures.rules, setup.limits));
+        // Rules cost more than all the rest: while files wait for them the capture is read on.
+        const processes = isMainThread ? Math.min(MOST_YARA, availableParallelism()) : 1;
+        rules = await createYaraPool(signatures.rules, { limits: setup.limits, processes });
+        scanners.push(rules);
       } catch (error) {
         // A machine that has no rule engine: literals and hashes are searched for all the same, and it is said.
         if (!(error instanceof SourceError)) throw error;
@@ -130,18 +146,13 @@ export class ScanThread {
       scanners.push(createClamdScanner(setup.clamd, setup.limits));
     }
     await memory.ready;
-    return new ScanThread(setup, memory, scanners, withoutRules);
+    return new ScanThread(setup, memory, scanners, { pool: rules, unused: withoutRules });
   }
 
-  private constructor(
-    setup: ScanSetup,
-    memory: PreparedMemory,
-    scanners: readonly Scanner[],
-    withoutRules: string | undefined,
-  ) {
+  private constructor(setup: ScanSetup, memory: PreparedMemory, scanners: readonly Scanner[], rules: UserRules) {
     this.#setup = setup;
     this.#arena = memory.arena;
-    this.#withoutRules = withoutRules;
+    this.#rules = rules;
     const { config } = setup;
     const limits = config === undefined ? setup.limits : { ...setup.limits, nesting: MOST_NESTING };
     this.#keeper = setup.extract === undefined ? undefined : new Keeper(setup.extract);
@@ -265,12 +276,13 @@ export class ScanThread {
   }
 
   #failures(): string[] {
-    return [this.#withoutRules, this.#keeper?.failure].filter((failure) => failure !== undefined);
+    return [this.#rules.unused, this.#keeper?.failure].filter((failure) => failure !== undefined);
   }
 
   close(): void {
     this.#unpackers.close();
     this.#readings.close();
+    this.#rules.pool?.close();
   }
 
   get #detailed(): boolean {

@@ -2,11 +2,8 @@
  * Scans inputs one after the other: in this thread, or a large capture shared by several. Whoever does the work, the same events are delivered
  * in the same order.
  */
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, InternalError, SourceError } from '../core/errors.js';
-import { MiB } from '../core/limits.js';
-import { loadSignatures } from '../scan/signatures.js';
 import { EventMerge } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import type { PreparedMemory } from './prepared-memory.js';
@@ -31,12 +28,6 @@ export interface FileJob {
   readonly advance: (done: number) => void;
 }
 
-/**
- * A worker costs a tenth of a second to start, half as much memory again, and each reads the whole capture: measured, a second one pays when
- * there are rules, which cost more than all the rest, and not before (docs/performance.md).
- */
-const WORTH_A_WORKER = 32 * MiB;
-
 export class Scan {
   readonly #setup: ScanSetup;
   readonly #memory: PreparedMemory | undefined;
@@ -51,7 +42,7 @@ export class Scan {
 
   /** Rejects with SourceError when the input cannot be opened; what can be read of a damaged one is delivered, and the report says what is wrong. */
   async capture(job: CaptureJob): Promise<InputReport> {
-    const jobs = job.size === undefined ? 1 : (job.jobs ?? this.#jobsFor(job.size));
+    const jobs = job.size === undefined ? 1 : (job.jobs ?? 1);
     if (jobs === 1) {
       const merge = new OrderedDelivery(1, job.deliver);
       const thread = await this.#own();
@@ -75,11 +66,6 @@ export class Scan {
   async close(): Promise<void> {
     (await this.#thread)?.close();
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
-  }
-
-  #jobsFor(size: number): number {
-    if (size < WORTH_A_WORKER || loadSignatures(this.#setup.signatures).rules.length === 0) return 1;
-    return Math.min(availableParallelism(), 1 + Math.floor(size / WORTH_A_WORKER));
   }
 
   #own(): Promise<ScanThread> {

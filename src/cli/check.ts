@@ -1,4 +1,5 @@
 /** `inspectd check`: is the configuration right, do the signatures load and find EICAR, what are the defaults. */
+import { ConfigError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
@@ -24,11 +25,24 @@ export async function check(options: CheckOptions): Promise<number> {
   selfTest(createScanners(signatures));
   if (signatures.rules.length > 0) {
     const { compileRules } = await import('../scan/yara-rules.js');
-    compileRules(signatures.rules, { refuseSlow: true });
+    compileRules(signatures.rules, { refuseSlow: false });
+    for (const line of slowRules(() => compileRules(signatures.rules, { refuseSlow: true })))
+      process.stderr.write(`inspectd: ${line}\n`);
   }
   if (options.clamd !== undefined) {
     const { checkClamd } = await import('../scan/clamd/clamd-scanner.js');
     for (const line of await checkClamd(options.clamd, DEFAULT_LIMITS)) process.stderr.write(`inspectd: ${line}\n`);
   }
   return 0;
+}
+
+/** They compile; what YARA-X says of those that may take long. */
+function slowRules(compile: () => void): string[] {
+  try {
+    compile();
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.message.split('\n').map((line) => `warning: ${line}`);
+  }
 }

@@ -23,7 +23,7 @@ test('the help of scan names every option, the exit statuses and examples', asyn
   assert.equal(status, 0);
   for (const option of 'config signatures log log-format files flows extract jobs summary quiet no-progress'.split(' '))
     assert.ok(out.includes(`--${option} `) || out.includes(`--${option}\n`), option);
-  for (const phrase of ['.pcapng', 'standard input', 'Exit status: 0 nothing found, 1', 'tcpdump -w - ', 'slow'])
+  for (const phrase of ['.pcapng', 'standard input', 'Exit status: 0 nothing found, 1', 'tcpdump -w - ', 'over 30 s'])
     assert.ok(out.includes(phrase), phrase);
   assert.equal((await inspectd(['help', 'scan'])).out, out);
 });

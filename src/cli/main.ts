@@ -48,7 +48,7 @@ program
   )
   .option(
     '--signatures <path>',
-    'a signature file, a YARA rule file (.yar; rules that YARA-X calls slow are refused) or a directory of them, beside the built-in ones (repeatable)',
+    'a signature file, a YARA rule file (.yar; a file whose rules take over 30 s is unscannable) or a directory of them, beside the built-in ones (repeatable)',
     collect,
     [],
   )
@@ -74,7 +74,7 @@ program
   .option('--flows <file>', 'write one JSON object a line for each connection (- for standard output)')
   .option('--extract <dir>', 'keep each extracted file as <dir>/<sha256>')
   .option('--clamd <address>', 'ask a clamd as well: HOST:PORT or the path of its socket', clamd)
-  .option('--jobs <n>', 'worker threads (default: one, and with YARA rules one a core for large input)', count)
+  .option('--jobs <n>', 'worker threads (default: one; YARA rules run beside it, in processes of their own)', count)
   .addOption(
     new Option('--summary <form>', 'what to say at the end, on standard error')
       .choices(['text', 'json', 'none'])

@@ -2,7 +2,7 @@
  * YARA rules run in processes of their own, because that is the only place where they can be stopped: the library has no timeout, and
  * a worker thread does not end while it is in native code. A scan that takes longer than `limits.scanTime` is killed, and the file
  * is `engine-error` with the name of the rule file that was running; a process that dies by itself likewise. The next scan starts
- * another. Idle processes do not keep the program alive.
+ * another. Idle processes do not keep the program alive. New rules are compiled beside the old ones, which go on until then.
  */
 import { Buffer } from 'node:buffer';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -15,9 +15,13 @@ import type { Limits } from '../core/limits.js';
 import type { Signature } from './signatures.js';
 import type { Answer } from './yara-child.js';
 import { windows } from './yara-rules.js';
-import { YARA, yaraFindings } from './yara-scanner.js';
 
 export interface YaraPool extends Scanner {
+  /**
+   * Takes the rules of `paths` from now on; scans under way end with those that they began with. Rejects as `createYaraPool` does, and
+   * then all stays as it was.
+   */
+  reload(paths: readonly string[]): Promise<void>;
   /** Kills its processes. Scans under way end as engine errors. */
   close(): void;
 }
@@ -35,9 +39,11 @@ export async function createYaraPool(paths: readonly string[], options: YaraPool
   return pool;
 }
 
+const YARA = 'yara';
+
 class Pool implements YaraPool {
   readonly name = YARA;
-  readonly #paths: readonly string[];
+  #paths: readonly string[];
   readonly #limits: YaraPoolOptions['limits'];
   readonly #most: number;
   readonly #idle: Runner[] = [];
@@ -55,13 +61,27 @@ class Pool implements YaraPool {
   }
 
   async start(): Promise<void> {
-    const runner = this.#spawn();
+    const runner = this.#spawn(this.#paths);
     try {
       await runner.ready;
     } catch (error) {
       this.close();
       throw error;
     }
+    this.#giveBack(runner);
+  }
+
+  async reload(paths: readonly string[]): Promise<void> {
+    const runner = this.#spawn(paths);
+    try {
+      await runner.ready;
+    } catch (error) {
+      this.#all.delete(runner);
+      runner.kill('its rules are not used');
+      throw error;
+    }
+    this.#paths = paths;
+    for (const old of this.#idle.splice(0)) this.#retire(old);
     this.#giveBack(runner);
   }
 
@@ -97,22 +117,29 @@ class Pool implements YaraPool {
       if (idle !== undefined) {
         if (idle.alive) return idle.busy();
         this.#all.delete(idle);
-      } else if (this.#all.size < this.#most) return this.#spawn();
+      } else if (this.#all.size < this.#most) return this.#spawn(this.#paths);
       else await new Promise<void>((resolve) => this.#queue.push(resolve));
     }
   }
 
-  #spawn(): Runner {
-    const runner = new Runner(this.#paths);
+  #spawn(paths: readonly string[]): Runner {
+    const runner = new Runner(paths);
     this.#all.add(runner);
     return runner;
   }
 
   #giveBack(runner: Runner): void {
     runner.rest();
-    if (runner.alive) this.#idle.push(runner);
-    else this.#all.delete(runner);
+    if (!runner.alive) this.#all.delete(runner);
+    // Of rules that are not those of today.
+    else if (runner.paths !== this.#paths) this.#retire(runner);
+    else this.#idle.push(runner);
     this.#queue.shift()?.();
+  }
+
+  #retire(runner: Runner): void {
+    this.#all.delete(runner);
+    runner.kill('retired');
   }
 }
 
@@ -122,15 +149,15 @@ class Runner {
   readonly ready: Promise<void>;
   /** It can be given a scan. */
   alive = true;
+  readonly paths: readonly string[];
   readonly #child: ChildProcess;
-  readonly #paths: readonly string[];
   #answered: ((found: readonly Signature[]) => void) | undefined;
   #failed: (error: Error) => void;
   #running: string | undefined;
   #killedFor: string | undefined;
 
   constructor(paths: readonly string[]) {
-    this.#paths = paths;
+    this.paths = paths;
     const script = fileURLToPath(new URL('./yara-child.js', import.meta.url));
     this.#child = spawn(process.execPath, [script, ...paths], { stdio: ['pipe', 'pipe', 'ignore'] });
     let isReady!: () => void;
@@ -196,7 +223,7 @@ class Runner {
 
   #hear(answer: Answer, isReady: () => void): void {
     if ('ready' in answer) isReady();
-    else if ('running' in answer) this.#running = this.#paths[answer.running];
+    else if ('running' in answer) this.#running = this.paths[answer.running];
     else if ('found' in answer) this.#answered?.(answer.found);
     else this.#failed(answer.config ? new ConfigError(answer.unusable) : new SourceError(answer.unusable));
   }
@@ -206,4 +233,16 @@ class Runner {
     const where = this.#running === undefined ? '' : ` in ${this.#running}`;
     this.#failed(new SourceError(`${this.#killedFor ?? how}${where}`));
   }
+}
+
+/** One finding a virus, in the order found: windows overlap, and rules may share a name. */
+function yaraFindings(found: readonly Signature[]): Finding[] {
+  const byVirus = new Map(found.map((signature) => [signature.virus, signature]));
+  return [...byVirus.values()].map(({ virus, virusId }) => ({
+    kind: 'infected',
+    virus,
+    virusId,
+    dtype: 'av-engine',
+    by: YARA,
+  }));
 }

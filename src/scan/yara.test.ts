@@ -9,7 +9,7 @@ import type { Content, FileInfo, Finding, Inspected, Scanner } from '../core/fil
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import { inspecting, told } from '../testing/inspecting.js';
 import { createYaraPool } from './yara-pool.js';
-import { createYaraScanner } from './yara-scanner.js';
+import { compileRules } from './yara-rules.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'yara-test-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -59,37 +59,48 @@ async function found(scanner: Scanner, content: Content): Promise<readonly strin
   });
 }
 
+/** What a pool of these rules finds in each content. */
+async function foundBy(
+  paths: readonly string[],
+  contents: readonly Content[],
+  changes = {},
+): Promise<(readonly string[])[]> {
+  const pool = await createYaraPool(paths, { limits: { ...DEFAULT_LIMITS, ...changes } });
+  try {
+    return await Promise.all(contents.map((content) => found(pool, content)));
+  } finally {
+    pool.close();
+  }
+}
+
 test('a rule names the virus by its meta, or by its own name', async () => {
-  const scanner = createYaraScanner([NAMED], DEFAULT_LIMITS);
-  assert.deepEqual(await found(scanner, memory('-- plain-bytes worm-bytes --')), ['Worm.Test 77', 'plain 0']);
-  assert.deepEqual(await found(scanner, memory('nothing')), []);
-  assert.deepEqual(await found(scanner, memory('')), []);
+  const texts = ['-- plain-bytes worm-bytes --', 'nothing', ''].map(memory);
+  assert.deepEqual(await foundBy([NAMED], texts), [['Worm.Test 77', 'plain 0'], [], []]);
 });
 
 test('a spooled file is scanned in overlapping windows, and a match is one finding', async () => {
-  const scanner = createYaraScanner([NAMED], { scanWindow: 30, scanOverlap: 15 });
-  for (let at = 0; at < 100; at++) {
-    const text = `${'x'.repeat(at)}worm-bytes${'y'.repeat(100 - at)}`;
-    assert.deepEqual(await found(scanner, spooled(text)), ['Worm.Test 77'], `at ${at}`);
-  }
+  const texts = Array.from({ length: 100 }, (_, at) => spooled(`${'x'.repeat(at)}worm-bytes${'y'.repeat(100 - at)}`));
+  const all = await foundBy([NAMED], texts, { scanWindow: 30, scanOverlap: 15 });
+  assert.ok(all.every((one) => one.join() === 'Worm.Test 77'));
 });
 
 test('rules of two files may have one name', async () => {
   const other = rules('other.yar', 'rule plain { condition: filesize > 3 }');
-  assert.deepEqual(await found(createYaraScanner([NAMED, other], DEFAULT_LIMITS), memory('plain-bytes')), ['plain 0']);
+  assert.deepEqual(await foundBy([NAMED, other], [memory('plain-bytes')]), [['plain 0']]);
 });
 
-test('a rule that does not compile, or a slow one without a deadline, is an error with file and line', () => {
+test('a rule that does not compile is an error with file and line, and one that may be slow is said to be when asked', () => {
   const bad = rules('bad.yar', 'rule a {\n condition: $b\n}\n');
-  assert.throws(() => createYaraScanner([bad], DEFAULT_LIMITS), {
+  assert.throws(() => compileRules([bad], { refuseSlow: false }), {
     code: 'INSPECTD_CONFIG',
     message: `${bad}:2: unknown pattern \`$b\` (this pattern is not declared in the \`strings\` section)`,
   });
   const slow = rules('slow.yar', 'rule a { strings: $a = /(a|aa)+$/ condition: $a }');
-  assert.throws(() => createYaraScanner([slow], DEFAULT_LIMITS), {
+  assert.throws(() => compileRules([slow], { refuseSlow: true }), {
     message: `${slow}:1: slow pattern (this pattern may slow down the scan)`,
   });
-  assert.throws(() => createYaraScanner([join(directory, 'none.yar')], DEFAULT_LIMITS), /none\.yar: cannot be read/);
+  assert.equal(compileRules([slow], { refuseSlow: false }).length, 1);
+  assert.throws(() => compileRules([join(directory, 'none.yar')], { refuseSlow: false }), /none\.yar: cannot be read/);
 });
 
 test('a pool finds the same, in memory and in windows, one file after the other', async () => {
@@ -152,6 +163,37 @@ test('a file whose rule did not end is unscannable, with the name of the rule fi
       file.end();
     });
     assert.deepEqual(told(root).findings, [`unscannable engine-error yara: timeout: longer than 100 ms in ${ENDLESS}`]);
+  } finally {
+    pool.close();
+  }
+});
+
+test('rules are exchanged while scans are under way, and those that do not compile are not taken', async () => {
+  const before = rules('before.yar', 'rule before { strings: $a = "bytes" condition: $a }');
+  const later = rules('later.yar', 'rule later { strings: $a = "bytes" condition: $a }');
+  const bad = rules('bad-later.yar', 'rule a { condition: $b }');
+  const pool = await createYaraPool([before], { limits: DEFAULT_LIMITS, processes: 2 });
+  try {
+    const under = Array.from({ length: 40 }, () => found(pool, memory('bytes')));
+    await assert.rejects(pool.reload([bad]), ConfigError);
+    assert.deepEqual(await found(pool, memory('bytes')), ['before 0']);
+    const reloading = pool.reload([later]);
+    under.push(...Array.from({ length: 40 }, () => found(pool, memory('bytes'))));
+    await reloading;
+    assert.deepEqual(await found(pool, memory('bytes')), ['later 0']);
+    for (const scan of await Promise.all(under)) assert.ok(['before 0', 'later 0'].includes(scan.join()), scan.join());
+  } finally {
+    pool.close();
+  }
+});
+
+test('three thousand rules are compiled once and all of them are looked for', async () => {
+  const many = Array.from({ length: 3_000 }, (_, n) => `rule r${n} { strings: $a = "marker-${n}-end" condition: $a }`);
+  const pool = await createYaraPool([rules('many.yar', many.join('\n'))], { limits: DEFAULT_LIMITS });
+  try {
+    for (const n of [0, 1_499, 2_999])
+      assert.deepEqual(await found(pool, memory(`${'x'.repeat(10_000)}marker-${n}-end`)), [`r${n} 0`]);
+    assert.deepEqual(await found(pool, memory('marker-3000-end')), []);
   } finally {
     pool.close();
   }
