@@ -129,7 +129,7 @@ export function decodeBase64(text: Buffer, start: number, end: number, way: Base
       } else if (value === JUNK && lines === 'cut') cut = true;
     }
   }
-  flush();
+  if (lines !== 'floor') flush();
   return out.subarray(0, length);
 }
 
