@@ -254,6 +254,32 @@ export function ambiguousMail(payload: Buffer): Readonly<Record<string, readonly
   };
 }
 
+/** Ways of hiding a file in a mail about which there is nothing odd to one who believes what it says. By name. */
+export function hiddenMail(payload: Buffer): Readonly<Record<string, string>> {
+  const lines = payload.toString('base64').replace(/.{60}/g, '$&\r\n');
+  const usual = mail([TYPE, DISPOSITION, `${CTE}: base64`], lines);
+  const top = 'From: a@x.test\r\nTo: b@x.test\r\nSubject: s\r\nMIME-Version: 1.0\r\n';
+  return {
+    'parts without a Content-Type above them': usual.replace(`Content-Type: ${MULTIPART}\r\n`, ''),
+    'a multipart that says it is text': usual.replace('multipart/mixed', 'text/plain'),
+    'a multipart of a type that nobody knows': usual.replace('multipart/mixed', 'x-multipart/mixed'),
+    'parts in a message that is attached without a Content-Type': mail(
+      ['Content-Type: message/rfc822'],
+      `Subject: x\r\n\r\n--bar\r\n${TYPE}\r\n${CTE}: base64\r\n\r\n${lines}\r\n--bar--`,
+    ),
+    'a header that ends before it says how to read the body': `${top}Content-Type: text/plain\r\n\r\n${CTE}: base64\r\n\r\n${lines}`,
+    'base64 and nothing else': `${top}\r\n${lines}`,
+    'an encoding given as a parameter': mail([`${TYPE}; ${CTE}=base64`], lines),
+    'the name of the field as an encoded word': usual.replace(CTE, `=?utf-8?q?${CTE}?=`),
+    'base64 of base64': mail([TYPE, `${CTE}: base64`], Buffer.from(lines).toString('base64')),
+    'quoted-printable of base64': mail(
+      [TYPE, `${CTE}: quoted-printable`],
+      lines.replace(/[A-Z]/g, (letter) => `=${letter.charCodeAt(0).toString(16).toUpperCase()}`),
+    ),
+    'uuencode in a text': `${top}\r\nhello\r\nbegin 644 a.exe\r\n${uuencode(payload)}\`\r\nend\r\n`,
+  };
+}
+
 function uuencode(bytes: Buffer): string {
   const char = (six: number): string => (six === 0 ? '`' : String.fromCharCode(six + 0x20));
   let lines = '';

@@ -8,11 +8,10 @@ import { Buffer } from 'node:buffer';
 import type { Container, Content, Unpacker } from '../../core/file.js';
 import { UuencodeBody } from '../mime/uuencode-body.js';
 import { decodeName } from './names.js';
+import { isText } from './text.js';
 import { type ArchiveLimits, Unpacking } from './unpacking.js';
 
 const PIECE = 256 * 1024;
-/** No NUL in so many bytes is a text. */
-const HEAD = 4096;
 /** A line that begins or ends an encoded file, and the one after it. */
 const LINES = 1024;
 /** Lines that may begin a file and are looked at. */
@@ -39,10 +38,6 @@ export function encodedTextUnpacker(limits: ArchiveLimits): Unpacker {
       new EncodedText(content, container, limits).unpack();
     },
   };
-}
-
-function isText(content: Content): boolean {
-  return content.length > 0 && !content.read(0, HEAD).includes(0);
 }
 
 class EncodedText {

@@ -1,6 +1,7 @@
 /** Everything that takes finished containers apart, in the order in which it is asked. A file of several types is given to all that accept it. */
 import type { Container, Content, Unpacker } from '../../core/file.js';
 import type { ChildPoolOptions } from '../child/child-pool.js';
+import { base64TextUnpacker } from './base64-text.js';
 import { cmsUnpacker } from './cms.js';
 import { encodedTextUnpacker } from './encoded-text.js';
 import { gzipUnpacker } from './gzip.js';
@@ -32,6 +33,7 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     tnefUnpacker(limits),
     cmsUnpacker(limits),
     encodedTextUnpacker(limits),
+    base64TextUnpacker(limits),
   ];
   return { unpackers: [eachThatAccepts(unpackers)], close: () => sevenZip.close() };
 }

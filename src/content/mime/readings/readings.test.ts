@@ -11,7 +11,7 @@ import type { Finding, Inspected } from '../../../core/file.js';
 import { DEFAULT_LIMITS, type Limits } from '../../../core/limits.js';
 import { createScanners } from '../../../scan/scanners.js';
 import { loadSignatures } from '../../../scan/signatures.js';
-import { ambiguousMail, mail } from '../../../testing/ambiguous-mail.js';
+import { ambiguousMail, hiddenMail, mail } from '../../../testing/ambiguous-mail.js';
 import { zipOf } from '../../../testing/archive-bytes.js';
 import { createUnpackers } from '../../archive/unpackers.js';
 import { Inspection } from '../../inspection.js';
@@ -78,10 +78,12 @@ const UNREADABLE: Readonly<Record<string, RegExp>> = {
   'MIM-119': /^encrypted /,
 };
 
-for (const [kind, payload] of [
+const PAYLOADS = [
   ['a plain file', EICAR],
   ['a zip', zipOf([{ name: 'eicar.com', data: EICAR }])],
-] as const)
+] as const;
+
+for (const [kind, payload] of PAYLOADS)
   for (const [row, variants] of Object.entries(ambiguousMail(payload)))
     test(`${row}, ${kind}`, async () => {
       for (const [index, text] of variants.entries()) {
@@ -90,6 +92,12 @@ for (const [kind, payload] of [
         const reason = UNREADABLE[row.slice(0, 7)];
         assert.ok(reason !== undefined && said.some((one) => reason.test(one)), `variant ${index}: ${said.join(', ')}`);
       }
+    });
+
+for (const [kind, payload] of PAYLOADS)
+  for (const [title, text] of Object.entries(hiddenMail(payload)))
+    test(`${title}, ${kind}`, async () => {
+      assert.ok((await found(text)).includes('infected'));
     });
 
 const TEXT = ['Content-Type: text/plain'];
