@@ -229,13 +229,17 @@ class SmbConnection implements Decoder {
     }
   }
 
-  /** A message that holds another: sealed, compressed, or the one in the other. */
+  /** A message that holds another: sealed, compressed, or the latter in the former. */
   #wrapped(side: Side, message: Buffer): void {
-    if (message.readUInt32BE(0) === SEALED) return this.#sealed(side, message);
+    if (message.readUInt32BE(0) === SEALED) this.#sealed(side, message);
+    else this.#compressed(side, message, false);
+  }
+
+  #compressed(side: Side, message: Buffer, sealed: boolean): void {
     const plain = decompressed(message, this.#flow.limits.smbMessage);
     if (plain === undefined || plain.length < 4 || plain.readUInt32BE(0) !== SMB2)
       return this.#unread('smb-bad-compression', side);
-    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length);
+    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length, sealed);
   }
 
   #sealed(side: Side, message: Buffer): void {
@@ -245,9 +249,9 @@ class SmbConnection implements Decoder {
     if (keys === undefined || key === undefined) return this.#unread('smb-encrypted', side);
     const plain = openSealed(this.#sessions.crypto, keys, key, message);
     if (plain === undefined || plain.length < 4) return this.#unread('smb-bad-seal', side);
-    if (plain.readUInt32BE(0) === COMPRESSED) return this.#wrapped(side, plain);
+    if (plain.readUInt32BE(0) === COMPRESSED) return this.#compressed(side, plain, true);
     if (plain.readUInt32BE(0) !== SMB2) return this.#unread('smb-bad-seal', side);
-    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length);
+    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length, true);
   }
 
   /** Where behind missing bytes the next message is, or may be once more is there. */

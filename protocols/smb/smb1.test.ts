@@ -720,6 +720,9 @@ class PlainFile implements Smb1File {
     this.#download.gap(0);
   }
   missed(): void {}
+  unseen(): void {
+    this.#upload?.malformed('unseen');
+  }
   malformed(code: string): void {
     this.#upload?.malformed(code);
     this.#download?.malformed(code);

@@ -32,6 +32,9 @@ const MAGIC = Buffer.from('\xffSMB', 'latin1');
 /** [MS-CIFS] 2.2.4.32.1: an oplock break, which may cross a raw read; no bytes of a file are told apart from it otherwise. */
 const OPLOCK_BREAK = 32 + 1 + 16 + 2;
 
+/** [MS-CIFS] 2.2.4.52.2: the server knows none of the dialects. */
+const NO_DIALECT = 0xffff;
+
 /** One side's message as it comes. */
 interface Incoming {
   /** `head`: nothing of it was taken. `data`: a file's bytes. `tail`: commands behind them. `skip`: the rest is of no concern. */
@@ -453,6 +456,9 @@ export class Smb1 {
       case 'read':
         incoming.handle = handle ?? this.#files.of(request.fid);
         incoming.place = request.offset;
+        return;
+      case 'negotiate':
+        if (request.smb2 && message.u16(block.words) !== NO_DIALECT) this.#odd('smb1-downgrade', SERVER);
         return;
       case 'connect':
         if (asked.tree !== undefined) {

@@ -16,7 +16,9 @@ import {
   parseNegotiated,
   parseSetInfo,
   parseTreeConnect,
+  parseValidated,
   securityBlob,
+  toValidate,
 } from './smb2-requests.js';
 import type { Handle, Session, Sessions, Tree } from './smb2-session.js';
 
@@ -36,6 +38,21 @@ const WHOLE: ReadonlySet<number> = new Set([
   COMMAND.logoff,
 ]);
 
+/** Commands that come without a signature: before there is a session, from the server by itself, or by custom. */
+const UNSIGNED: ReadonlySet<number> = new Set([
+  COMMAND.negotiate,
+  COMMAND.sessionSetup,
+  COMMAND.oplockBreak,
+  COMMAND.cancel,
+]);
+
+/** Flags of SESSION_SETUP. */
+const BINDING = 1;
+/** SecurityMode: signing required. */
+const MUST_SIGN = 2;
+/** SessionFlags: a guest, or nobody. */
+const NOBODY = 3;
+
 /** A request that waits for its answer. */
 interface Asked {
   readonly command: number;
@@ -50,6 +67,8 @@ interface Asked {
   /** What happens to the file when the server says that it did. */
   whenDone: (() => void) | undefined;
   setup: Setup | undefined;
+  /** It asks what the server understood of NEGOTIATE. */
+  validates: boolean;
 }
 
 /** An authentication under way. */
@@ -57,8 +76,18 @@ interface Setup {
   preauth: Buffer;
   challenge: Buffer | undefined;
   key: Buffer | undefined;
-  /** A channel that is bound to a session has keys of its own. */
-  readonly binding: boolean;
+  /** A channel that is bound to a session has keys of its own; who logs in again goes on with those that there are. */
+  readonly of: 'session' | 'channel' | 'again';
+  /** The client lets nothing through that is not signed. */
+  readonly mustSign: boolean;
+}
+
+/** How messages of a session are signed on this connection. */
+interface Signing {
+  /** Undefined: no credentials. */
+  readonly keys: SessionKeys | undefined;
+  /** One of the two ends lets nothing through that is not signed. */
+  readonly required: boolean;
 }
 
 /** One side's message as it comes. */
@@ -75,6 +104,8 @@ interface Incoming {
   lastHandle: Handle | undefined;
   lastSession: Session | undefined;
   lastTree: number;
+  /** It came in a sealed one: that is its signature. */
+  sealed: boolean;
 }
 
 export class Smb2 {
@@ -88,7 +119,13 @@ export class Smb2 {
   #agreement: Agreement = { dialect: 0x0202, cipher: 1, signing: 0 };
   #preauth: Buffer = Buffer.alloc(64);
   readonly #setups = new Map<Session, Setup>();
+  /** Of sessions that were set up on this connection. */
+  readonly #signing = new Map<Session, Signing>();
   #badSignature = false;
+  #unsigned = false;
+  #serverMustSign = false;
+  /** Digests of what NEGOTIATE said: of the request, and of its answer. */
+  readonly #negotiated: [Buffer | undefined, Buffer | undefined] = [undefined, undefined];
   /** Whose sessions these are: servers count them alike. Its GUID, which is the same on all channels; this connection's own where it was not seen. */
   #server: string;
   /** The handle of bytes whose request was not seen. */
@@ -108,9 +145,10 @@ export class Smb2 {
    * The bytes [at, to) of a message of `side` that is `length` long and of which `done` were taken before. How many of them are taken; what is
    * left is offered again with more behind it.
    */
-  read(side: Side, chunk: Buffer, at: number, to: number, done: number, length: number): number {
+  read(side: Side, chunk: Buffer, at: number, to: number, done: number, length: number, sealed = false): number {
     if (side === SERVER) this.#heard = true;
     const incoming = this.#incoming[side];
+    incoming.sealed = sealed;
     const base = at - done;
     const have = done + to - at;
     let offset = done;
@@ -227,7 +265,8 @@ export class Smb2 {
       : command === COMMAND.read && !answers
         ? READ_REQUEST
         : HEADER;
-    const checked = header.signed && this.#session(header.sessionHigh, header.sessionLow)?.keys !== undefined;
+    const signing = this.#signingOf(header, incoming);
+    const checked = header.signed && signing?.keys !== undefined;
     if (end > have && (checked || WHOLE.has(command))) return -1;
     if (have - offset < needed && have < length) return -1;
     if (end - offset < needed) {
@@ -235,7 +274,8 @@ export class Smb2 {
       incoming.stage = 'skip';
       return offset;
     }
-    if (checked) this.#checkSignature(side, header, chunk.subarray(at, base + end));
+    if (checked) this.#checkSignature(side, header, signing.keys, chunk.subarray(at, base + end));
+    else if (signing?.required === true && !header.signed) this.#lacksSignature(side, header);
     incoming.stage = 'skip';
     incoming.handle = undefined;
     const session =
@@ -271,11 +311,13 @@ export class Smb2 {
       writes: false,
       whenDone: undefined,
       setup: undefined,
+      validates: false,
     };
     const tree = session?.trees.get(header.async ? -1 : incoming.lastTree);
     switch (command) {
       case COMMAND.negotiate:
         this.#preauth = this.#hashed(Buffer.alloc(64), chunk, at, end);
+        this.#negotiated[CLIENT] = this.#digested(toValidate(chunk, at, end, false));
         break;
       case COMMAND.sessionSetup:
         asked.setup = this.#setupRequest(session, chunk, at, end);
@@ -330,8 +372,10 @@ export class Smb2 {
         const handle = this.#handle(incoming, session, set.id);
         asked.handle = handle;
         const { info } = set;
-        if (info.kind === 'size') asked.whenDone = () => handle?.session.fileOf(handle, this.#flow)?.setSize(info.size);
-        else if (info.kind === 'rename') asked.whenDone = () => handle?.file?.rename(info.path);
+        const file = () => handle?.session.fileOf(handle, this.#flow);
+        if (info.kind === 'size') asked.whenDone = () => file()?.setSize(info.size);
+        else if (info.kind === 'allocation') asked.whenDone = () => file()?.allocate(info.size);
+        else if (info.kind === 'rename') asked.whenDone = () => file()?.rename(info.path);
         break;
       }
       case COMMAND.ioctl: {
@@ -340,7 +384,10 @@ export class Smb2 {
         const handle = this.#handle(incoming, session, asks.id);
         const { control } = asks;
         asked.handle = handle;
-        if (control.kind === 'zero') asked.whenDone = () => handle?.file?.zero(control.from, control.to);
+        if (control.kind === 'validate') {
+          asked.validates = true;
+          this.#validate(CLIENT, control.said);
+        } else if (control.kind === 'zero') asked.whenDone = () => handle?.file?.zero(control.from, control.to);
         else if (control.kind === 'copy') {
           this.#odd('smb2-server-copy', CLIENT);
           asked.whenDone = () => handle?.session.fileOf(handle, this.#flow)?.unseen();
@@ -380,6 +427,8 @@ export class Smb2 {
         const agreement = done ? parseNegotiated(chunk, at, end) : undefined;
         if (agreement === undefined) return;
         this.#agreement = agreement;
+        this.#serverMustSign = agreement.mustSign;
+        this.#negotiated[SERVER] = this.#digested(toValidate(chunk, at, end, true));
         this.#server = fileIdAt(chunk, at + HEADER + 8);
         this.#preauth = this.#hashed(this.#preauth, chunk, at, end);
         return;
@@ -423,6 +472,10 @@ export class Smb2 {
         if (!done && asked?.handle !== undefined)
           asked.handle.session.fileOf(asked.handle, this.#flow)?.malformed('smb2-write-refused' satisfies SmbEvent);
         return;
+      case COMMAND.ioctl:
+        if (done && asked?.validates === true) this.#validate(SERVER, parseValidated(chunk, at, end));
+        if (done) asked?.whenDone?.();
+        return;
       default:
         if (done) asked?.whenDone?.();
     }
@@ -436,7 +489,8 @@ export class Smb2 {
     const { session } = handle;
     session.waiting.delete(handle);
     handle.id = id;
-    handle.nofile ||= directory;
+    // Whatever the client calls it.
+    handle.nofile = directory || handle.tree?.disk === false;
     session.handles.set(id, handle);
     const opening = asked === undefined ? undefined : { fresh, reads: asked.reads, writes: asked.writes };
     session.fileOf(handle, this.#flow)?.opened(size, opening);
@@ -566,13 +620,16 @@ export class Smb2 {
     return session;
   }
 
-  #setupRequest(session: Session | undefined, chunk: Buffer, at: number, end: number): Setup {
-    const binding = (chunk[at + HEADER + 2] ?? 0) === 1;
+  #setupRequest(session: Session | undefined, chunk: Buffer, at: number, end: number): Setup | undefined {
+    if (end - at < HEADER + 24) return undefined;
+    const of = chunk[at + HEADER + 2] === BINDING ? 'channel' : session === undefined ? 'session' : 'again';
+    const mustSign = ((chunk[at + HEADER + 3] ?? 0) & MUST_SIGN) !== 0;
     const setup: Setup = (session === undefined ? undefined : this.#setups.get(session)) ?? {
       preauth: this.#preauth,
       challenge: undefined,
       key: undefined,
-      binding,
+      of,
+      mustSign,
     };
     if (session !== undefined && this.#setups.size < this.#flow.limits.smbSessions) this.#setups.set(session, setup);
     setup.preauth = this.#hashed(setup.preauth, chunk, at, end);
@@ -600,9 +657,17 @@ export class Smb2 {
       return;
     }
     this.#setups.delete(session);
-    if (header.status !== STATUS.success || setup.binding) return;
-    const key = setup.key ?? this.#givenKey(chunk.subarray(at + 40, at + 48));
-    if (key !== undefined) session.keys = deriveKeys(this.#sessions.crypto, this.#agreement, key, setup.preauth);
+    if (header.status !== STATUS.success || end - at < HEADER + 8 || setup.of === 'again') return;
+    // The key of a session that the user gave is that of its first connection.
+    const key = setup.key ?? (setup.of === 'session' ? this.#givenKey(chunk.subarray(at + 40, at + 48)) : undefined);
+    const keys = key === undefined ? undefined : deriveKeys(this.#sessions.crypto, this.#agreement, key, setup.preauth);
+    if (setup.of === 'session') session.keys = keys;
+    // Nobody has keys as a guest, or without a name.
+    const signs = (chunk.readUInt16LE(at + HEADER + 2) & NOBODY) === 0;
+    const required = signs && (setup.mustSign || this.#serverMustSign);
+    if (this.#signing.size < this.#flow.limits.smbSessions) this.#signing.set(session, { keys, required });
+    // It is the first that is signed, with keys that depend on every message before it (3.1.1): one that was changed shows here.
+    if (header.signed && keys !== undefined) this.#checkSignature(SERVER, header, keys, chunk.subarray(at, end));
   }
 
   /** A session key that the user gave, by the session's id. */
@@ -612,13 +677,35 @@ export class Smb2 {
     return undefined;
   }
 
-  #checkSignature(side: Side, header: Header, message: Buffer): void {
-    const keys = this.#session(header.sessionHigh, header.sessionLow)?.keys;
-    // Of channels that were bound the keys are others.
-    if (keys === undefined || header.status === STATUS.pending || this.#badSignature) return;
+  #signingOf(header: Header, { sealed }: Incoming): Signing | undefined {
+    if (sealed || this.#signing.size === 0) return undefined;
+    const session = this.#session(header.sessionHigh, header.sessionLow);
+    return session === undefined ? undefined : this.#signing.get(session);
+  }
+
+  #checkSignature(side: Side, header: Header, keys: SessionKeys, message: Buffer): void {
+    if (header.status === STATUS.pending || this.#badSignature) return;
     if (signatureFits(this.#sessions.crypto, keys, message)) return;
     this.#badSignature = true;
     this.#odd('smb2-bad-signature', side);
+  }
+
+  /** Both ends refuse such a message, unless it is one that is never signed. */
+  #lacksSignature(side: Side, { command, status }: Header): void {
+    if (this.#unsigned || UNSIGNED.has(command) || (side === SERVER && status !== STATUS.success)) return;
+    this.#unsigned = true;
+    this.#odd('smb2-unsigned', side);
+  }
+
+  /** What one end says it sent, or would answer, in NEGOTIATE: before 3.1.1 this is how they find out that somebody changed it. */
+  #validate(side: Side, said: Buffer | undefined): void {
+    const seen = this.#negotiated[side];
+    if (seen === undefined || this.#digested(said)?.equals(seen) === true) return;
+    this.#odd('smb2-negotiate-changed', side);
+  }
+
+  #digested(said: Buffer | undefined): Buffer | undefined {
+    return said === undefined ? undefined : this.#sessions.crypto.digest('md5', [said]);
   }
 
   #hashed(before: Buffer, chunk: Buffer, at: number, end: number): Buffer {
@@ -643,5 +730,6 @@ function nothing(): Incoming {
     lastHandle: undefined,
     lastSession: undefined,
     lastTree: 0,
+    sealed: false,
   };
 }
