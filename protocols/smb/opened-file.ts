@@ -206,5 +206,6 @@ function leaf(path: string): string {
 
 /** The `evil.exe` of `file.txt:evil.exe:$DATA` ([MS-FSCC] 2.1.5): it runs under that name. */
 function streamOf(path: string): string | undefined {
-  return leaf(path).split(':', 2)[1] || undefined;
+  const stream = leaf(path).split(':', 2)[1];
+  return stream === '' ? undefined : stream;
 }
