@@ -19,6 +19,7 @@ import { decompressed } from './compressed.js';
 import type { SmbEvent } from './events.js';
 import { OpenedFile } from './opened-file.js';
 import { Smb1 } from './smb1.js';
+import { Smb1Signing } from './smb1-signing.js';
 import { Smb2 } from './smb2.js';
 import { openSealed, TRANSFORM_HEADER } from './smb2-keys.js';
 import { Sessions } from './smb2-session.js';
@@ -89,7 +90,8 @@ class SmbConnection implements Decoder {
   constructor(flow: Flow, sessions: Sessions) {
     this.#flow = flow;
     this.#sessions = sessions;
-    this.#smb1 = new Smb1(flow, (share, path) => new OpenedFile(flow, share, path));
+    const signing = new Smb1Signing(sessions.crypto, sessions.secrets, flow.limits.smb1Requests);
+    this.#smb1 = new Smb1(flow, (share, path) => new OpenedFile(flow, share, path), signing);
     this.#smb2 = new Smb2(flow, sessions);
   }
 

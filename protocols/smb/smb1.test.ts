@@ -5,10 +5,19 @@ import fc from 'fast-check';
 import type { FileMeta, FileStream } from '../../src/core/file.js';
 import { CLIENT, type Decoder, type Flow, SERVER, type Side } from '../../src/core/flow.js';
 import { DEFAULT_LIMITS, type Limits, MiB } from '../../src/core/limits.js';
-import { everySplit, PASS, runSession, type SeenFile, type SessionCase, type Step } from '../../src/testing/index.js';
+import {
+  decoderContext,
+  everySplit,
+  PASS,
+  runSession,
+  type SeenFile,
+  type SessionCase,
+  type Step,
+} from '../../src/testing/index.js';
 import * as m from '../../src/testing/smb1-messages.js';
 import { Smb1 } from './smb1.js';
 import type { Smb1File } from './smb1-file.js';
+import { Smb1Signing } from './smb1-signing.js';
 
 const EICAR = Buffer.from(['X5O!P%@AP[4\\PZX54(P^)7CC)7}', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!', 'H+H*'].join('$'));
 const TEXT = Buffer.from('The quick brown fox jumps over the lazy dog.\r\n'.repeat(20));
@@ -629,6 +638,8 @@ test('damaged bytes in messages never fail the flow', () => {
 // ── Session messages and files, as plain as can be ─────────────────────────────────────────────────────────────────────────
 
 /** Takes SMB 1 out of its session messages (RFC 1002 §4.3.1). Behind missing bytes each side is believed to begin a message. */
+const UNSIGNED = new Smb1Signing(decoderContext().crypto, [], 1);
+
 class Framed implements Decoder {
   readonly #flow: Flow;
   readonly #smb1: Smb1;
@@ -639,7 +650,7 @@ class Framed implements Decoder {
 
   constructor(flow: Flow) {
     this.#flow = flow;
-    this.#smb1 = new Smb1(flow, (share, path) => new PlainFile(flow, share, path));
+    this.#smb1 = new Smb1(flow, (share, path) => new PlainFile(flow, share, path), UNSIGNED);
   }
 
   push(side: Side, chunk: Buffer): void {

@@ -12,6 +12,7 @@ import { PASSWORD, startSamba, USER } from '../testing/peers/samba.js';
 import { EICAR, expectFile, infected, type Row, scan } from '../testing/peers/scanned.js';
 import {
   DIALECTS,
+  type Dialect,
   IMPACKET_2_02,
   IMPACKET_2_10,
   IMPACKET_3_00,
@@ -45,7 +46,7 @@ async function recorded(
   context: TestContext,
   start: (context: TestContext, port: number) => Promise<void>,
   talk: (port: number) => void,
-): Promise<(options?: readonly string[]) => Scanned> {
+): Promise<(options?: readonly string[], change?: (capture: Buffer) => void) => Scanned> {
   const directory = scratch(context, 'smb');
   const port = await freePort();
   await start(context, port);
@@ -53,9 +54,13 @@ async function recorded(
   const recording = await capture(context, port, file);
   talk(port);
   await recording.stop();
-  return (options = []) => {
+  return (options = [], change = () => {}) => {
     const flows = join(directory, 'flows');
-    const { rows, log } = scan(context, file, ['--flows', flows, ...options]);
+    const changed = join(directory, 'changed.pcap');
+    const bytes = readFileSync(file);
+    change(bytes);
+    writeFileSync(changed, bytes);
+    const { rows, log } = scan(context, changed, ['--flows', flows, ...options]);
     return { rows, log, flows: readFileSync(flows, 'utf8') };
   };
 }
@@ -204,6 +209,58 @@ peerTest(
           over,
           whole,
         );
+    }
+  },
+);
+
+/** How smbclient proves who it is. Outside of NTLMSSP, in SMB 1's own words, Samba's two ends do not agree on signatures. */
+const V1 = '--option=clientntlmv2auth=no';
+const PROOFS: readonly (readonly [Dialect, string, readonly string[]])[] = [
+  ['NT1', 'NTLMv2', []],
+  ['NT1', 'NTLMv1 with extended session security', [V1]],
+  ['NT1', 'NTLMv1', [V1, '--option=ntlmssp_client:ntlm2=no']],
+  ['NT1', 'NTLMv1 with an LM key', [V1, '--option=ntlmssp_client:ntlm2=no', '--option=ntlmssp_client:lm_key=yes']],
+  ['SMB2_02', 'NTLMv2', []],
+  ['SMB2_10', 'NTLMv1 with extended session security', [V1]],
+  ['SMB3_02', 'NTLMv1', [V1, '--option=ntlmssp_client:ntlm2=no']],
+  ['SMB3_11', 'NTLMv2', []],
+  ['SMB3_11', 'NTLMv2 without key exchange', ['--option=ntlmssp_client:keyexchange=no']],
+];
+
+peerTest(
+  'signatures fit however the session began, and show one bit that was changed',
+  [...PROGRAMS, 'smbclient'],
+  async (context) => {
+    const marks = PROOFS.map((_, index) => Buffer.from(`the mark of connection ${index}.`));
+    const scanned = await recorded(
+      context,
+      (_, port) => startSamba(context, port, ['ntlm auth = ntlmv1-permitted']),
+      (port) => {
+        for (const [index, [dialect, , options]] of PROOFS.entries()) {
+          const [file = ''] = written(context, [[`file-${index}.txt`, marks[index] ?? Buffer.alloc(0)]]);
+          const commands = [`put "${file}" file-${index}.txt`, `get file-${index}.txt gotten.txt`];
+          smbclient(port, dialect, scratch(context, 'signed'), commands, [SIGNED, ...options]);
+        }
+      },
+    );
+    const change = (capture: Buffer): void => {
+      for (const mark of marks) {
+        const at = capture.indexOf(mark);
+        assert.ok(at > 0);
+        capture[at] = (capture[at] ?? 0) ^ 1;
+      }
+    };
+    for (const [options, changed, expected] of [
+      [SECRET, false, /"anomalies":\{\}/],
+      [SECRET, true, /"anomalies":\{"smb[12]-bad-signature":1\}/],
+      [[], true, /"anomalies":\{\}/],
+    ] as const) {
+      const connections = scanned(options, changed ? change : undefined)
+        .flows.trimEnd()
+        .split('\n');
+      assert.equal(connections.length, PROOFS.length);
+      for (const [index, connection] of connections.entries())
+        assert.match(connection, expected, PROOFS[index]?.slice(0, 2).join(' by '));
     }
   },
 );
