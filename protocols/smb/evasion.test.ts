@@ -10,10 +10,14 @@ import { Scan } from '../../src/capture/scan.js';
 import { readConfig } from '../../src/config/config.js';
 import { CLIENT, SERVER, type Side } from '../../src/core/flow.js';
 import { DEFAULT_LIMITS } from '../../src/core/limits.js';
+import type { Secret } from '../../src/core/secret.js';
+import { decoderContext } from '../../src/testing/context.js';
 import { EICAR } from '../../src/testing/inspecting.js';
 import { Conversation, pcapFile } from '../../src/testing/packets.js';
 import * as m1 from '../../src/testing/smb1-messages.js';
 import * as m from '../../src/testing/smb2-messages.js';
+import { response } from './ntlm.js';
+import { deriveKeys, type SessionKeys } from './smb2-keys.js';
 
 /** Programs may not come or go; what is seen of a file is inspected. */
 const CONFIG = `config file-filter profile
@@ -46,18 +50,23 @@ end
 `;
 
 const folder = mkdtempSync(join(tmpdir(), 'inspectd-evasion-'));
-const scan = new Scan({
-  config: readConfig(CONFIG, 'evasion.conf').config,
-  signatures: ['signatures'],
-  limits: DEFAULT_LIMITS,
-  hashMessages: true,
-  keyLogs: [],
-  secrets: [],
-  clamd: undefined,
-  extract: undefined,
-});
+const SECRET: Secret = { kind: 'account', user: 'alice', domain: undefined, password: 'only-for-this-test' };
+const [scan, scanWithSecret] = [[], [SECRET]].map(
+  (secrets) =>
+    new Scan({
+      config: readConfig(CONFIG, 'evasion.conf').config,
+      signatures: ['signatures'],
+      limits: DEFAULT_LIMITS,
+      hashMessages: true,
+      keyLogs: [],
+      secrets,
+      clamd: undefined,
+      extract: undefined,
+    }),
+) as [Scan, Scan];
 after(async () => {
   await scan.close();
+  await scanWithSecret.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -76,23 +85,29 @@ interface Way {
   readonly port?: number;
   /** The client goes away without a word. */
   readonly reset?: boolean;
+  /** The password is known. */
+  readonly secret?: boolean;
 }
 
-/** What is seen of conversations, each on a connection of its own. */
+/** What is seen of conversations, one after the other, each on a connection of its own; then all connections end. */
 async function seen(
   conversations: readonly (readonly Said[])[],
-  { port = 445, reset = false }: Way = {},
+  { port = 445, reset = false, secret = false }: Way = {},
 ): Promise<Seen> {
-  const packets = conversations.flatMap((said, index) => {
+  const connections = conversations.map((said, index) => {
     const conversation = new Conversation({
       client: { address: '10.1.100.44', port: 50_000 + index },
       server: { address: '172.16.200.55', port },
     }).open();
     for (const [side, bytes] of said) conversation.send(side, bytes);
-    if (reset) conversation.reset(CLIENT);
-    else conversation.close();
-    return conversation.packets;
+    return conversation;
   });
+  const packets = connections.flatMap((connection) => connection.packets.splice(0));
+  for (const connection of connections) {
+    if (reset) connection.reset(CLIENT);
+    else connection.close();
+    packets.push(...connection.packets);
+  }
   const file = join(folder, 'capture');
   writeFileSync(file, pcapFile(packets));
   const all = { files: [] as string[], blocked: [] as (string | undefined)[], anomalies: {} };
@@ -107,7 +122,13 @@ async function seen(
       Object.assign(all.anomalies, event.anomalies);
     }
   };
-  const report = await scan.capture({ name: file, size: 0, jobs: 1, deliver, advance: () => {} });
+  const report = await (secret ? scanWithSecret : scan).capture({
+    name: file,
+    size: 0,
+    jobs: 1,
+    deliver,
+    advance: () => {},
+  });
   assert.equal(report.damage, undefined);
   return { ...all, state };
 }
@@ -371,6 +392,50 @@ test('SMB-015: what the server copies by itself is never clean', async () => {
     assert.deepEqual(files, ['upload copy.txt 0 gap unscannable'], code.toString(16));
     assert.deepEqual(anomalies, { 'smb2-server-copy': 1 });
   }
+});
+
+test('SMB-016: a file whose halves go over two channels is one file, and each channel has a key of its own', async () => {
+  const { crypto } = decoderContext();
+  const hash = crypto.digest('md4', [Buffer.from('only-for-this-test', 'utf16le')]);
+  const challenge = Buffer.from('8 bytes.');
+  /** The key that signs a channel whose client chose this one. */
+  const keysOf = (sealedKey: Buffer): SessionKeys =>
+    deriveKeys(
+      crypto,
+      { dialect: 0x0300, cipher: 1, signing: 1 },
+      crypto.rc4(crypto.digest('md4', [hash]), sealedKey),
+      Buffer.alloc(64),
+    );
+  const signed = ([side, message]: Said, { signing }: SessionKeys): Said => {
+    const bytes = Buffer.from(message);
+    bytes.writeUInt32LE(bytes.readUInt32LE(4 + 16) | 8, 4 + 16);
+    crypto.cmac(signing, [bytes.subarray(4)]).copy(bytes, 4 + 48);
+    return [side, bytes];
+  };
+  /** A connection on which `talk` is signed with the key of `signing`. */
+  const channel = (talk: Talk, sealedKey: Buffer, flags: number, signing = sealedKey): Said[] => {
+    const session = flags === 0 ? { session: 0 } : {};
+    const answer = m.ntlmAuthenticate('alice', response(crypto, hash, challenge), sealedKey);
+    const keys = keysOf(signing);
+    return [
+      [CLIENT, m.negotiate(0, [0x0300])],
+      [SERVER, m.negotiated(0, 0x0300, m.MUST_SIGN)],
+      [CLIENT, m.sessionSetup(1, Buffer.from('NTLMSSP\0\x01\0\0\0'), session, flags)],
+      [SERVER, m.sessionSetUp(1, m.ntlmChallenge(challenge), { status: 0xc000_0016 })],
+      [CLIENT, m.sessionSetup(2, answer, {}, flags)],
+      signed([SERVER, m.sessionSetUp(2, Buffer.alloc(0))], keys),
+      ...talk.said.map((said) => signed(said, keys)),
+    ];
+  };
+  const [one, other] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)];
+  const first = channel(talk().open(1, 'a.txt', WRITE).write(1, 0, EICAR.subarray(0, 34)), one, 0);
+  const second = new Talk().write(1, 34, EICAR.subarray(34)).close(1);
+  const found = ['upload a.txt 68 complete infected'];
+  const fits = await seen([first, channel(second, other, 1)], { secret: true });
+  assert.deepEqual([fits.files, fits.anomalies], [found, {}]);
+  const wrong = await seen([first, channel(second, other, 1, one)], { secret: true });
+  assert.deepEqual([wrong.files, wrong.anomalies], [found, { 'smb2-bad-signature': 1 }]);
+  assert.deepEqual((await seen([first, channel(second, other, 1, one)])).anomalies, {});
 });
 
 test('SMB-018: a NEGOTIATE that was changed on its way, and a signature that was taken off, are told', async () => {

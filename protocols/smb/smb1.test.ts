@@ -145,6 +145,18 @@ test('SMB-006: data behind much padding is found, and lengths that lie make the 
   assert.equal(padded({ length: 60 }).files[0]?.bytes.length, 60);
 });
 
+test('a read of all that 16 bits can count, with a byte of padding, is none whose lengths lie', () => {
+  const data = Buffer.alloc(0xffff, 7);
+  const { files, trace } = recorded([
+    ...OPENING,
+    ...create(2, 5, '\\a.bin', { size: 0xffff }),
+    ...read(3, 5, 0, data),
+    ...close(4, 5),
+  ]);
+  assert.equal(files[0]?.bytes.length, 0xffff);
+  assert.doesNotMatch(trace, /anomalies/);
+});
+
 test('SMB-007: messages one behind the other, with a keepalive between them', () => {
   const together = Buffer.concat([
     m.smb1({ mid: 3 }, m.writeAndX(5, 0, EICAR.subarray(0, 30))),

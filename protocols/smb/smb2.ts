@@ -48,6 +48,12 @@ const UNSIGNED: ReadonlySet<number> = new Set([
 
 /** Flags of SESSION_SETUP. */
 const BINDING = 1;
+/**
+ * NETWORK_NAME_DELETED, FILE_CLOSED, INVALID_PARAMETER: what a server says before it looks at signatures. It gives that of the request back, or none
+ * (Samba's client expects as much).
+ */
+const EARLY: ReadonlySet<number> = new Set([0xc000_00c9, 0xc000_0128, 0xc000_000d]);
+
 /** SecurityMode: signing required. */
 const MUST_SIGN = 2;
 /** SessionFlags: a guest, or nobody. */
@@ -684,7 +690,7 @@ export class Smb2 {
   }
 
   #checkSignature(side: Side, header: Header, keys: SessionKeys, message: Buffer): void {
-    if (header.status === STATUS.pending || this.#badSignature) return;
+    if (header.status === STATUS.pending || this.#badSignature || (side === SERVER && EARLY.has(header.status))) return;
     if (signatureFits(this.#sessions.crypto, keys, message)) return;
     this.#badSignature = true;
     this.#odd('smb2-bad-signature', side);

@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { PYTHON } from '../testing/peers/aiosmtpd.js';
 import { startImpacket } from '../testing/peers/impacket.js';
 import { capture, freePort, peerTest, scratch } from '../testing/peers/peers.js';
-import { PASSWORD, startSamba, USER } from '../testing/peers/samba.js';
+import { PASSWORD, SMBTORTURE, smbtorture, startSamba, USER } from '../testing/peers/samba.js';
 import { EICAR, expectFile, infected, type Row, scan } from '../testing/peers/scanned.js';
 import {
   DIALECTS,
@@ -261,6 +261,31 @@ peerTest(
       assert.equal(connections.length, PROOFS.length);
       for (const [index, connection] of connections.entries())
         assert.match(connection, expected, PROOFS[index]?.slice(0, 2).join(' by '));
+    }
+  },
+);
+
+/** Bound channels, who logs in again, compounds with mistakes in them; everything that reads and writes. */
+const TORTURE: readonly (readonly [Dialect, readonly string[]])[] = [
+  ['SMB3_11', ['bind1', 'bind2', 'reauth1', 'reauth2'].map((name) => `smb2.session.${name}`)],
+  ['SMB3_00', ['smb2.session.bind1', 'smb2.session.bind2', 'smb2.session.reauth1']],
+  ['SMB3_11', ['smb2.multichannel.generic', 'smb2.read', 'smb2.credits', 'smb2.compound.related9']],
+  ['SMB3_11', ['smb2.compound.invalid1', 'smb2.compound.invalid2', 'smb2.compound.invalid4']],
+  ['NT1', ['base.rw1', 'raw.read.read', 'raw.read.readx', 'raw.read.lockread', 'raw.write']],
+];
+
+peerTest(
+  "signatures fit throughout Samba's own tests, on bound channels as well",
+  [...PROGRAMS, SMBTORTURE],
+  async (context) => {
+    const scanned = await recorded(context, startSamba, (port) => {
+      for (const [dialect, tests] of TORTURE) smbtorture(port, dialect, tests);
+    });
+    const { rows, flows } = scanned(SECRET);
+    assert.ok(rows.length > 50);
+    for (const connection of flows.trimEnd().split('\n')) {
+      assert.match(connection, /"state":"decoded"/);
+      assert.doesNotMatch(connection, /"smb[12]-(?:bad-signature|unsigned|negotiate-changed)"/);
     }
   },
 );

@@ -172,6 +172,40 @@ export function controlled(id: number, output: Buffer = Buffer.alloc(0)): Buffer
   return message(11, id, true, body);
 }
 
+/** NTLMSSP ([MS-NLMP] 2.2.1), as much as gives a key: the server's challenge of 8 bytes. */
+export function ntlmChallenge(challenge: Buffer): Buffer {
+  const message = Buffer.alloc(32);
+  message.write('NTLMSSP\0', 'latin1');
+  message.writeUInt32LE(2, 8);
+  challenge.copy(message, 24);
+  return message;
+}
+
+const KEY_EXCHANGE = 0x4000_0001;
+
+/** The client's answer, with the session key that it chose, sealed. */
+export function ntlmAuthenticate(user: string, ntResponse: Buffer, sealedKey: Buffer): Buffer {
+  const head = Buffer.alloc(64);
+  head.write('NTLMSSP\0', 'latin1');
+  head.writeUInt32LE(3, 8);
+  head.writeUInt32LE(KEY_EXCHANGE, 60);
+  const fields = [
+    Buffer.alloc(24),
+    ntResponse,
+    Buffer.alloc(0),
+    Buffer.from(user, 'utf16le'),
+    Buffer.alloc(0),
+    sealedKey,
+  ];
+  let offset = head.length;
+  for (const [index, field] of fields.entries()) {
+    head.writeUInt16LE(field.length, 12 + 8 * index);
+    head.writeUInt32LE(offset, 16 + 8 * index);
+    offset += field.length;
+  }
+  return Buffer.concat([head, ...fields]);
+}
+
 /** What both ends are in these tests: GUIDs, and no capabilities. */
 const CLIENT_GUID = Buffer.alloc(16, 0xc1);
 const SERVER_GUID = Buffer.alloc(16, 0x5e);

@@ -26,7 +26,7 @@ export function peerTest(
 }
 
 /** Packages that scripts/install-peers only unpacks. */
-const UNPACKED = '/usr/local/lib/inspectd-peers';
+export const UNPACKED = '/usr/local/lib/inspectd-peers';
 
 /** Where a program is, also where users' PATH does not look. A path is itself. */
 export function pathOf(program: string): string | undefined {
