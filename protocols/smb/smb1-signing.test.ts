@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { CLIENT, SERVER, type Side } from '../../src/core/flow.js';
 import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 import type { Secret } from '../../src/core/secret.js';
@@ -19,13 +20,20 @@ const KEY = Buffer.concat([crypto.digest('md4', [NT_HASH]), RESPONSE]);
 
 type Said = readonly [side: Side, bytes: Buffer] | readonly [side: Side, gap: number];
 
-function trace(said: readonly Said[], secrets: readonly Secret[] = [SECRET]): string {
+function session(said: readonly Said[], secrets: readonly Secret[]): SessionCase {
   const script = said.map(([side, what], index): Step => {
-    const [kind, bytes, length] =
-      typeof what === 'number' ? (['gap', Buffer.alloc(0), what] as const) : (['bytes', what, 0] as const);
-    return { stream: side, kind, bytes, length, after: index, afterClients: 0, afterVerdicts: false };
+    const gap = typeof what === 'number';
+    return {
+      stream: side,
+      kind: gap ? 'gap' : 'bytes',
+      bytes: gap ? Buffer.alloc(0) : what,
+      length: gap ? what : 0,
+      after: index,
+      afterClients: 0,
+      afterVerdicts: false,
+    };
   });
-  const session: SessionCase = {
+  return {
     script,
     decoders: () => smb.decoders(decoderContext(secrets)),
     maxUntaken: smb.maxUntaken(DEFAULT_LIMITS),
@@ -36,8 +44,11 @@ function trace(said: readonly Said[], secrets: readonly Secret[] = [SECRET]): st
     interleave: false,
     verdictTiming: false,
   };
-  everySplit(session);
-  return runSession(session, { mode: 'passive', verdicts: 'at once' }).trace;
+}
+
+function trace(said: readonly Said[], secrets: readonly Secret[] = [SECRET]): string {
+  everySplit(session(said, secrets));
+  return runSession(session(said, secrets), { mode: 'passive', verdicts: 'at once' }).trace;
 }
 
 function signed(message: Buffer, number: number): Buffer {
@@ -121,4 +132,26 @@ test('an answer that must be signed and is not shows; guests, and who need not s
 
 test('behind bytes that are missing nothing is checked: nobody knows the numbers', () => {
   assert.doesNotMatch(trace([...opening(), [CLIENT, 50], ask(2, 99, ECHO)]), BAD);
+});
+
+test('whatever is changed on the way to a key, nothing is thrown', () => {
+  const said = [...opening(), ask(2, 2, ECHO), answer(2, 3, ECHO)];
+  const change = fc.record({
+    message: fc.nat(said.length - 1),
+    at: fc.nat(300),
+    value: fc.integer({ min: 1, max: 255 }),
+  });
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1, maxLength: 6 }), (changes) => {
+      const changed = said.map(([side, what]) => [side, Buffer.from(what as Buffer)] as const);
+      for (const { message, at, value } of changes) {
+        const bytes = changed[message]![1];
+        // Their lengths stay: what is behind them is to be read.
+        bytes[4 + (at % (bytes.length - 4))]! ^= value;
+      }
+      const { problems } = runSession(session(changed, [SECRET]), { mode: 'passive', verdicts: 'at once' });
+      assert.deepEqual(problems, []);
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -3,23 +3,20 @@
  * and hands a file's bytes on as they come, with their place. Sealed messages come here opened; signatures are checked where the keys are
  * known. A recording may lack a side or its beginning: then requests are believed, and handles that nobody saw opened are files without names.
  */
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { CLIENT, type Flow, SERVER, type Side } from '../../src/core/flow.js';
 import type { SmbEvent } from './events.js';
-import { authenticateIn, challengeIn, sessionKey } from './ntlmssp.js';
-import { type Agreement, deriveKeys, type SessionKeys, signatureFits } from './smb2-keys.js';
+import type { SessionKeys } from './smb2-keys.js';
 import { COMMAND, fileIdAt, HEADER, type Header, number64, readHeader, SAME_FILE, STATUS } from './smb2-message.js';
 import {
   parseControl,
   parseCreate,
   parseCreated,
-  parseNegotiated,
   parseSetInfo,
   parseTreeConnect,
   parseValidated,
-  securityBlob,
-  toValidate,
 } from './smb2-requests.js';
+import { type Setup, Smb2Security } from './smb2-security.js';
 import type { Handle, Session, Sessions, Tree } from './smb2-session.js';
 
 const READ_ANSWER = HEADER + 16;
@@ -38,27 +35,6 @@ const WHOLE: ReadonlySet<number> = new Set([
   COMMAND.logoff,
 ]);
 
-/** Commands that come without a signature: before there is a session, from the server by itself, or by custom. */
-const UNSIGNED: ReadonlySet<number> = new Set([
-  COMMAND.negotiate,
-  COMMAND.sessionSetup,
-  COMMAND.oplockBreak,
-  COMMAND.cancel,
-]);
-
-/** Flags of SESSION_SETUP. */
-const BINDING = 1;
-/**
- * NETWORK_NAME_DELETED, FILE_CLOSED, INVALID_PARAMETER: what a server says before it looks at signatures. It gives that of the request back, or none
- * (Samba's client expects as much).
- */
-const EARLY: ReadonlySet<number> = new Set([0xc000_00c9, 0xc000_0128, 0xc000_000d]);
-
-/** SecurityMode: signing required. */
-const MUST_SIGN = 2;
-/** SessionFlags: a guest, or nobody. */
-const NOBODY = 3;
-
 /** A request that waits for its answer. */
 interface Asked {
   readonly command: number;
@@ -75,25 +51,6 @@ interface Asked {
   setup: Setup | undefined;
   /** It asks what the server understood of NEGOTIATE. */
   validates: boolean;
-}
-
-/** An authentication under way. */
-interface Setup {
-  preauth: Buffer;
-  challenge: Buffer | undefined;
-  key: Buffer | undefined;
-  /** A channel that is bound to a session has keys of its own; who logs in again goes on with those that there are. */
-  readonly of: 'session' | 'channel' | 'again';
-  /** The client lets nothing through that is not signed. */
-  readonly mustSign: boolean;
-}
-
-/** How messages of a session are signed on this connection. */
-interface Signing {
-  /** Undefined: no credentials. */
-  readonly keys: SessionKeys | undefined;
-  /** One of the two ends lets nothing through that is not signed. */
-  readonly required: boolean;
 }
 
 /** One side's message as it comes. */
@@ -122,16 +79,7 @@ export class Smb2 {
   readonly #mine = new Set<Session>();
   #heard = false;
   #loose = false;
-  #agreement: Agreement = { dialect: 0x0202, cipher: 1, signing: 0 };
-  #preauth: Buffer = Buffer.alloc(64);
-  readonly #setups = new Map<Session, Setup>();
-  /** Of sessions that were set up on this connection. */
-  readonly #signing = new Map<Session, Signing>();
-  #badSignature = false;
-  #unsigned = false;
-  #serverMustSign = false;
-  /** Digests of what NEGOTIATE said: of the request, and of its answer. */
-  readonly #negotiated: [Buffer | undefined, Buffer | undefined] = [undefined, undefined];
+  readonly #security: Smb2Security;
   /** Whose sessions these are: servers count them alike. Its GUID, which is the same on all channels; this connection's own where it was not seen. */
   #server: string;
   /** The handle of bytes whose request was not seen. */
@@ -144,6 +92,7 @@ export class Smb2 {
   constructor(flow: Flow, sessions: Sessions) {
     this.#flow = flow;
     this.#sessions = sessions;
+    this.#security = new Smb2Security(flow, sessions);
     this.#server = `connection ${flow.id}`;
   }
 
@@ -271,8 +220,11 @@ export class Smb2 {
       : command === COMMAND.read && !answers
         ? READ_REQUEST
         : HEADER;
-    const signing = this.#signingOf(header, incoming);
-    const checked = header.signed && signing?.keys !== undefined;
+    const session =
+      header.related && incoming.lastSession !== undefined
+        ? incoming.lastSession
+        : this.#session(header.sessionHigh, header.sessionLow);
+    const checked = header.signed && !incoming.sealed && this.#security.knows(session);
     if (end > have && (checked || WHOLE.has(command))) return -1;
     if (have - offset < needed && have < length) return -1;
     if (end - offset < needed) {
@@ -280,14 +232,10 @@ export class Smb2 {
       incoming.stage = 'skip';
       return offset;
     }
-    if (checked) this.#checkSignature(side, header, signing.keys, chunk.subarray(at, base + end));
-    else if (signing?.required === true && !header.signed) this.#lacksSignature(side, header);
+    if (checked) this.#security.check(side, header, session, chunk.subarray(at, base + end));
+    else if (!header.signed && !incoming.sealed) this.#security.unsigned(side, header, session);
     incoming.stage = 'skip';
     incoming.handle = undefined;
-    const session =
-      header.related && incoming.lastSession !== undefined
-        ? incoming.lastSession
-        : this.#session(header.sessionHigh, header.sessionLow);
     incoming.lastSession = session;
     if (!header.related) incoming.lastTree = header.treeId;
     if (answers) this.#answer(incoming, header, session, chunk, at, base + end, offset);
@@ -322,11 +270,10 @@ export class Smb2 {
     const tree = session?.trees.get(header.async ? -1 : incoming.lastTree);
     switch (command) {
       case COMMAND.negotiate:
-        this.#preauth = this.#hashed(Buffer.alloc(64), chunk, at, end);
-        this.#negotiated[CLIENT] = this.#digested(toValidate(chunk, at, end, false));
+        this.#security.negotiate(chunk, at, end);
         break;
       case COMMAND.sessionSetup:
-        asked.setup = this.#setupRequest(session, chunk, at, end);
+        asked.setup = this.#security.setup(session, chunk, at, end);
         break;
       case COMMAND.treeConnect: {
         const share = parseTreeConnect(chunk, at, end);
@@ -392,7 +339,7 @@ export class Smb2 {
         asked.handle = handle;
         if (control.kind === 'validate') {
           asked.validates = true;
-          this.#validate(CLIENT, control.said);
+          this.#security.validate(CLIENT, control.said);
         } else if (control.kind === 'zero') asked.whenDone = () => handle?.file?.zero(control.from, control.to);
         else if (control.kind === 'copy') {
           this.#odd('smb2-server-copy', CLIENT);
@@ -430,17 +377,11 @@ export class Smb2 {
     const done = status === STATUS.success || status === STATUS.bufferOverflow;
     switch (command) {
       case COMMAND.negotiate: {
-        const agreement = done ? parseNegotiated(chunk, at, end) : undefined;
-        if (agreement === undefined) return;
-        this.#agreement = agreement;
-        this.#serverMustSign = agreement.mustSign;
-        this.#negotiated[SERVER] = this.#digested(toValidate(chunk, at, end, true));
-        this.#server = fileIdAt(chunk, at + HEADER + 8);
-        this.#preauth = this.#hashed(this.#preauth, chunk, at, end);
+        if (done && this.#security.negotiated(chunk, at, end)) this.#server = fileIdAt(chunk, at + HEADER + 8);
         return;
       }
       case COMMAND.sessionSetup:
-        return this.#setupAnswer(header, session, asked?.setup, chunk, at, end);
+        return this.#security.setUp(header, session, asked?.setup, chunk, at, end);
       case COMMAND.logoff:
         if (done) (asked?.session ?? session)?.end('reset');
         return;
@@ -479,7 +420,7 @@ export class Smb2 {
           asked.handle.session.fileOf(asked.handle, this.#flow)?.malformed('smb2-write-refused' satisfies SmbEvent);
         return;
       case COMMAND.ioctl:
-        if (done && asked?.validates === true) this.#validate(SERVER, parseValidated(chunk, at, end));
+        if (done && asked?.validates === true) this.#security.validate(SERVER, parseValidated(chunk, at, end));
         if (done) asked?.whenDone?.();
         return;
       default:
@@ -624,100 +565,6 @@ export class Smb2 {
     this.#lastLow = low;
     this.#last = session;
     return session;
-  }
-
-  #setupRequest(session: Session | undefined, chunk: Buffer, at: number, end: number): Setup | undefined {
-    if (end - at < HEADER + 24) return undefined;
-    const of = chunk[at + HEADER + 2] === BINDING ? 'channel' : session === undefined ? 'session' : 'again';
-    const mustSign = ((chunk[at + HEADER + 3] ?? 0) & MUST_SIGN) !== 0;
-    const setup: Setup = (session === undefined ? undefined : this.#setups.get(session)) ?? {
-      preauth: this.#preauth,
-      challenge: undefined,
-      key: undefined,
-      of,
-      mustSign,
-    };
-    if (session !== undefined && this.#setups.size < this.#flow.limits.smbSessions) this.#setups.set(session, setup);
-    setup.preauth = this.#hashed(setup.preauth, chunk, at, end);
-    const blob = securityBlob(chunk, at, end, false);
-    const authenticate = blob === undefined ? undefined : authenticateIn(blob);
-    if (authenticate !== undefined && setup.challenge !== undefined)
-      setup.key = sessionKey(this.#sessions.crypto, this.#sessions.secrets, setup.challenge, authenticate);
-    return setup;
-  }
-
-  #setupAnswer(
-    header: Header,
-    session: Session | undefined,
-    setup: Setup | undefined,
-    chunk: Buffer,
-    at: number,
-    end: number,
-  ): void {
-    if (session === undefined || setup === undefined) return;
-    if (header.status === STATUS.moreProcessing) {
-      setup.preauth = this.#hashed(setup.preauth, chunk, at, end);
-      const blob = securityBlob(chunk, at, end, true);
-      if (blob !== undefined) setup.challenge = challengeIn(blob) ?? setup.challenge;
-      this.#setups.set(session, setup);
-      return;
-    }
-    this.#setups.delete(session);
-    if (header.status !== STATUS.success || end - at < HEADER + 8 || setup.of === 'again') return;
-    // The key of a session that the user gave is that of its first connection.
-    const key = setup.key ?? (setup.of === 'session' ? this.#givenKey(chunk.subarray(at + 40, at + 48)) : undefined);
-    const keys = key === undefined ? undefined : deriveKeys(this.#sessions.crypto, this.#agreement, key, setup.preauth);
-    if (setup.of === 'session') session.keys = keys;
-    // Nobody has keys as a guest, or without a name.
-    const signs = (chunk.readUInt16LE(at + HEADER + 2) & NOBODY) === 0;
-    const required = signs && (setup.mustSign || this.#serverMustSign);
-    if (this.#signing.size < this.#flow.limits.smbSessions) this.#signing.set(session, { keys, required });
-    // It is the first that is signed, with keys that depend on every message before it (3.1.1): one that was changed shows here.
-    if (header.signed && keys !== undefined) this.#checkSignature(SERVER, header, keys, chunk.subarray(at, end));
-  }
-
-  /** A session key that the user gave, by the session's id. */
-  #givenKey(id: Buffer): Buffer | undefined {
-    for (const secret of this.#sessions.secrets)
-      if (secret.kind === 'session' && id.equals(secret.id)) return Buffer.from(secret.key);
-    return undefined;
-  }
-
-  #signingOf(header: Header, { sealed }: Incoming): Signing | undefined {
-    if (sealed || this.#signing.size === 0) return undefined;
-    const session = this.#session(header.sessionHigh, header.sessionLow);
-    return session === undefined ? undefined : this.#signing.get(session);
-  }
-
-  #checkSignature(side: Side, header: Header, keys: SessionKeys, message: Buffer): void {
-    if (header.status === STATUS.pending || this.#badSignature || (side === SERVER && EARLY.has(header.status))) return;
-    if (signatureFits(this.#sessions.crypto, keys, message)) return;
-    this.#badSignature = true;
-    this.#odd('smb2-bad-signature', side);
-  }
-
-  /** Both ends refuse such a message, unless it is one that is never signed. */
-  #lacksSignature(side: Side, { command, status }: Header): void {
-    if (this.#unsigned || UNSIGNED.has(command) || (side === SERVER && status !== STATUS.success)) return;
-    this.#unsigned = true;
-    this.#odd('smb2-unsigned', side);
-  }
-
-  /** What one end says it sent, or would answer, in NEGOTIATE: before 3.1.1 this is how they find out that somebody changed it. */
-  #validate(side: Side, said: Buffer | undefined): void {
-    const seen = this.#negotiated[side];
-    if (seen === undefined || this.#digested(said)?.equals(seen) === true) return;
-    this.#odd('smb2-negotiate-changed', side);
-  }
-
-  #digested(said: Buffer | undefined): Buffer | undefined {
-    return said === undefined ? undefined : this.#sessions.crypto.digest('md5', [said]);
-  }
-
-  #hashed(before: Buffer, chunk: Buffer, at: number, end: number): Buffer {
-    return this.#sessions.secrets.length === 0
-      ? before
-      : this.#sessions.crypto.digest('sha512', [before, chunk.subarray(at, end)]);
   }
 
   #odd(event: SmbEvent, side: Side): void {
