@@ -5,7 +5,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { PYTHON } from '../testing/peers/aiosmtpd.js';
 import { startImpacket } from '../testing/peers/impacket.js';
 import { capture, freePort, peerTest, scratch } from '../testing/peers/peers.js';
 import { PASSWORD, SMBTORTURE, smbtorture, startSamba, USER } from '../testing/peers/samba.js';
@@ -107,20 +106,22 @@ async function expectFilesOf(
 }
 
 const PROGRAMS = ['smbd', 'smbpasswd', 'tcpdump'];
+const programsOf = (clients: readonly SmbClient[]): string[] => clients.flatMap(({ programs }) => programs);
 
 for (const dialect of DIALECTS) {
   const clients = [...smbclientOf(dialect), ...smbclientOf(dialect, 'signed', [SIGNED])];
   peerTest(
     `files that smbclient moves by ${dialect}, also signed, are found whole, with their viruses`,
-    [...PROGRAMS, 'smbclient'],
+    [...PROGRAMS, ...programsOf(clients)],
     (context) => expectFilesOf(context, startSamba, clients),
   );
 }
 
+const PYTHON_CLIENTS = [IMPACKET_NT1, IMPACKET_2_02, IMPACKET_2_10, LIBSMBCLIENT];
 peerTest(
   'files that impacket and libsmbclient move are found whole, with their viruses',
-  [...PROGRAMS, PYTHON],
-  (context) => expectFilesOf(context, startSamba, [IMPACKET_NT1, IMPACKET_2_02, IMPACKET_2_10, LIBSMBCLIENT]),
+  [...PROGRAMS, ...programsOf(PYTHON_CLIENTS)],
+  (context) => expectFilesOf(context, startSamba, PYTHON_CLIENTS),
 );
 
 for (const [dialect, clients] of [
@@ -129,7 +130,7 @@ for (const [dialect, clients] of [
 ] as const)
   peerTest(
     `files that ${clients.map(({ name }) => name).join(', ')} move to and from impacket's server are found whole`,
-    ['tcpdump', 'smbclient', PYTHON],
+    ['tcpdump', ...programsOf(clients)],
     (context) => expectFilesOf(context, (_, port) => startImpacket(context, port, dialect), clients),
   );
 
@@ -145,7 +146,7 @@ const SEALING: readonly SmbClient[] = [
 
 peerTest(
   'sealed files are found whole with the password, and without it the connections say so',
-  [...PROGRAMS, 'smbclient', PYTHON],
+  [...PROGRAMS, ...programsOf(SEALING)],
   async (context) => {
     const scanned = await recorded(
       context,
@@ -262,6 +263,32 @@ peerTest(
       for (const [index, connection] of connections.entries())
         assert.match(connection, expected, PROOFS[index]?.slice(0, 2).join(' by '));
     }
+  },
+);
+
+peerTest(
+  'a NEGOTIATE that was changed on its way shows: before 3.1.1 to anybody, then to who knows the password',
+  [...PROGRAMS, 'smbclient'],
+  async (context) => {
+    const scanned = await recorded(context, startSamba, (port) => {
+      for (const dialect of ['SMB3_02', 'SMB3_11'] as const)
+        smbclient(port, dialect, scratch(context, 'changed'), ['dir']);
+    });
+    /** One bit of the client's GUID in each request. */
+    const change = (capture: Buffer): void => {
+      const mark = Buffer.from('fe534d4240', 'hex');
+      for (let at = capture.indexOf(mark); at >= 0; at = capture.indexOf(mark, at + 1))
+        if (capture.readUInt16LE(at + 12) === 0 && capture.readUInt32LE(at + 16) === 0)
+          capture[at + 64 + 12] = (capture[at + 64 + 12] ?? 0) ^ 1;
+    };
+    const anomalies = (...scanning: Parameters<typeof scanned>): string[][] =>
+      scanned(...scanning)
+        .flows.trimEnd()
+        .split('\n')
+        .map((line) => Object.keys((JSON.parse(line) as { anomalies: object }).anomalies));
+    assert.deepEqual(anomalies(SECRET), [[], []]);
+    assert.deepEqual(anomalies(SECRET, change), [['smb2-negotiate-changed'], ['smb2-bad-signature']]);
+    assert.deepEqual(anomalies([], change), [['smb2-negotiate-changed'], []]);
   },
 );
 

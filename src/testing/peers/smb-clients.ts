@@ -63,9 +63,9 @@ export function smbclientOf(dialect: Dialect, way?: string, options: readonly st
   return [each, all];
 }
 
-const python = (name: string, source: string): SmbClient => ({
+const python = (name: string, source: string, programs: readonly string[] = []): SmbClient => ({
   name,
-  programs: [PYTHON],
+  programs: [PYTHON, ...programs],
   exchange(_, port, files) {
     run(PYTHON, ['-c', source, String(port), ...files]);
   },
@@ -88,6 +88,8 @@ for path in sys.argv[2:]:
     client.getFile('${SHARE}', name, gotten.write)
     assert gotten.getvalue() == open(path, 'rb').read(), name
 client.logoff()`,
+    // Nothing that is run here, but it comes with the library.
+    ['impacket-netview'],
   );
 
 export const IMPACKET_NT1: SmbClient = { ...impacket('impacket-NT1', 'smb.SMB_DIALECT'), oem: true };
