@@ -16,6 +16,7 @@ import {
   IMPACKET_2_10,
   IMPACKET_3_00,
   IMPACKET_NT1,
+  IMPACKET_SHUFFLED,
   LIBSMBCLIENT,
   SEALED,
   SIGNED,
@@ -117,9 +118,9 @@ for (const dialect of DIALECTS) {
   );
 }
 
-const PYTHON_CLIENTS = [IMPACKET_NT1, IMPACKET_2_02, IMPACKET_2_10, LIBSMBCLIENT];
+const PYTHON_CLIENTS = [IMPACKET_NT1, IMPACKET_2_02, IMPACKET_2_10, ...IMPACKET_SHUFFLED, LIBSMBCLIENT];
 peerTest(
-  'files that impacket and libsmbclient move are found whole, with their viruses',
+  'files that impacket, also in pieces of any order, and libsmbclient move are found whole, with their viruses',
   [...PROGRAMS, ...programsOf(PYTHON_CLIENTS)],
   (context) => expectFilesOf(context, startSamba, PYTHON_CLIENTS),
 );
