@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decompressed } from './compressed.js';
-import { lz77, lz77Huffman, lznt1 } from './decompress.js';
+import { lz4, lz77, lz77Huffman, lznt1 } from './decompress.js';
 
 const ALPHABET = Buffer.from('abcdefghijklmnopqrstuvwxyz');
 const ABC = Buffer.from('abc'.repeat(100));
@@ -51,6 +51,57 @@ test('LZ77 with Huffman codes gives literals and matches', () => {
   assert.equal(lz77Huffman(stream, 15)?.toString(), 'abc'.repeat(5));
 });
 
+/** A length of LZ4 behind its four bits. */
+function more(length: number): number[] {
+  return length < 15 ? [] : [...Array<number>(Math.floor((length - 15) / 255)).fill(255), (length - 15) % 255];
+}
+
+/** A block of these sequences (literals, then a match), and the last literals; with what comes out of it. */
+function lz4Block(
+  sequences: readonly (readonly [literals: Buffer, back: number, length: number])[],
+  last: Buffer,
+): [Buffer, Buffer] {
+  const block: number[] = [];
+  const out: number[] = [];
+  for (const [literals, back, length] of sequences) {
+    out.push(...literals);
+    const offset = 1 + (back % Math.max(1, out.length));
+    block.push((Math.min(15, literals.length) << 4) | Math.min(15, length), ...more(literals.length), ...literals);
+    block.push(offset & 255, offset >> 8, ...more(length));
+    for (let i = 0; i < length + 4; i++) out.push(out[out.length - offset] ?? 0);
+  }
+  block.push(Math.min(15, last.length) << 4, ...more(last.length), ...last);
+  return [Buffer.from(block), Buffer.concat([Buffer.from(out), last])];
+}
+
+test('LZ4 gives literals and matches of every length', () => {
+  assert.deepEqual(lz4(Buffer.concat([Buffer.from('f00b', 'hex'), ALPHABET]), 26), ALPHABET);
+  // As the lz4 program writes it: abc, then 292 bytes from three back, then five literals.
+  assert.deepEqual(lz4(Buffer.from('3f6162630300ff12506263616263', 'hex'), 300), ABC);
+  const bytes = (most: number) => fc.uint8Array({ minLength: 1, maxLength: most }).map((array) => Buffer.from(array));
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(bytes(600), fc.nat(700), fc.nat(700)), { maxLength: 6 }),
+      bytes(600),
+      (sequences, last) => {
+        const [block, plain] = lz4Block(sequences, last);
+        assert.deepEqual(lz4(block, plain.length), plain);
+        assert.equal(lz4(block, plain.length + 1), undefined, 'less than was told');
+        assert.equal(lz4(block, plain.length - 1), undefined, 'more than was told');
+        assert.equal(lz4(block.subarray(0, -1), plain.length), undefined, 'cut');
+        assert.equal(lz4(Buffer.concat([block, Buffer.alloc(1)]), plain.length), undefined, 'something behind it');
+      },
+    ),
+  );
+});
+
+test('LZ4 that goes back to before the beginning, nowhere or past the told size gives nothing', () => {
+  assert.equal(lz4(Buffer.from('10610200106263', 'hex'), 6), undefined);
+  assert.equal(lz4(Buffer.from('10610000106263', 'hex'), 6), undefined);
+  const long = Buffer.concat([Buffer.from('1f610100', 'hex'), Buffer.alloc(5_000, 255), Buffer.from('001062', 'hex')]);
+  assert.equal(lz4(long, 1_000), undefined);
+});
+
 test('a message is put together from its clear beginning and what was compressed, or from a chain', () => {
   const header = Buffer.from('fc534d421a00000002000000' + '03000000', 'hex');
   const single = Buffer.concat([header, Buffer.from('top'), Buffer.from('3f000000', 'hex'), ALPHABET]);
@@ -70,6 +121,12 @@ test('a message is put together from its clear beginning and what was compressed
     part(4, pattern),
     part(2, packed),
   ]);
+  const newer = Buffer.concat([
+    Buffer.from('fc534d421d000000', 'hex'),
+    part(0, Buffer.from('top')),
+    part(5, Buffer.concat([Buffer.from('1a000000f00b', 'hex'), ALPHABET])),
+  ]);
+  assert.equal(decompressed(newer, 1_000)?.toString(), `top${ALPHABET}`);
   assert.equal(decompressed(chain, 1_000)?.toString(), `topzzzzz${ALPHABET}`);
   assert.equal(decompressed(chain, 33), undefined, 'more than the limit');
   const lying = Buffer.from(chain);
@@ -84,7 +141,7 @@ test('a message is put together from its clear beginning and what was compressed
 });
 
 test('whatever bytes come, nothing is thrown and nothing but the told size comes out', () => {
-  for (const decompress of [lz77, lz77Huffman, lznt1])
+  for (const decompress of [lz77, lz77Huffman, lznt1, lz4])
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), fc.nat(5_000), (bytes, size) => {
         const out = decompress(Buffer.from(bytes), size);

@@ -3,16 +3,17 @@
  * anything is made, and the message must have exactly the size that was told.
  */
 import { Buffer } from 'node:buffer';
-import { type Decompress, lz77, lz77Huffman, lznt1 } from './decompress.js';
+import { type Decompress, lz4, lz77, lz77Huffman, lznt1 } from './decompress.js';
 
 const HEADER = 16;
 const CHAIN_HEADER = 8;
 const CHAINED = 1;
-const ALGORITHM = { none: 0, lznt1: 1, lz77: 2, lz77Huffman: 3, pattern: 4 } as const;
+const ALGORITHM = { none: 0, lznt1: 1, lz77: 2, lz77Huffman: 3, pattern: 4, lz4: 5 } as const;
 const DECOMPRESS: ReadonlyMap<number, Decompress> = new Map([
   [ALGORITHM.lznt1, lznt1],
   [ALGORITHM.lz77, lz77],
   [ALGORITHM.lz77Huffman, lz77Huffman],
+  [ALGORITHM.lz4, lz4],
 ]);
 
 /** The message that this one holds; undefined when it is damaged, or would be larger than `limit` bytes. */

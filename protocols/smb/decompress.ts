@@ -1,6 +1,6 @@
 /**
- * The compression of SMB 3.1.1 ([MS-XCA]): plain LZ77 (2.4), LZ77 with Huffman codes (2.2), LZNT1 (2.5). Hostile input: the size that must come out
- * is known and bounded beforehand, every step makes output or ends, and whatever does not fit gives nothing.
+ * The compression of SMB 3.1.1 ([MS-XCA]): plain LZ77 (2.4), LZ77 with Huffman codes (2.2), LZNT1 (2.5); and LZ4's blocks. Hostile input: the size that
+ * must come out is known and bounded beforehand, every step makes output or ends, and whatever does not fit gives nothing.
  */
 import { Buffer } from 'node:buffer';
 
@@ -194,6 +194,38 @@ export const lznt1: Decompress = (data, size) => {
     at = end;
   }
   return out;
+};
+
+/** LZ4's block format: literals and matches by turns; the last are literals, and behind them nothing comes. */
+export const lz4: Decompress = (data, size) => {
+  const out = Buffer.alloc(size);
+  let to = 0;
+  let at = 0;
+  /** Four bits say how much, or 15 and then as many bytes as say 255, and one more. More than can come out: none of it fits. */
+  const lengthOf = (bits: number): number => {
+    let length = bits;
+    for (let more = bits === 15; more; ) {
+      const byte = data[at++];
+      if (byte === undefined || length > size) return size + 1;
+      length += byte;
+      more = byte === 255;
+    }
+    return length;
+  };
+  while (at < data.length) {
+    const token = data[at++]!;
+    const literals = lengthOf(token >> 4);
+    if (literals > size - to || literals > data.length - at) return undefined;
+    to += data.copy(out, to, at, at + literals);
+    at += literals;
+    if (at === data.length) return to === size ? out : undefined;
+    if (at + 2 > data.length) return undefined;
+    const offset = data.readUInt16LE(at);
+    at += 2;
+    to = offset === 0 ? -1 : copied(out, to, offset, lengthOf(token & 15) + 4);
+    if (to < 0) return undefined;
+  }
+  return undefined;
 };
 
 /** `length` bytes from `offset` back: a match may lap over itself. Where the output ends then, or -1. */

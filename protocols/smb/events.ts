@@ -25,6 +25,8 @@ export const SMB_EVENTS = {
   'smb2-server-copy': 'the server is told to copy a file: no bytes of it are seen, and the copy is never clean',
   'smb2-handles-limit': 'more files open at once than the limit `smbHandles`; the oldest is given up',
   'smb2-requests-limit': 'more requests than the limit `smbRequests` wait for their answers; the oldest is given up',
+  'smb2-unsigned': 'a message without a signature where one end had said that it takes none: somebody took it off',
+  'smb2-negotiate-changed': 'what one end says of NEGOTIATE afterwards is not what was seen of it: somebody changed it',
   'smb2-bad-signature': 'a signature that does not fit: somebody changed a message, or it is of another session',
 } as const;
 

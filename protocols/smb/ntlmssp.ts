@@ -1,11 +1,11 @@
 /**
  * NTLM authentication ([MS-NLMP]) as SESSION_SETUP carries it, inside SPNEGO or bare: from a password or its hash, the session key that both ends
- * came to. NTLMv2 only (3.3.2): its response proves whether the secret is the right one. Kerberos needs keys of its own, which are
- * given as a session key.
+ * came to. The response proves whether the secret is the right one (`ntlm.ts`). Kerberos needs keys of its own, which are given as a session key.
  */
 import { Buffer } from 'node:buffer';
 import type { Crypto } from '../../src/core/crypto.js';
 import type { Secret } from '../../src/core/secret.js';
+import { type Answer, keyExchangeKey } from './ntlm.js';
 
 const SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
 const CHALLENGE = 2;
@@ -13,10 +13,7 @@ const AUTHENTICATE = 3;
 const UNICODE = 0x0000_0001;
 const KEY_EXCHANGE = 0x4000_0000;
 
-export interface Authenticate {
-  readonly user: string;
-  readonly domain: string;
-  readonly ntResponse: Buffer;
+export interface Authenticate extends Answer {
   readonly encryptedKey: Buffer;
   readonly flags: number;
 }
@@ -35,6 +32,7 @@ export function authenticateIn(blob: Buffer): Authenticate | undefined {
   const encoding = (flags & UNICODE) === 0 ? 'latin1' : 'utf16le';
   return {
     flags,
+    lmResponse: Buffer.from(field(message, 12)),
     ntResponse: Buffer.from(field(message, 20)),
     domain: field(message, 28).toString(encoding),
     user: field(message, 36).toString(encoding),
@@ -42,30 +40,16 @@ export function authenticateIn(blob: Buffer): Authenticate | undefined {
   };
 }
 
-/** The exported session key, when one of these secrets is the client's. */
+/** The exported session key (3.1.5.1.2), when one of these secrets is the client's. */
 export function sessionKey(
   crypto: Crypto,
   secrets: readonly Secret[],
   challenge: Buffer,
-  { user, domain, ntResponse, encryptedKey, flags }: Authenticate,
+  { flags, encryptedKey, ...answer }: Authenticate,
 ): Buffer | undefined {
-  if (ntResponse.length < 24 + 16) return undefined;
-  const proof = ntResponse.subarray(0, 16);
-  for (const secret of secrets) {
-    if (secret.kind !== 'account' || secret.user.toUpperCase() !== user.toUpperCase()) continue;
-    const ntHash =
-      typeof secret.password === 'string'
-        ? crypto.digest('md4', [Buffer.from(secret.password, 'utf16le')])
-        : Buffer.from(secret.password.ntHash);
-    // The domain as the client sent it; some clients hash another than they send.
-    for (const name of new Set([domain, secret.domain ?? domain, ''])) {
-      const response = crypto.hmac('md5', ntHash, [Buffer.from(user.toUpperCase() + name, 'utf16le')]);
-      if (!crypto.hmac('md5', response, [challenge, ntResponse.subarray(16)]).equals(proof)) continue;
-      const base = crypto.hmac('md5', response, [proof]);
-      return (flags & KEY_EXCHANGE) !== 0 && encryptedKey.length === 16 ? crypto.rc4(base, encryptedKey) : base;
-    }
-  }
-  return undefined;
+  const key = keyExchangeKey(crypto, secrets, challenge, answer, flags);
+  if (key === undefined || (flags & KEY_EXCHANGE) === 0 || encryptedKey.length !== 16) return key;
+  return crypto.rc4(key, encryptedKey);
 }
 
 /** The message of this type: its fields are counted from its signature, so that what is wrapped around it does not matter. */

@@ -34,6 +34,7 @@ export class OpenedFile {
   /** What SET_INFO made of it. */
   #sizeSet: number | undefined;
   #opening: Opening | undefined;
+  #renamed: string | undefined;
   #missed = false;
   #over = false;
 
@@ -80,6 +81,11 @@ export class OpenedFile {
     writing.file.malformed('smb-cut-after-write');
   }
 
+  /** Room was made for it: less than it had cuts it, more leaves its end where it is. */
+  allocate(size: number): void {
+    if (this.#writing !== undefined && size < this.#writing.seen.end) this.setSize(size);
+  }
+
   /** [from, to) was set to zero by the server. */
   zero(from: number, to: number): void {
     const writing = this.#writing;
@@ -93,12 +99,14 @@ export class OpenedFile {
     this.#writing.file.gap(0);
   }
 
-  /** It goes on under another name; what it is called stays what it was opened as, and the new name is judged beside it. */
+  /**
+   * It has another name as well: what it is called stays what it was opened as, and the new name is judged beside it. Where nothing is written
+   * through this handle (a file that was closed is opened again to be renamed), the new name is an upload of no bytes.
+   */
   rename(path: string): void {
-    for (const stream of [this.#reading, this.#writing]) stream?.file.renamed?.(leaf(path) ?? path);
     this.#renamed = path;
+    for (const stream of [this.#reading, this.#writing]) if (stream !== undefined) nameAlso(stream.file, path);
   }
-  #renamed: string | undefined;
 
   malformed(code: string): void {
     for (const stream of [this.#reading, this.#writing]) stream?.file.malformed(code);
@@ -123,6 +131,7 @@ export class OpenedFile {
     if (this.#over) return;
     this.#over = true;
     this.#emptyFile();
+    this.#onlyRenamed();
     const reading = this.#reading;
     if (reading !== undefined) finish(reading, this.#sizeAtOpening);
     const writing = this.#writing;
@@ -136,6 +145,7 @@ export class OpenedFile {
   abort(reason: AbortReason): void {
     if (this.#over) return;
     this.#over = true;
+    this.#onlyRenamed();
     const reading = this.#reading;
     const size = this.#sizeAtOpening;
     // The client has all of it, whether or not it said that it wants no more.
@@ -153,8 +163,13 @@ export class OpenedFile {
     else if (reads && !fresh) this.#reading = this.#open('download');
   }
 
-  #open(direction: 'upload' | 'download'): Stream {
-    const name = this.#path?.replace(/^\\+/, '');
+  /** Its bytes went before, or never crossed this connection; a name is all that is given now. */
+  #onlyRenamed(): void {
+    if (this.#writing === undefined && this.#renamed !== undefined) this.#open('upload', this.#renamed).file.end();
+  }
+
+  #open(direction: 'upload' | 'download', path = this.#path): Stream {
+    const name = path?.replace(/^\\+/, '');
     const meta: FileMeta = {
       name,
       direction,
@@ -162,7 +177,9 @@ export class OpenedFile {
       ...(direction === 'download' && this.#sizeAtOpening !== undefined ? { declaredSize: this.#sizeAtOpening } : {}),
     };
     const file = this.#flow.openFile(meta);
-    if (this.#renamed !== undefined) file.renamed?.(leaf(this.#renamed) ?? this.#renamed);
+    const stream = name === undefined ? undefined : streamOf(name);
+    if (stream !== undefined) file.renamed?.(stream);
+    if (this.#renamed !== undefined) nameAlso(file, this.#renamed);
     return { file, seen: new Extent(this.#flow.limits.holes) };
   }
 }
@@ -178,6 +195,17 @@ function finish({ file, seen }: Stream, size: number | undefined): void {
   else file.abort('reset');
 }
 
-function leaf(path: string): string | undefined {
-  return path.slice(path.lastIndexOf('\\') + 1) || undefined;
+function nameAlso(file: FileStream, path: string): void {
+  const stream = streamOf(path);
+  for (const name of [leaf(path), stream]) if (name !== undefined) file.renamed?.(name);
+}
+
+function leaf(path: string): string {
+  return path.slice(path.lastIndexOf('\\') + 1) || path;
+}
+
+/** The `evil.exe` of `file.txt:evil.exe:$DATA` ([MS-FSCC] 2.1.5): it runs under that name. */
+function streamOf(path: string): string | undefined {
+  const stream = leaf(path).split(':', 2)[1];
+  return stream === '' ? undefined : stream;
 }

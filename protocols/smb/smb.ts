@@ -19,6 +19,7 @@ import { decompressed } from './compressed.js';
 import type { SmbEvent } from './events.js';
 import { OpenedFile } from './opened-file.js';
 import { Smb1 } from './smb1.js';
+import { Smb1Signing } from './smb1-signing.js';
 import { Smb2 } from './smb2.js';
 import { openSealed, TRANSFORM_HEADER } from './smb2-keys.js';
 import { Sessions } from './smb2-session.js';
@@ -89,7 +90,8 @@ class SmbConnection implements Decoder {
   constructor(flow: Flow, sessions: Sessions) {
     this.#flow = flow;
     this.#sessions = sessions;
-    this.#smb1 = new Smb1(flow, (share, path) => new OpenedFile(flow, share, path));
+    const signing = new Smb1Signing(sessions.crypto, sessions.secrets, flow.limits.smb1Requests);
+    this.#smb1 = new Smb1(flow, (share, path) => new OpenedFile(flow, share, path), signing);
     this.#smb2 = new Smb2(flow, sessions);
   }
 
@@ -229,13 +231,17 @@ class SmbConnection implements Decoder {
     }
   }
 
-  /** A message that holds another: sealed, compressed, or the one in the other. */
+  /** A message that holds another: sealed, compressed, or the latter in the former. */
   #wrapped(side: Side, message: Buffer): void {
-    if (message.readUInt32BE(0) === SEALED) return this.#sealed(side, message);
+    if (message.readUInt32BE(0) === SEALED) this.#sealed(side, message);
+    else this.#compressed(side, message, false);
+  }
+
+  #compressed(side: Side, message: Buffer, sealed: boolean): void {
     const plain = decompressed(message, this.#flow.limits.smbMessage);
     if (plain === undefined || plain.length < 4 || plain.readUInt32BE(0) !== SMB2)
       return this.#unread('smb-bad-compression', side);
-    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length);
+    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length, sealed);
   }
 
   #sealed(side: Side, message: Buffer): void {
@@ -245,9 +251,9 @@ class SmbConnection implements Decoder {
     if (keys === undefined || key === undefined) return this.#unread('smb-encrypted', side);
     const plain = openSealed(this.#sessions.crypto, keys, key, message);
     if (plain === undefined || plain.length < 4) return this.#unread('smb-bad-seal', side);
-    if (plain.readUInt32BE(0) === COMPRESSED) return this.#wrapped(side, plain);
+    if (plain.readUInt32BE(0) === COMPRESSED) return this.#compressed(side, plain, true);
     if (plain.readUInt32BE(0) !== SMB2) return this.#unread('smb-bad-seal', side);
-    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length);
+    this.#smb2.read(side, plain, 0, plain.length, 0, plain.length, true);
   }
 
   /** Where behind missing bytes the next message is, or may be once more is there. */

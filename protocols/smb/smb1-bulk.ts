@@ -65,8 +65,8 @@ function placed(message: Message, block: Block, offset: number, low: number, hig
   const start = Math.min(Math.max(offset, block.data), message.length);
   const whole = start + length <= message.length;
   const claimed = block.end - start;
-  // The byte count has 16 bits, so of a large one only those are there; some writers leave it 0 then.
-  const covered = length > 0xffff || claimed >= length;
+  // The byte count has 16 bits, so of a large one, with the padding, only those are there; some writers leave it 0 then.
+  const covered = start - block.data + length > 0xffff || claimed >= length;
   return { start, end: whole ? start + length : message.length, odd: offset !== start || !whole || !covered };
 }
 

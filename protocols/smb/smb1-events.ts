@@ -2,6 +2,8 @@
 export const SMB1_EVENTS = {
   'smb1-cut': 'a message, or a command of it, ends before what it must have',
   'smb1-wrong-direction': 'the client sends an answer, or the server a request that is no oplock break',
+  'smb1-downgrade': 'the client offers SMB 2 and the server takes SMB 1: it is old, or somebody changed the offer',
+  'smb1-bad-signature': 'a signature that does not fit: somebody changed a message, took one away or put one in',
   'smb1-andx-offset':
     'a chained command would lie before its predecessor ends, in its data or beyond the message; it and what follows are not read',
   'smb1-andx-limit': 'more commands in a message than the limit `smb1Chain`; the rest are not read',

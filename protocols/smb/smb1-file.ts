@@ -16,8 +16,10 @@ export interface Smb1File {
   setSize(size: number): void;
   /** [from, to) is zeros now. */
   zero(from: number, to: number): void;
-  /** It has this path now, as SMB writes it. */
+  /** It has this path as well, as SMB writes it. */
   rename(path: string): void;
+  /** The server put bytes into it that nobody saw. */
+  unseen(): void;
   /** Its bytes go by a guess: it is never clean. */
   gap(): void;
   /** The recording lacks something that the client said while it was open: writes may be among that. */

@@ -155,7 +155,8 @@ export class Smb1Files {
   /** `asked`: the request, where it was seen. */
   opened(handle: Handle, opened: Opened, asked?: Extract<Request, { kind: 'open' }>): void {
     if (opened.path !== undefined) handle.path = opened.path;
-    if (!opened.file) handle.nofile = true;
+    // Whatever the client calls it.
+    handle.nofile = !opened.file || handle.tree?.disk === false;
     this.#bind(handle, opened.fid);
     if (asked === undefined) this.fileOf(handle)?.opened(opened.size);
     else {
@@ -199,13 +200,13 @@ export class Smb1Files {
         handle?.file?.zero(request.from, request.to);
         return;
       case 'rename-handle':
-        if (handle !== undefined) this.#rename(handle, pathBeside(handle.path, request.to));
+        if (handle !== undefined) this.#name(handle, pathBeside(handle.path, request.to), request.link);
+        return;
+      case 'copy':
+        if (handle !== undefined) this.fileOf(handle)?.unseen();
         return;
       case 'rename':
-        if (request.link) return;
-        for (const open of this.#handles.all())
-          if (open.tid === header.tid && samePath(open.path, request.from)) this.#rename(open, request.to);
-        return;
+        return this.#renamePath(request, header.tid);
       case 'disconnect':
         this.#trees.delete(header.tid);
         return this.#closeAll((open) => open.tid === header.tid);
@@ -218,9 +219,20 @@ export class Smb1Files {
     }
   }
 
-  #rename(handle: Handle, path: string): void {
-    handle.path = path;
-    handle.file?.rename(path);
+  /** By its path, whether it is open or not; a link gives a file one name more. Nothing says whether it is a directory. */
+  #renamePath({ from, to, link }: Extract<Request, { kind: 'rename' }>, tid: number): void {
+    const open = this.#handles.all().filter((handle) => handle.tid === tid && samePath(handle.path, from));
+    for (const handle of open) this.#name(handle, to, link);
+    const tree = this.#tree(tid);
+    if (open.length > 0 || tree?.disk === false) return;
+    const file = this.#openFile(tree?.share, from);
+    file.rename(to);
+    file.close();
+  }
+
+  #name(handle: Handle, path: string, link: boolean): void {
+    this.fileOf(handle)?.rename(path);
+    if (!link) handle.path = path;
   }
 
   #close(handle: Handle | undefined): void {

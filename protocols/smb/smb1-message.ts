@@ -89,7 +89,7 @@ export interface Header {
   readonly exchange: number;
 }
 
-const STATUS_MORE_PROCESSING_REQUIRED = 0xc0000016;
+export const MORE_PROCESSING_REQUIRED = 0xc0000016;
 
 export function readHeader(message: Message): Header {
   const flags2 = message.u16(10);
@@ -97,7 +97,7 @@ export function readHeader(message: Message): Header {
   const ntStatus = (flags2 & FLAGS2_NT_STATUS) !== 0;
   // DOS: class 1, a reserved byte, code 2. ERRDOS ERRmoredata (234) is a warning.
   const dosError = (status & 0xff) !== 0 && !((status & 0xff) === 1 && status >>> 16 === 234);
-  const ntError = status >>> 30 === 3 && status !== STATUS_MORE_PROCESSING_REQUIRED;
+  const ntError = status >>> 30 === 3 && status !== MORE_PROCESSING_REQUIRED;
   const mid = message.u16(30);
   return {
     command: message.u8(4),

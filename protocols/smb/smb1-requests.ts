@@ -69,14 +69,15 @@ export type Request =
   | { readonly kind: 'delete'; readonly path: string }
   | { readonly kind: 'delete-handle'; readonly fid: number }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string; readonly link: boolean }
-  | { readonly kind: 'rename-handle'; readonly fid: number; readonly to: string }
+  | { readonly kind: 'rename-handle'; readonly fid: number; readonly to: string; readonly link: boolean }
   /** A transaction on a named pipe says that its FID is one. */
   | { readonly kind: 'pipe'; readonly fid: number }
   | { readonly kind: 'connect'; readonly share: string; readonly service: string }
   | { readonly kind: 'disconnect' }
   | { readonly kind: 'logoff' }
   | { readonly kind: 'exit' }
-  | { readonly kind: 'negotiate' }
+  /** `smb2`: it is among the dialects. */
+  | { readonly kind: 'negotiate'; readonly smb2: boolean }
   | { readonly kind: 'session-setup' }
   | { readonly kind: 'transaction' }
   | { readonly kind: 'secondary' }
@@ -178,7 +179,7 @@ export function parseRequest(message: Message, block: Block, unicode: boolean): 
     case PROCESS_EXIT:
       return { kind: 'exit' };
     case NEGOTIATE:
-      return { kind: 'negotiate' };
+      return { kind: 'negotiate', smb2: message.copy(data, end).includes('SMB 2.') };
     case SESSION_SETUP_ANDX:
       return { kind: 'session-setup' };
     case TRANSACTION:

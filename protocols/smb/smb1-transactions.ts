@@ -183,7 +183,9 @@ const SMB_SET_FILE_UNIX_HLINK = 0x0203;
 const SMB_POSIX_PATH_OPEN = 0x0209;
 /** [MS-SMB] 2.2.2.3.5: classes of [MS-FSCC] 2.4 are passed through above this. */
 const PASS_THROUGH = 1000;
-const FILE_RENAME_INFORMATION = PASS_THROUGH + 10;
+/** With their newer forms. */
+const FILE_RENAME_INFORMATION = [PASS_THROUGH + 10, PASS_THROUGH + 65] as const;
+const FILE_LINK_INFORMATION = [PASS_THROUGH + 11, PASS_THROUGH + 72] as const;
 const FILE_DISPOSITION_INFORMATION = PASS_THROUGH + 13;
 const FILE_END_OF_FILE_INFORMATION = PASS_THROUGH + 20;
 const FSCTL_SET_ZERO_DATA = 0x000980c8;
@@ -221,7 +223,7 @@ export function parseTransaction(whole: Transaction, unicode: boolean, longest: 
         return control === FSCTL_SRV_COPYCHUNK ? { kind: 'copy', fid } : OTHER;
       }
       case NT_TRANSACT_RENAME:
-        return { kind: 'rename-handle', fid: parameters.u16(0), to: name(4) };
+        return { kind: 'rename-handle', fid: parameters.u16(0), to: name(4), link: false };
       default:
         return OTHER;
     }
@@ -247,8 +249,12 @@ export function parseTransaction(whole: Transaction, unicode: boolean, longest: 
         case SMB_SET_FILE_DISPOSITION_INFO:
         case FILE_DISPOSITION_INFORMATION:
           return data.u8(0) === 0 ? OTHER : { kind: 'delete-handle', fid };
-        case FILE_RENAME_INFORMATION:
-          return { kind: 'rename-handle', fid, to: renamed(data) };
+        case FILE_RENAME_INFORMATION[0]:
+        case FILE_RENAME_INFORMATION[1]:
+          return { kind: 'rename-handle', fid, to: renamed(data), link: false };
+        case FILE_LINK_INFORMATION[0]:
+        case FILE_LINK_INFORMATION[1]:
+          return { kind: 'rename-handle', fid, to: renamed(data), link: true };
         default:
           return OTHER;
       }
@@ -256,8 +262,12 @@ export function parseTransaction(whole: Transaction, unicode: boolean, longest: 
     case TRANS2_SET_PATH_INFORMATION: {
       const path = name(6);
       switch (parameters.u16(0)) {
-        case FILE_RENAME_INFORMATION:
+        case FILE_RENAME_INFORMATION[0]:
+        case FILE_RENAME_INFORMATION[1]:
           return { kind: 'rename', from: path, to: renamed(data), link: false };
+        case FILE_LINK_INFORMATION[0]:
+        case FILE_LINK_INFORMATION[1]:
+          return { kind: 'rename', from: path, to: renamed(data), link: true };
         case SMB_SET_FILE_UNIX_HLINK:
           return { kind: 'rename', from: readText(data, 0, data.length, unicode).text, to: path, link: true };
         case SMB_POSIX_PATH_OPEN:

@@ -5,10 +5,19 @@ import fc from 'fast-check';
 import type { FileMeta, FileStream } from '../../src/core/file.js';
 import { CLIENT, type Decoder, type Flow, SERVER, type Side } from '../../src/core/flow.js';
 import { DEFAULT_LIMITS, type Limits, MiB } from '../../src/core/limits.js';
-import { everySplit, PASS, runSession, type SeenFile, type SessionCase, type Step } from '../../src/testing/index.js';
+import {
+  decoderContext,
+  everySplit,
+  PASS,
+  runSession,
+  type SeenFile,
+  type SessionCase,
+  type Step,
+} from '../../src/testing/index.js';
 import * as m from '../../src/testing/smb1-messages.js';
 import { Smb1 } from './smb1.js';
 import type { Smb1File } from './smb1-file.js';
+import { Smb1Signing } from './smb1-signing.js';
 
 const EICAR = Buffer.from(['X5O!P%@AP[4\\PZX54(P^)7CC)7}', 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!', 'H+H*'].join('$'));
 const TEXT = Buffer.from('The quick brown fox jumps over the lazy dog.\r\n'.repeat(20));
@@ -134,6 +143,18 @@ test('SMB-006: data behind much padding is found, and lengths that lie make the 
     assert.match(lies.trace, /upload "a.txt".*smb1-data-length/, JSON.stringify(wrong));
   }
   assert.equal(padded({ length: 60 }).files[0]?.bytes.length, 60);
+});
+
+test('a read of all that 16 bits can count, with a byte of padding, is none whose lengths lie', () => {
+  const data = Buffer.alloc(0xffff, 7);
+  const { files, trace } = recorded([
+    ...OPENING,
+    ...create(2, 5, '\\a.bin', { size: 0xffff }),
+    ...read(3, 5, 0, data),
+    ...close(4, 5),
+  ]);
+  assert.equal(files[0]?.bytes.length, 0xffff);
+  assert.doesNotMatch(trace, /anomalies/);
 });
 
 test('SMB-007: messages one behind the other, with a keepalive between them', () => {
@@ -629,6 +650,8 @@ test('damaged bytes in messages never fail the flow', () => {
 // ── Session messages and files, as plain as can be ─────────────────────────────────────────────────────────────────────────
 
 /** Takes SMB 1 out of its session messages (RFC 1002 §4.3.1). Behind missing bytes each side is believed to begin a message. */
+const UNSIGNED = new Smb1Signing(decoderContext().crypto, [], 1);
+
 class Framed implements Decoder {
   readonly #flow: Flow;
   readonly #smb1: Smb1;
@@ -639,7 +662,7 @@ class Framed implements Decoder {
 
   constructor(flow: Flow) {
     this.#flow = flow;
-    this.#smb1 = new Smb1(flow, (share, path) => new PlainFile(flow, share, path));
+    this.#smb1 = new Smb1(flow, (share, path) => new PlainFile(flow, share, path), UNSIGNED);
   }
 
   push(side: Side, chunk: Buffer): void {
@@ -720,6 +743,9 @@ class PlainFile implements Smb1File {
     this.#download.gap(0);
   }
   missed(): void {}
+  unseen(): void {
+    this.#upload?.malformed('unseen');
+  }
   malformed(code: string): void {
     this.#upload?.malformed(code);
     this.#download?.malformed(code);

@@ -18,6 +18,7 @@ import type { Handle, Tree } from './smb1-handles.js';
 import { type Block, HEADER, type Header, Message, readHeader } from './smb1-message.js';
 import { parseOpened, parseService } from './smb1-replies.js';
 import { parseRequest, type Request } from './smb1-requests.js';
+import type { Smb1Signing } from './smb1-signing.js';
 import {
   matters,
   type Part,
@@ -31,6 +32,9 @@ import {
 const MAGIC = Buffer.from('\xffSMB', 'latin1');
 /** [MS-CIFS] 2.2.4.32.1: an oplock break, which may cross a raw read; no bytes of a file are told apart from it otherwise. */
 const OPLOCK_BREAK = 32 + 1 + 16 + 2;
+
+/** [MS-CIFS] 2.2.4.52.2: the server knows none of the dialects. */
+const NO_DIALECT = 0xffff;
 
 /** One side's message as it comes. */
 interface Incoming {
@@ -66,6 +70,7 @@ export class Smb1 {
   readonly #files: Smb1Files;
   readonly #exchanges: Exchanges;
   readonly #message: Message;
+  readonly #signing: Smb1Signing;
   readonly #incoming: [Incoming, Incoming] = [nothing(), nothing()];
   /** The read that is answered by a message without a header. */
   #rawRead: Exchange | undefined;
@@ -75,8 +80,9 @@ export class Smb1 {
   /** Bytes of transactions that are being put together. */
   #collecting = 0;
 
-  constructor(flow: Flow, openFile: OpenSmb1File) {
+  constructor(flow: Flow, openFile: OpenSmb1File, signing: Smb1Signing) {
     this.#flow = flow;
+    this.#signing = signing;
     this.#message = new Message(flow.limits.smb1Path);
     this.#files = new Smb1Files(flow, openFile);
     this.#exchanges = new Exchanges(flow.limits.smb1Requests);
@@ -138,6 +144,7 @@ export class Smb1 {
   /** Bytes of `side` are missing, and what it was sending is not known any more: its next message begins anew. */
   lost(side: Side): void {
     this.#files.loose = true;
+    this.#signing.lost();
     const { exchange } = this.#incoming[side];
     this.#incoming[side] = nothing();
     if (side === CLIENT) {
@@ -183,6 +190,8 @@ export class Smb1 {
       incoming.stage = 'skip';
       return 0;
     }
+    if (this.#signing.wants(header.command) && message.have < message.length) return -1;
+    if (!this.#signing.fits(side, header, message)) this.#odd('smb1-bad-signature', side);
     const chain = readChain(message, header.command, HEADER, side === SERVER, this.#flow.limits.smb1Chain);
     if (chain === 'more') return -1;
     // Samba lets a raw write go on in the words of the request.
@@ -302,6 +311,9 @@ export class Smb1 {
         return this.#secondary(message, header, block);
       case 'transaction':
         return this.#transaction(message, incoming, header, block);
+      case 'session-setup':
+        this.#signing.setup(message, block, header.unicode);
+        return this.#asked(incoming, header, block, request);
       case 'connect':
         incoming.tree = this.#files.connect(request);
         return this.#asked(incoming, header, block, request);
@@ -453,6 +465,13 @@ export class Smb1 {
       case 'read':
         incoming.handle = handle ?? this.#files.of(request.fid);
         incoming.place = request.offset;
+        return;
+      case 'negotiate':
+        if (request.smb2 && message.u16(block.words) !== NO_DIALECT) this.#odd('smb1-downgrade', SERVER);
+        this.#signing.negotiated(message, block);
+        return;
+      case 'session-setup':
+        if (!this.#signing.setUp(message, block, header)) this.#odd('smb1-bad-signature', SERVER);
         return;
       case 'connect':
         if (asked.tree !== undefined) {

@@ -3,21 +3,20 @@
  * and hands a file's bytes on as they come, with their place. Sealed messages come here opened; signatures are checked where the keys are
  * known. A recording may lack a side or its beginning: then requests are believed, and handles that nobody saw opened are files without names.
  */
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { CLIENT, type Flow, SERVER, type Side } from '../../src/core/flow.js';
 import type { SmbEvent } from './events.js';
-import { authenticateIn, challengeIn, sessionKey } from './ntlmssp.js';
-import { type Agreement, deriveKeys, type SessionKeys, signatureFits } from './smb2-keys.js';
+import type { SessionKeys } from './smb2-keys.js';
 import { COMMAND, fileIdAt, HEADER, type Header, number64, readHeader, SAME_FILE, STATUS } from './smb2-message.js';
 import {
   parseControl,
   parseCreate,
   parseCreated,
-  parseNegotiated,
   parseSetInfo,
   parseTreeConnect,
-  securityBlob,
+  parseValidated,
 } from './smb2-requests.js';
+import { type Setup, Smb2Security } from './smb2-security.js';
 import type { Handle, Session, Sessions, Tree } from './smb2-session.js';
 
 const READ_ANSWER = HEADER + 16;
@@ -50,15 +49,8 @@ interface Asked {
   /** What happens to the file when the server says that it did. */
   whenDone: (() => void) | undefined;
   setup: Setup | undefined;
-}
-
-/** An authentication under way. */
-interface Setup {
-  preauth: Buffer;
-  challenge: Buffer | undefined;
-  key: Buffer | undefined;
-  /** A channel that is bound to a session has keys of its own. */
-  readonly binding: boolean;
+  /** It asks what the server understood of NEGOTIATE. */
+  validates: boolean;
 }
 
 /** One side's message as it comes. */
@@ -75,6 +67,8 @@ interface Incoming {
   lastHandle: Handle | undefined;
   lastSession: Session | undefined;
   lastTree: number;
+  /** It came in a sealed one: that is its signature. */
+  sealed: boolean;
 }
 
 export class Smb2 {
@@ -85,10 +79,7 @@ export class Smb2 {
   readonly #mine = new Set<Session>();
   #heard = false;
   #loose = false;
-  #agreement: Agreement = { dialect: 0x0202, cipher: 1, signing: 0 };
-  #preauth: Buffer = Buffer.alloc(64);
-  readonly #setups = new Map<Session, Setup>();
-  #badSignature = false;
+  readonly #security: Smb2Security;
   /** Whose sessions these are: servers count them alike. Its GUID, which is the same on all channels; this connection's own where it was not seen. */
   #server: string;
   /** The handle of bytes whose request was not seen. */
@@ -101,6 +92,7 @@ export class Smb2 {
   constructor(flow: Flow, sessions: Sessions) {
     this.#flow = flow;
     this.#sessions = sessions;
+    this.#security = new Smb2Security(flow, sessions);
     this.#server = `connection ${flow.id}`;
   }
 
@@ -108,9 +100,10 @@ export class Smb2 {
    * The bytes [at, to) of a message of `side` that is `length` long and of which `done` were taken before. How many of them are taken; what is
    * left is offered again with more behind it.
    */
-  read(side: Side, chunk: Buffer, at: number, to: number, done: number, length: number): number {
+  read(side: Side, chunk: Buffer, at: number, to: number, done: number, length: number, sealed = false): number {
     if (side === SERVER) this.#heard = true;
     const incoming = this.#incoming[side];
+    incoming.sealed = sealed;
     const base = at - done;
     const have = done + to - at;
     let offset = done;
@@ -227,7 +220,11 @@ export class Smb2 {
       : command === COMMAND.read && !answers
         ? READ_REQUEST
         : HEADER;
-    const checked = header.signed && this.#session(header.sessionHigh, header.sessionLow)?.keys !== undefined;
+    const session =
+      header.related && incoming.lastSession !== undefined
+        ? incoming.lastSession
+        : this.#session(header.sessionHigh, header.sessionLow);
+    const checked = header.signed && !incoming.sealed && this.#security.knows(session);
     if (end > have && (checked || WHOLE.has(command))) return -1;
     if (have - offset < needed && have < length) return -1;
     if (end - offset < needed) {
@@ -235,13 +232,10 @@ export class Smb2 {
       incoming.stage = 'skip';
       return offset;
     }
-    if (checked) this.#checkSignature(side, header, chunk.subarray(at, base + end));
+    if (checked) this.#security.check(side, header, session, chunk.subarray(at, base + end));
+    else if (!header.signed && !incoming.sealed) this.#security.unsigned(side, header, session);
     incoming.stage = 'skip';
     incoming.handle = undefined;
-    const session =
-      header.related && incoming.lastSession !== undefined
-        ? incoming.lastSession
-        : this.#session(header.sessionHigh, header.sessionLow);
     incoming.lastSession = session;
     if (!header.related) incoming.lastTree = header.treeId;
     if (answers) this.#answer(incoming, header, session, chunk, at, base + end, offset);
@@ -271,14 +265,15 @@ export class Smb2 {
       writes: false,
       whenDone: undefined,
       setup: undefined,
+      validates: false,
     };
     const tree = session?.trees.get(header.async ? -1 : incoming.lastTree);
     switch (command) {
       case COMMAND.negotiate:
-        this.#preauth = this.#hashed(Buffer.alloc(64), chunk, at, end);
+        this.#security.negotiate(chunk, at, end);
         break;
       case COMMAND.sessionSetup:
-        asked.setup = this.#setupRequest(session, chunk, at, end);
+        asked.setup = this.#security.setup(session, chunk, at, end);
         break;
       case COMMAND.treeConnect: {
         const share = parseTreeConnect(chunk, at, end);
@@ -330,8 +325,10 @@ export class Smb2 {
         const handle = this.#handle(incoming, session, set.id);
         asked.handle = handle;
         const { info } = set;
-        if (info.kind === 'size') asked.whenDone = () => handle?.session.fileOf(handle, this.#flow)?.setSize(info.size);
-        else if (info.kind === 'rename') asked.whenDone = () => handle?.file?.rename(info.path);
+        const file = () => handle?.session.fileOf(handle, this.#flow);
+        if (info.kind === 'size') asked.whenDone = () => file()?.setSize(info.size);
+        else if (info.kind === 'allocation') asked.whenDone = () => file()?.allocate(info.size);
+        else if (info.kind === 'rename') asked.whenDone = () => file()?.rename(info.path);
         break;
       }
       case COMMAND.ioctl: {
@@ -340,7 +337,10 @@ export class Smb2 {
         const handle = this.#handle(incoming, session, asks.id);
         const { control } = asks;
         asked.handle = handle;
-        if (control.kind === 'zero') asked.whenDone = () => handle?.file?.zero(control.from, control.to);
+        if (control.kind === 'validate') {
+          asked.validates = true;
+          this.#security.validate(CLIENT, control.said);
+        } else if (control.kind === 'zero') asked.whenDone = () => handle?.file?.zero(control.from, control.to);
         else if (control.kind === 'copy') {
           this.#odd('smb2-server-copy', CLIENT);
           asked.whenDone = () => handle?.session.fileOf(handle, this.#flow)?.unseen();
@@ -377,15 +377,11 @@ export class Smb2 {
     const done = status === STATUS.success || status === STATUS.bufferOverflow;
     switch (command) {
       case COMMAND.negotiate: {
-        const agreement = done ? parseNegotiated(chunk, at, end) : undefined;
-        if (agreement === undefined) return;
-        this.#agreement = agreement;
-        this.#server = fileIdAt(chunk, at + HEADER + 8);
-        this.#preauth = this.#hashed(this.#preauth, chunk, at, end);
+        if (done && this.#security.negotiated(chunk, at, end)) this.#server = fileIdAt(chunk, at + HEADER + 8);
         return;
       }
       case COMMAND.sessionSetup:
-        return this.#setupAnswer(header, session, asked?.setup, chunk, at, end);
+        return this.#security.setUp(header, session, asked?.setup, chunk, at, end);
       case COMMAND.logoff:
         if (done) (asked?.session ?? session)?.end('reset');
         return;
@@ -423,6 +419,10 @@ export class Smb2 {
         if (!done && asked?.handle !== undefined)
           asked.handle.session.fileOf(asked.handle, this.#flow)?.malformed('smb2-write-refused' satisfies SmbEvent);
         return;
+      case COMMAND.ioctl:
+        if (done && asked?.validates === true) this.#security.validate(SERVER, parseValidated(chunk, at, end));
+        if (done) asked?.whenDone?.();
+        return;
       default:
         if (done) asked?.whenDone?.();
     }
@@ -436,7 +436,8 @@ export class Smb2 {
     const { session } = handle;
     session.waiting.delete(handle);
     handle.id = id;
-    handle.nofile ||= directory;
+    // Whatever the client calls it.
+    handle.nofile = directory || handle.tree?.disk === false;
     session.handles.set(id, handle);
     const opening = asked === undefined ? undefined : { fresh, reads: asked.reads, writes: asked.writes };
     session.fileOf(handle, this.#flow)?.opened(size, opening);
@@ -566,67 +567,6 @@ export class Smb2 {
     return session;
   }
 
-  #setupRequest(session: Session | undefined, chunk: Buffer, at: number, end: number): Setup {
-    const binding = (chunk[at + HEADER + 2] ?? 0) === 1;
-    const setup: Setup = (session === undefined ? undefined : this.#setups.get(session)) ?? {
-      preauth: this.#preauth,
-      challenge: undefined,
-      key: undefined,
-      binding,
-    };
-    if (session !== undefined && this.#setups.size < this.#flow.limits.smbSessions) this.#setups.set(session, setup);
-    setup.preauth = this.#hashed(setup.preauth, chunk, at, end);
-    const blob = securityBlob(chunk, at, end, false);
-    const authenticate = blob === undefined ? undefined : authenticateIn(blob);
-    if (authenticate !== undefined && setup.challenge !== undefined)
-      setup.key = sessionKey(this.#sessions.crypto, this.#sessions.secrets, setup.challenge, authenticate);
-    return setup;
-  }
-
-  #setupAnswer(
-    header: Header,
-    session: Session | undefined,
-    setup: Setup | undefined,
-    chunk: Buffer,
-    at: number,
-    end: number,
-  ): void {
-    if (session === undefined || setup === undefined) return;
-    if (header.status === STATUS.moreProcessing) {
-      setup.preauth = this.#hashed(setup.preauth, chunk, at, end);
-      const blob = securityBlob(chunk, at, end, true);
-      if (blob !== undefined) setup.challenge = challengeIn(blob) ?? setup.challenge;
-      this.#setups.set(session, setup);
-      return;
-    }
-    this.#setups.delete(session);
-    if (header.status !== STATUS.success || setup.binding) return;
-    const key = setup.key ?? this.#givenKey(chunk.subarray(at + 40, at + 48));
-    if (key !== undefined) session.keys = deriveKeys(this.#sessions.crypto, this.#agreement, key, setup.preauth);
-  }
-
-  /** A session key that the user gave, by the session's id. */
-  #givenKey(id: Buffer): Buffer | undefined {
-    for (const secret of this.#sessions.secrets)
-      if (secret.kind === 'session' && id.equals(secret.id)) return Buffer.from(secret.key);
-    return undefined;
-  }
-
-  #checkSignature(side: Side, header: Header, message: Buffer): void {
-    const keys = this.#session(header.sessionHigh, header.sessionLow)?.keys;
-    // Of channels that were bound the keys are others.
-    if (keys === undefined || header.status === STATUS.pending || this.#badSignature) return;
-    if (signatureFits(this.#sessions.crypto, keys, message)) return;
-    this.#badSignature = true;
-    this.#odd('smb2-bad-signature', side);
-  }
-
-  #hashed(before: Buffer, chunk: Buffer, at: number, end: number): Buffer {
-    return this.#sessions.secrets.length === 0
-      ? before
-      : this.#sessions.crypto.digest('sha512', [before, chunk.subarray(at, end)]);
-  }
-
   #odd(event: SmbEvent, side: Side): void {
     this.#flow.anomaly(event, side);
   }
@@ -643,5 +583,6 @@ function nothing(): Incoming {
     lastHandle: undefined,
     lastSession: undefined,
     lastTree: 0,
+    sealed: false,
   };
 }

@@ -8,6 +8,8 @@ export interface Crypto {
   hmac(digest: 'md5' | 'sha256', key: Buffer, data: readonly Buffer[]): Buffer;
   digest(name: 'md4' | 'md5' | 'sha512', data: readonly Buffer[]): Buffer;
   rc4(key: Buffer, data: Buffer): Buffer;
+  /** One block of 8 bytes with a key of 8, of which the parity bits do not count. */
+  des(key: Buffer, block: Buffer): Buffer;
   cmac(key: Buffer, data: readonly Buffer[]): Buffer;
   gmac(key: Buffer, nonce: Buffer, data: readonly Buffer[]): Buffer;
   /** The plain text, or undefined when the tag does not fit. */

@@ -26,6 +26,12 @@ test('RC4 gives the streams of its known vectors', () => {
   assert.equal(crypto.rc4(text('Wiki'), text('pedia')).toString('hex'), '1021bf0420');
 });
 
+test('DES gives the blocks of its known vectors', () => {
+  assert.equal(crypto.des(hex('133457799bbcdff1'), hex('0123456789abcdef')).toString('hex'), '85e813540f0ab405');
+  // Half of an empty password's LM hash.
+  assert.equal(crypto.des(Buffer.alloc(8), text('KGS!@#$%')).toString('hex'), 'aad3b435b51404ee');
+});
+
 test('AES-CMAC gives the tags of RFC 4493', () => {
   const key = hex('2b7e151628aed2a6abf7158809cf4f3c');
   const message = hex(

@@ -21,6 +21,11 @@ export function createCrypto(): Crypto {
       return hash.digest();
     },
     rc4,
+    // Single DES is gone from OpenSSL 3; three times the same key is it.
+    des: (key, block) =>
+      createCipheriv('des-ede3', Buffer.concat([key, key, key]), null)
+        .setAutoPadding(false)
+        .update(block),
     cmac: (key, data) => cmac(key, Buffer.concat(data)),
     gmac: (key, nonce, data) => {
       const cipher = createCipheriv(`aes-${key.length * 8}-gcm` as CipherGCMTypes, key, nonce);

@@ -1,9 +1,9 @@
 /** An smbd of the test's own: one port of loopback, one user, one share, every dialect from NT1 to SMB3_11. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { ended, listening, pathOf, run, serverDirectory } from './peers.js';
+import { ended, listening, pathOf, run, serverDirectory, UNPACKED } from './peers.js';
 
 /** Samba lets in whom the system knows. */
 export const USER = 'mail';
@@ -43,4 +43,24 @@ export async function startSamba(context: TestContext, port: number, settings: r
   const smbd = spawn(pathOf('smbd') ?? 'smbd', ['-F', '-s', configuration], { stdio: 'ignore' });
   stop = () => ended(smbd);
   await listening(port);
+}
+
+export const SMBTORTURE = join(UNPACKED, 'usr/bin/smbtorture');
+
+/** Runs tests of Samba's own against the server; all of them must pass. `dialect` is the newest one that is spoken. */
+export function smbtorture(port: number, dialect: string, tests: readonly string[]): void {
+  // It is only unpacked, and its libraries with it.
+  const libraries = join(UNPACKED, 'usr/lib');
+  const machine = readdirSync(libraries).find((name) => name.endsWith('-linux-gnu')) ?? '';
+  const environment = `LD_LIBRARY_PATH=${join(libraries, machine, 'samba')}`;
+  const settings = [
+    '-s',
+    '/dev/null',
+    '-m',
+    dialect,
+    '--option=clientminprotocol=NT1',
+    '--option=clientsigning=required',
+  ];
+  const place = ['-p', String(port), '-U', `${USER}%${PASSWORD}`, `//127.0.0.1/${SHARE}`];
+  run('env', [environment, SMBTORTURE, ...settings, ...place, ...tests]);
 }

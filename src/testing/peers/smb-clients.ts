@@ -63,31 +63,51 @@ export function smbclientOf(dialect: Dialect, way?: string, options: readonly st
   return [each, all];
 }
 
-const python = (name: string, source: string): SmbClient => ({
+const python = (name: string, source: string, programs: readonly string[] = []): SmbClient => ({
   name,
-  programs: [PYTHON],
+  programs: [PYTHON, ...programs],
   exchange(_, port, files) {
     run(PYTHON, ['-c', source, String(port), ...files]);
   },
 });
 
+const IN_ORDER = `
+    client.putFile('${SHARE}', name, io.BytesIO(data).read)
+    gotten = io.BytesIO()
+    client.getFile('${SHARE}', name, gotten.write)
+    assert gotten.getvalue() == data, name`;
+
+/** In pieces of any order, over a first byte that is another. */
+const SHUFFLED = `
+    tree = client.connectTree('${SHARE}')
+    size = max(1, len(data) // 50)
+    places = list(range(0, len(data), size))
+    random.shuffle(places)
+    file = client.createFile(tree, name)
+    if data: client.writeFile(tree, file, b'.', 0)
+    for at in places: client.writeFile(tree, file, data[at:at + size], at)
+    client.closeFile(tree, file)
+    random.shuffle(places)
+    file = client.openFile(tree, name)
+    for at in places: assert client.readFile(tree, file, at, size) == data[at:at + size], name
+    client.closeFile(tree, file)`;
+
 /** impacket asks for `dialect` alone. */
-const impacket = (name: string, dialect: string): SmbClient =>
+const impacket = (name: string, dialect: string, moves = IN_ORDER): SmbClient =>
   python(
     name,
     `
-import io, os, sys
+import io, os, random, sys
 from impacket import smb, smb3structs
 from impacket.smbconnection import SMBConnection
 client = SMBConnection('127.0.0.1', '127.0.0.1', sess_port=int(sys.argv[1]), preferredDialect=${dialect})
 client.login('${USER}', '${PASSWORD}')
 for path in sys.argv[2:]:
     name = os.path.basename(path)
-    with open(path, 'rb') as file: client.putFile('${SHARE}', name, file.read)
-    gotten = io.BytesIO()
-    client.getFile('${SHARE}', name, gotten.write)
-    assert gotten.getvalue() == open(path, 'rb').read(), name
+    data = open(path, 'rb').read()${moves}
 client.logoff()`,
+    // Nothing that is run here, but it comes with the library.
+    ['impacket-netview'],
   );
 
 export const IMPACKET_NT1: SmbClient = { ...impacket('impacket-NT1', 'smb.SMB_DIALECT'), oem: true };
@@ -95,6 +115,11 @@ export const IMPACKET_2_02 = impacket('impacket-2.02', 'smb3structs.SMB2_DIALECT
 export const IMPACKET_2_10 = impacket('impacket-2.10', 'smb3structs.SMB2_DIALECT_21');
 /** It seals all that it says once it has logged in, where the server can. */
 export const IMPACKET_3_00 = impacket('impacket-3.00', 'smb3structs.SMB2_DIALECT_30');
+
+export const IMPACKET_SHUFFLED: readonly SmbClient[] = [
+  { ...impacket('impacket-NT1-shuffled', 'smb.SMB_DIALECT', SHUFFLED), oem: true },
+  impacket('impacket-2.10-shuffled', 'smb3structs.SMB2_DIALECT_21', SHUFFLED),
+];
 
 /** In pieces of odd sizes. */
 export const LIBSMBCLIENT = python(
