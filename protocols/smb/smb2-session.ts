@@ -30,6 +30,8 @@ export interface Handle {
 }
 
 export class Session {
+  /** Its own, and its server's. */
+  readonly id: string;
   readonly trees = new Map<number, Tree>();
   readonly handles = new Map<string, Handle>();
   /** Handles whose answers have not been seen, in the order of their requests. */
@@ -37,6 +39,10 @@ export class Session {
   keys: SessionKeys | undefined;
   /** Connections that use it. */
   readonly channels = new Set<Flow>();
+
+  constructor(id: string) {
+    this.id = id;
+  }
 
   /** The file of a handle, told by `flow` from now on; undefined where it has none. */
   fileOf(handle: Handle, flow: Flow): OpenedFile | undefined {
@@ -82,7 +88,7 @@ export class Sessions {
         this.#byId.delete(oldest[0]);
       }
     }
-    const fresh = new Session();
+    const fresh = new Session(id);
     this.#byId.set(id, fresh);
     return fresh;
   }
@@ -92,6 +98,6 @@ export class Sessions {
     session.channels.delete(flow);
     if (session.channels.size > 0) return;
     session.end('reset');
-    for (const [id, one] of this.#byId) if (one === session) this.#byId.delete(id);
+    if (this.#byId.get(session.id) === session) this.#byId.delete(session.id);
   }
 }

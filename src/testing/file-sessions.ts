@@ -73,6 +73,7 @@ export function ftpFrames(
   return frames;
 }
 
+const NO_TOKEN = Buffer.alloc(0);
 /** What a client asks for at once: Windows and Samba use up to 8 MiB, smbclient 1 MiB less its headers; this is the commonest. */
 const PIECE = 1024 * 1024;
 
@@ -83,8 +84,9 @@ export function smbSession(files: readonly Moved[]): Turn[] {
   const asked = (request: Buffer, response: Buffer): void => {
     turns.push({ side: CLIENT, bytes: request }, { side: SERVER, bytes: response });
   };
-  asked(smb.negotiate(0), smb.negotiated(0));
-  asked(smb.sessionSetup(1), smb.sessionSet(1));
+  asked(smb.negotiate(0, [0x0202, 0x0210, 0x0300, 0x0302]), smb.negotiated(0, 0x0302));
+  // Without a token, as a guest.
+  asked(smb.sessionSetup(1, NO_TOKEN), smb.sessionSetUp(1, NO_TOKEN, {}, 1));
   asked(smb.treeConnect(2, '\\\\172.16.200.55\\share'), smb.treeConnected(2));
   for (const [index, { name, bytes, upload }] of files.entries()) {
     const file = index + 1;

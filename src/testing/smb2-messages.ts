@@ -35,43 +35,6 @@ function fileId(body: Buffer, at: number, file: number): void {
   body.writeUInt32LE(file, at + 8);
 }
 
-/** Offers 3.0.2 and what is older. */
-export function negotiate(id: number): Buffer {
-  const dialects = [0x0202, 0x0210, 0x0300, 0x0302];
-  const body = Buffer.alloc(36 + 2 * dialects.length);
-  body.writeUInt16LE(36, 0);
-  body.writeUInt16LE(dialects.length, 2);
-  body.writeUInt16LE(1, 4);
-  for (const [at, dialect] of dialects.entries()) body.writeUInt16LE(dialect, 36 + 2 * at);
-  return message(0, id, false, body);
-}
-
-/** Takes 3.0.2. */
-export function negotiated(id: number): Buffer {
-  const body = Buffer.alloc(64);
-  body.writeUInt16LE(65, 0);
-  body.writeUInt16LE(1, 2);
-  body.writeUInt16LE(0x0302, 4);
-  for (const at of [28, 32, 36]) body.writeUInt32LE(8 * 1024 * 1024, at);
-  body.writeUInt16LE(HEADER + 64, 56);
-  return message(0, id, true, body);
-}
-
-/** Without a token: a guest. */
-export function sessionSetup(id: number): Buffer {
-  const body = Buffer.alloc(24);
-  body.writeUInt16LE(25, 0);
-  body.writeUInt16LE(HEADER + 24, 12);
-  return message(1, id, false, body);
-}
-
-export function sessionSet(id: number): Buffer {
-  const body = Buffer.alloc(8);
-  body.writeUInt16LE(9, 0);
-  body.writeUInt16LE(HEADER + 8, 4);
-  return message(1, id, true, body);
-}
-
 export function treeConnect(id: number, share: string): Buffer {
   const path = Buffer.from(share, 'utf16le');
   const body = Buffer.alloc(8 + path.length);
