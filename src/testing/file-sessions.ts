@@ -2,7 +2,7 @@
  * Whole sessions of file protocols made to order, as sessions.ts does for mail: FTP (RFC 959) with a data connection for each transfer, and
  * SMB 3.0.2 ([MS-SMB2]) with files read and written in pieces. Only well-formed sessions come out.
  */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { CLIENT, SERVER } from '../core/flow.js';
 import type { CapturedFrame, Conversation } from './packets.js';
 import { said, say, type Turn } from './sessions.js';
