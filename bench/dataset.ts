@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { CaptureShape } from './cases.js';
 
 /** Raised when the generator changes what it writes: data of another version is not reused. */
-export const DATASET_VERSION = 2;
+export const DATASET_VERSION = 4;
 
 export interface DatasetFile {
   readonly name: string;

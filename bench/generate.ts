@@ -28,8 +28,8 @@ const CONCURRENT = 4;
 const LONGEST_RUN = 40;
 const SMALLEST = 16 * 1024;
 const LARGEST_ATTACHMENT = 12 * 1024 * 1024;
-/** What people keep on servers is larger than what they mail. */
-const LARGEST_FILE = 32 * 1024 * 1024;
+/** What people keep on servers is larger than what they mail; so large were the files that the prototype was measured with. */
+const LARGEST_FILE = 20 * 1024 * 1024;
 const SERVER_PORT: Readonly<Record<Protocol, number>> = { smtp: 25, pop3: 110, imap: 143, ftp: 21, smb: 445 };
 const PCAP_HEADER = 24;
 /** Frames behind the TCP, IP and Ethernet header carry data when they are longer than this. */
@@ -98,7 +98,7 @@ function session(
     return ftpFrames(movedFiles(number, random, files, bodies), conversation, data, cut);
   }
   let turns: Turn[];
-  if (protocol === 'smb') turns = smbSession(movedFiles(number, random, files, bodies));
+  if (protocol === 'smb') turns = smbSession(movedFiles(number, random, files, bodies), number + 1);
   else {
     const mails: Mail[] = [];
     for (let count = 1 + random.below(3); count > 0; count--) mails.push(mail(number, random, files, bodies));

@@ -77,11 +77,15 @@ const NO_TOKEN = Buffer.alloc(0);
 /** What a client asks for at once: Windows and Samba use up to 8 MiB, smbclient 1 MiB less its headers; this is the commonest. */
 const PIECE = 1024 * 1024;
 
-/** One connection that moves `files` one after another, each in requests of 1 MiB. */
-export function smbSession(files: readonly Moved[]): Turn[] {
+/** Where a message has the id of its session, the length in front of it counted. */
+const SESSION_ID = 44;
+
+/** One connection that moves `files` one after another, each in requests of 1 MiB. `session`: its id, which no other of the server may have. */
+export function smbSession(files: readonly Moved[], session: number): Turn[] {
   let id = 3;
   const turns: Turn[] = [];
   const asked = (request: Buffer, response: Buffer): void => {
+    if (turns.length > 0) for (const message of [request, response]) message.writeUInt32LE(session, SESSION_ID);
     turns.push({ side: CLIENT, bytes: request }, { side: SERVER, bytes: response });
   };
   asked(smb.negotiate(0, [0x0202, 0x0210, 0x0300, 0x0302]), smb.negotiated(0, 0x0302));
