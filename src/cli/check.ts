@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
-import { loadConfig, signaturePaths } from './settings.js';
+import { chosenClamd, loadConfig, signaturePaths } from './settings.js';
 
 export interface CheckOptions {
   readonly config?: string;
@@ -19,7 +19,7 @@ export async function check(options: CheckOptions): Promise<number> {
     const { describeDefaults } = await import('../config/defaults.js');
     process.stdout.write(`${describeDefaults()}\n`);
   }
-  const { warnings } = await loadConfig(options.config);
+  const { config, warnings } = await loadConfig(options.config);
   for (const warning of warnings) process.stderr.write(`inspectd: ${warning}\n`);
   const signatures = loadSignatures(signaturePaths(options.signatures));
   selfTest(createScanners(signatures));
@@ -29,9 +29,10 @@ export async function check(options: CheckOptions): Promise<number> {
     for (const line of slowRules(() => compileRules(signatures.rules, { refuseSlow: true })))
       process.stderr.write(`inspectd: ${line}\n`);
   }
-  if (options.clamd !== undefined) {
+  const clamd = chosenClamd(options.clamd, config);
+  if (clamd !== undefined) {
     const { checkClamd } = await import('../scan/clamd/clamd-scanner.js');
-    for (const line of await checkClamd(options.clamd, DEFAULT_LIMITS)) process.stderr.write(`inspectd: ${line}\n`);
+    for (const line of await checkClamd(clamd, DEFAULT_LIMITS)) process.stderr.write(`inspectd: ${line}\n`);
   }
   return 0;
 }

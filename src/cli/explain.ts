@@ -8,7 +8,7 @@ import { DEFAULT_LIMITS } from '../core/limits.js';
 import { endpointText, serviceName } from '../core/session.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
 import { findInputs, said } from './inputs.js';
-import { loadConfig, signaturePaths } from './settings.js';
+import { chosenClamd, loadConfig, signaturePaths } from './settings.js';
 import { inWords } from './words.js';
 
 export interface ExplainOptions {
@@ -35,7 +35,7 @@ export async function explain(names: readonly string[], options: ExplainOptions)
     detailed: true,
     keyLogs: [],
     secrets: [],
-    clamd: options.clamd,
+    clamd: chosenClamd(options.clamd, config),
     extract: undefined,
   });
   try {

@@ -17,7 +17,7 @@ import { findInputs, type ScanInput, said } from './inputs.js';
 import { LineFile } from './line-file.js';
 import { Progress } from './progress.js';
 import { ScanOutput } from './scan-output.js';
-import { configuredZone, loadConfig, signaturePaths } from './settings.js';
+import { chosenClamd, configuredZone, loadConfig, signaturePaths } from './settings.js';
 import { Summary } from './summary.js';
 
 export interface ScanOptions {
@@ -44,9 +44,10 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
   const { config, warnings } = await loadConfig(options.config);
   if (options.quiet !== true) for (const warning of warnings) say(warning);
   if (options.extract !== undefined) makeDirectory(options.extract);
-  if (options.clamd !== undefined) {
+  const clamd = chosenClamd(options.clamd, config);
+  if (clamd !== undefined) {
     const { checkClamd } = await import('../scan/clamd/clamd-scanner.js');
-    const warnings = await checkClamd(options.clamd, DEFAULT_LIMITS);
+    const warnings = await checkClamd(clamd, DEFAULT_LIMITS);
     if (options.quiet !== true) for (const warning of warnings) say(warning);
   }
   const { inputs, problems } = findInputs(names);
@@ -75,7 +76,7 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
       hashMessages: options.files !== undefined || options.extract !== undefined,
       keyLogs: options.keylog,
       secrets: options.smbSecret,
-      clamd: options.clamd,
+      clamd,
       extract: options.extract,
     },
     memory,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
 import { ConfigError } from '../core/errors.js';
+import type { ClamdAddress } from '../scan/clamd/address.js';
 import { said } from './inputs.js';
 
 /** The built-in ones, of the package. */
@@ -30,4 +31,9 @@ export async function loadConfig(
 /** `config system global / set timezone`; undefined: the zone of the environment. */
 export function configuredZone(config: Config | undefined): string | undefined {
   return config?.sections['system global'].timezone;
+}
+
+/** The clamd to be asked: the one named on the command line, else the configuration's. */
+export function chosenClamd(named: ClamdAddress | undefined, config: Config | undefined): ClamdAddress | undefined {
+  return named ?? config?.sections['antivirus settings'].clamd;
 }

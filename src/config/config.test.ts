@@ -205,6 +205,7 @@ const ERRORS: readonly (readonly [string, string, readonly string[]])[] = [
   ['one unknown value of several', inProfile('config smtp', 'set archive-log encrypted corrupt', 'end'), ['4:27: archive-log: found "corrupt"; allowed: any of encrypted, corrupted, partiallycorrupted, multipart, nested, mailbomb, timeout, unhandled or fileslimit (did you mean "corrupted"?)']],
   ['executables outside of mail', inProfile('config ftp', 'set executables virus', 'end'), ['4:5: "config antivirus profile / ftp" has no option "executables"']],
   ['append to one value', inProfile('config smtp', 'append av-scan block', 'end'), ['4:8: "av-scan" takes one value: use "set"']],
+  ['a clamd that is nowhere', inSection('antivirus settings', 'set clamd localhost'), ['2:11: clamd: found "localhost"; allowed: HOST:PORT, [IPV6]:PORT or the path of a socket']],
   ['a number out of bounds', inSection('antivirus settings', 'set override-timeout 3601'), ['2:22: override-timeout: found "3601"; allowed: a number from 0 to 3600']],
   ['no number', inSection('firewall profile-protocol-options', 'edit p config smtp set oversize-limit ten end next'), ['2:39: oversize-limit: found "ten"; allowed: a number from 1 to 4095']],
   ['a word of another protocol', inSection('firewall profile-protocol-options', 'edit p config cifs set options fragmail end next'), ['2:32: options: found "fragmail"; allowed: any of oversize']],

@@ -101,6 +101,11 @@ export function integer<U extends number | undefined>(
   return unset === undefined ? kind : { ...kind, unsetText: String(unset) };
 }
 
+/** What `parse` makes of a word; undefined: it is not allowed. */
+export function parsed<T>(allowed: string, parse: (text: string) => T | undefined): OptionKind<T | undefined> {
+  return single<T | undefined>(allowed, undefined, (word, reader) => parse(word.text) ?? wrong(word, allowed, reader));
+}
+
 /** Free text of at most `most` characters. */
 export function text(most: number): OptionKind<string | undefined> {
   const allowed = `text of at most ${most} characters`;

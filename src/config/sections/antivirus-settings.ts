@@ -1,5 +1,6 @@
-/** `config antivirus settings`. */
-import { accepted, choice, integer, toggle, withoutEffect } from '../options.js';
+/** `config antivirus settings`. `clamd` is our own: where a clamd is asked as well, `HOST:PORT` or the path of its socket. */
+import { type ClamdAddress, parseClamdAddress } from '../../scan/clamd/address.js';
+import { accepted, choice, integer, type OptionKind, parsed, toggle, withoutEffect } from '../options.js';
 import { singleSection } from '../section.js';
 
 export const antivirusSettings = singleSection({
@@ -11,4 +12,9 @@ export const antivirusSettings = singleSection({
   'override-timeout': integer(0, 3600, 0, 1000),
   'cache-infected-result': toggle(true),
   'cache-clean-result': accepted,
+  clamd: clamdAddress(),
 });
+
+function clamdAddress(): OptionKind<ClamdAddress | undefined> {
+  return parsed('HOST:PORT, [IPV6]:PORT or the path of a socket', parseClamdAddress);
+}

@@ -100,6 +100,19 @@ peerTest(
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line) as { verdict: string; virus: string[] });
+    // Named in the configuration, it is asked just so.
+    const configuration = join(directory, 'utm.conf');
+    writeFileSync(configuration, `config antivirus settings\n    set clamd "${clamd.socket}"\nend\n`);
+    const configured = spawnSync(
+      process.execPath,
+      ['dist/src/cli/main.js', 'scan', '--quiet', '-c', configuration, '--files', rows, bad],
+      { encoding: 'utf8' },
+    );
+    assert.match(configured.stderr, /^$/);
+    assert.deepEqual(
+      verdicts().map((row) => row.virus),
+      [['Test.Mark.UNOFFICIAL']],
+    );
     const found = inspectd(bad, good);
     assert.equal(found.status, 1, found.stderr);
     assert.deepEqual(
