@@ -1,10 +1,10 @@
 /** Everything that takes finished containers apart, in the order in which it is asked. A file of several types is given to all that accept it. */
 import type { Container, Content, Unpacker } from '../../core/file.js';
 import { cmsUnpacker } from './cms.js';
-import { encodedTextUnpacker } from './encoded-text.js';
 import { gzipUnpacker } from './gzip.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, type SevenZipOptions, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
+import { encodedTextUnpacker } from './text/encoded-text.js';
 import { tnefUnpacker } from './tnef.js';
 import type { ArchiveLimits } from './unpacking.js';
 import { zipUnpacker } from './zip.js';
