@@ -4,6 +4,7 @@ import { cmsUnpacker } from './cms.js';
 import { gzipUnpacker } from './gzip.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, type SevenZipOptions, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
+import { charsetUnpacker } from './text/charset.js';
 import { encodedTextUnpacker } from './text/encoded-text.js';
 import { tnefUnpacker } from './tnef.js';
 import type { ArchiveLimits } from './unpacking.js';
@@ -30,6 +31,7 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     sevenZipUnpacker(limits, sevenZip),
     tnefUnpacker(limits),
     cmsUnpacker(limits),
+    charsetUnpacker(limits),
     encodedTextUnpacker(limits),
   ];
   return { unpackers: [eachThatAccepts(unpackers)], close: () => sevenZip.close() };
@@ -40,8 +42,8 @@ function eachThatAccepts(unpackers: readonly Unpacker[]): Unpacker {
   const accepted = new WeakMap<Content, readonly Unpacker[]>();
   return {
     name: 'archive',
-    accepts(types, content) {
-      const accepting = unpackers.filter((unpacker) => unpacker.accepts(types, content));
+    accepts(types, content, meta) {
+      const accepting = unpackers.filter((unpacker) => unpacker.accepts(types, content, meta));
       if (accepting.length > 0) accepted.set(content, accepting);
       return accepting.length > 0;
     },
