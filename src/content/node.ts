@@ -317,6 +317,7 @@ export class FileNode implements RootFile, ChildStream {
       direction: this.#info.meta.direction,
       ...(child.declaredType !== undefined && { declaredType: child.declaredType }),
       ...(child.declaredSize !== undefined && { declaredSize: child.declaredSize }),
+      ...(child.charset !== undefined && { charset: child.charset }),
       ...(child.path !== undefined && { path: child.path }),
     };
     const archived = budget !== undefined;
@@ -615,7 +616,7 @@ export class FileNode implements RootFile, ChildStream {
     const { tree, nesting } = this.#place;
     const types = this.#info.types;
     const unpacker = this.#tools.unpackers.find(
-      (one) => this.#try(one.name, () => one.accepts(types, content)) === true,
+      (one) => this.#try(one.name, () => one.accepts(types, content, this.#info.meta)) === true,
     );
     if (unpacker === undefined) return;
     if (tree.bounds?.scanBzip2 === false && types.includes('bzip2')) {

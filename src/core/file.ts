@@ -26,6 +26,8 @@ export interface FileMeta {
   /** Lower case, without parameters: `message/rfc822` makes the file a mail message. */
   readonly declaredType?: string;
   readonly declaredSize?: number;
+  /** Of a text, as its header declares it, lower case. */
+  readonly charset?: string;
   /** The UNC share or the directory, where the protocol has one. */
   readonly path?: string;
   /** A transfer encoding that content/ is to take off (an IMAP part fetched without its MIME header). */
@@ -193,7 +195,7 @@ export interface Stage {
 }
 
 /** What an extractor knows of a child file. */
-export interface ChildMeta extends Partial<Pick<FileMeta, 'declaredType' | 'declaredSize' | 'path'>> {
+export interface ChildMeta extends Partial<Pick<FileMeta, 'declaredType' | 'declaredSize' | 'charset' | 'path'>> {
   readonly name: string | undefined;
   /** Any other name that a reader might take: every candidate goes to the file filter. */
   readonly otherNames?: readonly string[];
@@ -263,7 +265,8 @@ export interface Content {
 /** Takes a finished container apart (archives). */
 export interface Unpacker {
   readonly name: string;
-  accepts(types: readonly string[], content: Content): boolean;
+  /** `meta`: what is known of the file beside its bytes. */
+  accepts(types: readonly string[], content: Content, meta?: FileMeta): boolean;
   /** A promise only when work leaves the thread. What goes wrong is a finding, never a throw. */
   unpack(content: Content, container: Container): void | Promise<void>;
 }

@@ -1,12 +1,13 @@
 /** Everything that takes finished containers apart, in the order in which it is asked. A file of several types is given to all that accept it. */
 import type { Container, Content, Unpacker } from '../../core/file.js';
 import type { ChildPoolOptions } from '../child/child-pool.js';
-import { base64TextUnpacker } from './base64-text.js';
 import { cmsUnpacker } from './cms.js';
-import { encodedTextUnpacker } from './encoded-text.js';
 import { gzipUnpacker } from './gzip.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
+import { charsetUnpacker } from './text/charset.js';
+import { encodedTextUnpacker } from './text/encoded-text.js';
+import { unannouncedBase64Unpacker } from './text/unannounced-base64.js';
 import { tnefUnpacker } from './tnef.js';
 import type { ArchiveLimits } from './unpacking.js';
 import { zipUnpacker } from './zip.js';
@@ -32,8 +33,9 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     sevenZipUnpacker(limits, sevenZip),
     tnefUnpacker(limits),
     cmsUnpacker(limits),
+    charsetUnpacker(limits),
     encodedTextUnpacker(limits),
-    base64TextUnpacker(limits),
+    unannouncedBase64Unpacker(limits),
   ];
   return { unpackers: [eachThatAccepts(unpackers)], close: () => sevenZip.close() };
 }
@@ -43,8 +45,8 @@ function eachThatAccepts(unpackers: readonly Unpacker[]): Unpacker {
   const accepted = new WeakMap<Content, readonly Unpacker[]>();
   return {
     name: 'archive',
-    accepts(types, content) {
-      const accepting = unpackers.filter((unpacker) => unpacker.accepts(types, content));
+    accepts(types, content, meta) {
+      const accepting = unpackers.filter((unpacker) => unpacker.accepts(types, content, meta));
       if (accepting.length > 0) accepted.set(content, accepting);
       return accepting.length > 0;
     },

@@ -30,6 +30,10 @@ export const MIME_ANOMALIES = [
 
   // Content-Type and its kin
   'mime-type-malformed',
+  /** Two charsets that differ. */
+  'mime-charset-duplicate',
+  /** A page in a charset that has no meaning. */
+  'mime-charset-unknown',
   'mime-disposition-malformed',
   /** More than one boundary; the first plain one counts. */
   'mime-boundary-duplicate',

@@ -314,6 +314,7 @@ export class MessageStage implements Stage, Notes {
       name: header.name,
       otherNames: header.otherNames,
       declaredType: header.type,
+      ...(header.charset !== undefined && { charset: header.charset }),
       span: { start: this.#partStart, body: this.#bodyStart },
       attachment: header.attachment,
     };

@@ -405,6 +405,8 @@ const NOTED: Readonly<Partial<Record<MimeAnomaly, Buffer>>> = {
   'mime-header-unfinished': message(mixed, '', '--foo', 'X: y'),
   'mime-header-duplicate': one('Content-Type: a/b', 'Content-Type: a/c', '', 'x'),
   'mime-type-malformed': one('Content-Type: "text/plain"', '', 'x'),
+  'mime-charset-duplicate': one('Content-Type: text/plain; charset=utf-8; charset=utf-7', '', 'x'),
+  'mime-charset-unknown': one('Content-Type: text/html; charset=x-martian', '', 'x'),
   'mime-disposition-malformed': one('Content-Disposition: =?utf-8?Q?inline?=', '', 'x'),
   'mime-parameter-continuation': one('Content-Disposition: inline; filename*0=a; filename*2=b', '', 'x'),
   'mime-names-many': one(

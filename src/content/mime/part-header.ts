@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Notes } from './anomalies.js';
+import { charsetOf } from './charset.js';
 import type { Fields } from './header-block.js';
 import { type Parameter, type ParameterValue, parseParameters, type Reading, readings } from './header-parameters.js';
 import { decodedText } from './header-words.js';
@@ -16,6 +17,8 @@ export interface PartHeader {
   /** `--` and the boundary, of a multipart that has one. */
   readonly delimiter: Buffer | undefined;
   readonly encoding: Encoding;
+  /** Lower case. */
+  readonly charset: string | undefined;
   readonly name: string | undefined;
   readonly otherNames: readonly string[];
   /** It has a name or a disposition of attachment. */
@@ -67,6 +70,7 @@ export function readPartHeader(fields: Fields, defaultType: string, notes: Notes
     type,
     delimiter,
     encoding,
+    charset: charsetOf(type, content.parameters, notes),
     name: names[0],
     otherNames: names.slice(1),
     attachment: names.length > 0 || /^"?attachment\b/i.test(disposition.token),

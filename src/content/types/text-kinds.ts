@@ -90,10 +90,13 @@ const KINDS: readonly (readonly [string, Judge])[] = [
     'jad',
     (text) => /^MIDlet-(Name|Version|Vendor|Jar-URL|1) ?:/m.test(text) && /^MIDlet-(Jar-URL|Jar-Size|1) ?:/m.test(text),
   ],
-  ['binhex', (text) => /^\(This file must be converted with BinHex/m.test(text)],
+  ['binhex', (text) => /^\(This file must be converted( with BinHex|[^\r\n]{0,80}\)\s{1,8}:)/m.test(text)],
   [
     'uue',
-    (text) => /^begin(-base64)? [0-7]{3,4} \S.{0,255}\r?\n(M[ -`]{60}|[ -`]{1,61}\r?\n|[A-Za-z0-9+/]{4})/m.test(text),
+    (text) =>
+      /^begin(-base64)? [0-7]{3,4} \S.{0,255}\r?\n(M[ -`]{60}|[ -`]{1,61}\r?\n|h[-+0-9A-Za-z]{60}|[-+0-9A-Za-z]{1,61}\r?\n[-+0-9A-Za-z]*\r?\nend|[A-Za-z0-9+/]{4})/m.test(
+        text,
+      ),
   ],
   ['mime', isMessage],
   ['shellscript', (text) => /^#![ \t]*\S{0,80}(\/env([ \t]+-\S+)*[ \t]+|\/)(ba|da|a|z|k|mk|c|tc|fi)?sh\b/.test(text)],

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
-import type { Content } from '../../core/file.js';
-import { DEFAULT_LIMITS } from '../../core/limits.js';
-import { UnpackRecorder } from '../../testing/unpack-recorder.js';
-import { base64TextUnpacker } from './base64-text.js';
+import type { Content } from '../../../core/file.js';
+import { DEFAULT_LIMITS } from '../../../core/limits.js';
+import { UnpackRecorder } from '../../../testing/unpack-recorder.js';
+import { unannouncedBase64Unpacker } from './unannounced-base64.js';
 
-const unpacker = base64TextUnpacker(DEFAULT_LIMITS);
+const unpacker = unannouncedBase64Unpacker(DEFAULT_LIMITS);
 const LONG = 'a text that is long enough to be worth decoding, which a greeting is not';
 const B64 = Buffer.from(LONG).toString('base64');
 

@@ -4,11 +4,11 @@
  * of the text: whoever decodes them has to know by himself. One pass; linear.
  */
 import type { Buffer } from 'node:buffer';
-import type { Container, Content, Unpacker } from '../../core/file.js';
-import { BASE64_WAYS, decodeBase64 } from '../mime/readings/base64-readings.js';
-import { eachPiece } from '../pieces.js';
-import { isText } from './text.js';
-import { type ArchiveLimits, Unpacking } from './unpacking.js';
+import type { Container, Content, Unpacker } from '../../../core/file.js';
+import { BASE64_WAYS, decodeBase64 } from '../../mime/readings/base64-readings.js';
+import { eachPiece } from '../../pieces.js';
+import { type ArchiveLimits, Unpacking } from '../unpacking.js';
+import { Text } from './text.js';
 
 /** Characters that make a stretch of lines worth decoding: the EICAR file has 92. */
 const LEAST = 64;
@@ -29,10 +29,10 @@ KINDS['='.charCodeAt(0)] = PAD;
 KINDS[0x0a] = END;
 KINDS[0x0d] = END;
 
-export function base64TextUnpacker(limits: ArchiveLimits): Unpacker {
+export function unannouncedBase64Unpacker(limits: ArchiveLimits): Unpacker {
   return {
-    name: 'base64-text',
-    accepts: (_types, content) => isText(content) && hasStretch(content),
+    name: 'unannounced-base64',
+    accepts: (_types, content) => Text.is(content) && hasStretch(content),
     unpack(content, container) {
       decodeStretches(content, container, limits);
     },
