@@ -25,6 +25,8 @@ const MAIL: Readonly<Record<MimeAnomaly, string>> = {
   'mime-boundary-reused': 'a part uses the boundary of the message around it',
   'mime-boundary-on-leaf': 'a part that has no parts gives a boundary',
   'mime-external-body': 'a part of the message is to be fetched from elsewhere',
+  'mime-charset-duplicate': 'a part gives two charsets for its text',
+  'mime-charset-unknown': 'a web page is in a charset that nobody knows',
   'mime-encoding-malformed': 'a transfer encoding is not written as it should be',
   'mime-encoding-unknown': 'a transfer encoding is none that exists',
   'mime-encoding-composite': 'a transfer encoding is given for a multipart or a message, which may not have one',

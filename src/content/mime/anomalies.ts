@@ -105,6 +105,8 @@ const HARMLESS_WHEN_READ: ReadonlySet<string> = new Set<MimeAnomaly>([
   'mime-disposition-malformed',
   'mime-boundary-missing',
   'mime-boundary-long',
+  'mime-charset-unknown',
+  'mime-charset-unknown',
   'mime-encoding-unknown',
   'mime-encoding-composite',
   'mime-delimiter-prefix',

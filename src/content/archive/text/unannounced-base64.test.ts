@@ -47,7 +47,7 @@ for (const [title, text, expected] of [
   ['two, each with padding', `${B64}=\r\n${B64}=\r\n`.replace('==', '='), [LONG, LONG]],
   ['a word and short lines are none', 'hello\r\nthere\r\nQUJD\r\n', []],
   ['a line with a blank is none', `${B64.slice(0, 40)} ${B64.slice(40)}\r\n`, []],
-  ['nor is what has a NUL in front', `\0\n${B64}\n`, []],
+  ['nor is what has a NUL in front', `some bytes\0\n${B64}\n`, []],
 ] as const)
   test(`base64 in a text: ${title}`, () => {
     assert.deepEqual(decoded(text), expected);
