@@ -3,6 +3,7 @@
  * must come out is known and bounded beforehand, every step makes output or ends, and whatever does not fit gives nothing.
  */
 import { Buffer } from 'node:buffer';
+import { decodeLz4Block } from '../../src/core/lz4.js';
 
 /** `size` bytes out of `data`; undefined when that is not what it holds. */
 export type Decompress = (data: Buffer, size: number) => Buffer | undefined;
@@ -199,33 +200,7 @@ export const lznt1: Decompress = (data, size) => {
 /** LZ4's block format: literals and matches by turns; the last are literals, and behind them nothing comes. */
 export const lz4: Decompress = (data, size) => {
   const out = Buffer.alloc(size);
-  let to = 0;
-  let at = 0;
-  /** Four bits say how much, or 15 and then as many bytes as say 255, and one more. More than can come out: none of it fits. */
-  const lengthOf = (bits: number): number => {
-    let length = bits;
-    for (let more = bits === 15; more; ) {
-      const byte = data[at++];
-      if (byte === undefined || length > size) return size + 1;
-      length += byte;
-      more = byte === 255;
-    }
-    return length;
-  };
-  while (at < data.length) {
-    const token = data[at++]!;
-    const literals = lengthOf(token >> 4);
-    if (literals > size - to || literals > data.length - at) return undefined;
-    to += data.copy(out, to, at, at + literals);
-    at += literals;
-    if (at === data.length) return to === size ? out : undefined;
-    if (at + 2 > data.length) return undefined;
-    const offset = data.readUInt16LE(at);
-    at += 2;
-    to = offset === 0 ? -1 : copied(out, to, offset, lengthOf(token & 15) + 4);
-    if (to < 0) return undefined;
-  }
-  return undefined;
+  return decodeLz4Block(data, out, 0) === size ? out : undefined;
 };
 
 /** `length` bytes from `offset` back: a match may lap over itself. Where the output ends then, or -1. */

@@ -3,6 +3,7 @@ import type { Container, Content, Unpacker } from '../../core/file.js';
 import type { ChildPoolOptions } from '../child/child-pool.js';
 import { cmsUnpacker } from './cms.js';
 import { gzipUnpacker } from './gzip.js';
+import { lz4Unpacker } from './lz4.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
 import { charsetUnpacker } from './text/charset.js';
@@ -31,6 +32,7 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     zipUnpacker(limits, sevenZip),
     tarUnpacker(limits),
     sevenZipUnpacker(limits, sevenZip),
+    lz4Unpacker(limits),
     tnefUnpacker(limits),
     cmsUnpacker(limits),
     charsetUnpacker(limits),
