@@ -4,6 +4,7 @@ import type { ChildPoolOptions } from '../child/child-pool.js';
 import { cmsUnpacker } from './cms.js';
 import { gzipUnpacker } from './gzip.js';
 import { lz4Unpacker } from './lz4.js';
+import { pdfUnpacker } from './pdf/pdf.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
 import { charsetUnpacker } from './text/charset.js';
@@ -33,6 +34,7 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     tarUnpacker(limits),
     sevenZipUnpacker(limits, sevenZip),
     lz4Unpacker(limits),
+    pdfUnpacker(limits),
     tnefUnpacker(limits),
     cmsUnpacker(limits),
     charsetUnpacker(limits),
