@@ -133,7 +133,8 @@ class Explanation {
   #describeReadings(readings: readonly FileSeen[], indent: string): void {
     const bad = readings.filter((one) => one.verdict.verdict !== 'clean');
     const found = bad.length === 0 ? 'nothing bad in any' : `something bad in ${bad.length}`;
-    this.#lines.push(`${indent}It was read in ${readings.length} other ways, since readers may differ: ${found}.`);
+    const ways = readings.length === 1 ? 'one other way' : `${readings.length} other ways`;
+    this.#lines.push(`${indent}It was looked at in ${ways} as well: ${found}.`);
     for (const child of this.#everyReading ? readings : bad) this.describe(child, `${indent}  `, false);
   }
 }

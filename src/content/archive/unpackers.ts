@@ -4,7 +4,9 @@ import type { ChildPoolOptions } from '../child/child-pool.js';
 import { cmsUnpacker } from './cms.js';
 import { gzipUnpacker } from './gzip.js';
 import { lz4Unpacker } from './lz4.js';
+import { ole2Unpacker } from './ole2/ole2.js';
 import { pdfUnpacker } from './pdf/pdf.js';
+import { rtfUnpacker } from './rtf.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
 import { charsetUnpacker } from './text/charset.js';
@@ -34,7 +36,9 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     tarUnpacker(limits),
     sevenZipUnpacker(limits, sevenZip),
     lz4Unpacker(limits),
+    ole2Unpacker(limits),
     pdfUnpacker(limits),
+    rtfUnpacker(limits),
     tnefUnpacker(limits),
     cmsUnpacker(limits),
     charsetUnpacker(limits),
