@@ -4,6 +4,7 @@
  * escaped line ends and over the blanks that base64 readers skip. Not followed: variables, and what is ciphered or turned around.
  */
 import { Buffer } from 'node:buffer';
+import type { ChildMeta } from '../../../core/file.js';
 import type { Unpacking } from '../unpacking.js';
 import { Base64Text } from './base64-text.js';
 import { isScript } from './script.js';
@@ -12,6 +13,8 @@ import { TextChild } from './text-child.js';
 import type { TextFormat } from './text-format.js';
 
 const LEAST = 64;
+/** How much of a string is looked at to tell packed data from words. */
+const LOOKED = 1024;
 const LETTERS = bytesOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=');
 const HEX = bytesOf('0123456789abcdefABCDEF');
 const QUOTES = bytesOf('"\'`');
@@ -26,13 +29,22 @@ const ESCAPED = /^\\(?:\r?\n|[/nrt])/;
 export const scriptLiteral: TextFormat = {
   find(text, from) {
     for (let at = text.findRun(LETTERS, LEAST, from); at >= 0; ) {
-      if (QUOTES[text.byte(at - 1) ?? 0] === 1) return isScript(text) ? at : -1;
+      if (
+        QUOTES[text.byte(at - 1) ?? 0] === 1 &&
+        isMixed(text.slice(at, Math.min(text.runEnd(LETTERS, at), at + LOOKED)))
+      )
+        return isScript(text) ? at : -1;
       at = text.findRun(LETTERS, LEAST, text.runEnd(LETTERS, at));
     }
     return -1;
   },
-  read: takeLiteral,
+  read: (text, start, unpacking) => takeLiteral(text, start, unpacking, 'a string of a script'),
 };
+
+/** Packed data has letters of both cases and digits; paths and words, of which pages are full, seldom have all. */
+function isMixed(letters: string): boolean {
+  return (/[a-z]/.test(letters) && /[A-Z]/.test(letters) && /\d/.test(letters)) || /^[\da-fA-F]+$/.test(letters);
+}
 
 function called(needle: Buffer): TextFormat {
   return {
@@ -43,20 +55,21 @@ function called(needle: Buffer): TextFormat {
       }
       return -1;
     },
-    read: takeLiteral,
+    read: (text, start, unpacking) => takeLiteral(text, start, unpacking),
   };
 }
 export const atob = called(ATOB);
 export const fromBase64String = called(FROM_BASE64);
 
-/** The string that begins at `start`, behind its quote; where it ends. */
-function takeLiteral(text: Text, start: number, unpacking: Unpacking): number {
+/** The string that begins at `start`, behind its quote; where it ends. `reading`: nobody says that it is packed data. */
+function takeLiteral(text: Text, start: number, unpacking: Unpacking, reading?: string): number {
+  const meta: ChildMeta = { name: undefined, ...(reading === undefined ? {} : { reading }) };
   const hex = text.runEnd(HEX, start);
   if (hex - start >= LEAST && (hex - start) % 2 === 0 && QUOTES[text.byte(hex) ?? 0] === 1) {
-    takeHex(text, start, hex, new TextChild(unpacking, { name: undefined }));
+    takeHex(text, start, hex, new TextChild(unpacking, meta));
     return hex;
   }
-  const child = new TextChild(unpacking, { name: undefined });
+  const child = new TextChild(unpacking, meta);
   const base64 = new Base64Text(child);
   let end = start;
   for (let going = true; going; ) {
