@@ -110,8 +110,9 @@ export function candidateNames(file: FileInfo): readonly string[] {
       name.slice(name.lastIndexOf('\0') + 1),
       name.replaceAll('\0', ''),
     ]) {
-      const leaf = piece.slice(Math.max(piece.lastIndexOf('/'), piece.lastIndexOf('\\')) + 1);
-      for (const stored of [leaf, leaf.split(':', 1)[0] ?? '']) names.add(withoutTail(stored));
+      const path = withoutEnd(piece, '/\\');
+      const leaf = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
+      for (const stored of [leaf, leaf.split(':', 1)[0] ?? '']) names.add(withoutEnd(stored, ' .'));
     }
   }
   names.delete('');
@@ -119,8 +120,8 @@ export function candidateNames(file: FileInfo): readonly string[] {
 }
 
 /** By hand: an expression anchored at the end is quadratic over a name of many spaces. */
-function withoutTail(name: string): string {
+function withoutEnd(name: string, characters: string): string {
   let end = name.length;
-  while (end > 0 && (name[end - 1] === ' ' || name[end - 1] === '.')) end--;
+  while (end > 0 && characters.includes(name[end - 1]!)) end--;
   return name.slice(0, end);
 }

@@ -147,7 +147,8 @@ function namesOf(fields: Fields, content: ParameterValue, disposition: Parameter
   const found = [...readings(disposition.parameters, 'filename'), ...readings(content.parameters, 'name')];
   noteReadings(found, notes);
   const names = new Set<string>();
-  for (const reading of found) if (asWritten(reading.text) !== '') names.add(asWritten(reading.text));
+  for (const { text } of found) for (const name of [text, ...piecesAtNul(text)]) names.add(asWritten(name));
+  names.delete('');
   // What else a reader could make of it: the first word of an unquoted name, a name without comments, the raw text of an escaped one.
   for (const parameter of [...disposition.parameters, ...content.parameters]) {
     if (!/^(file)?name/.test(parameter.name) || !parameter.odd) continue;
@@ -170,6 +171,11 @@ function namesOf(fields: Fields, content: ParameterValue, disposition: Parameter
 
 function noteReadings(found: readonly Reading[], notes: Notes): void {
   if (found.some((reading) => !reading.regular)) notes.note('mime-parameter-continuation');
+}
+
+/** A NUL ends a name to some readers, and begins it anew to others. */
+function piecesAtNul(name: string): string[] {
+  return name.includes('\0') ? [name.slice(0, name.indexOf('\0')), name.slice(name.lastIndexOf('\0') + 1)] : [];
 }
 
 /** As a person would write it: no control characters, no blanks around it. */
