@@ -15,7 +15,6 @@ const FORMATS: ReadonlyMap<string, string | undefined> = new Map([
   ['7z', '7z'],
   ['xz', 'xz'],
   ['bzip2', 'bzip2'],
-  ['lzip', 'lzip'],
   ['rar', undefined],
   ['cab', 'cab'],
   ['arj', 'arj'],
@@ -28,7 +27,7 @@ const FORMATS: ReadonlyMap<string, string | undefined> = new Map([
   ['msi', undefined],
 ]);
 /** One stream without a name: the child gets none either. */
-const STREAMS = new Set<string | undefined>(['xz', 'bzip2', 'lzip', 'zstd', 'Z']);
+const STREAMS = new Set<string | undefined>(['xz', 'bzip2', 'zstd', 'Z']);
 
 export const SEVEN_ZIP_DEFAULTS: ChildPoolOptions = { children: 2, memory: 800_000, input: 256 * 1024 * 1024 };
 

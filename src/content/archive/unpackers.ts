@@ -13,6 +13,7 @@ import { charsetUnpacker } from './text/charset.js';
 import { encodedTextUnpacker } from './text/encoded-text.js';
 import { unannouncedBase64Unpacker } from './text/unannounced-base64.js';
 import { tnefUnpacker } from './tnef.js';
+import { unopenedUnpacker } from './unopened.js';
 import type { ArchiveLimits } from './unpacking.js';
 import { zipUnpacker } from './zip.js';
 
@@ -36,6 +37,7 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     tarUnpacker(limits),
     sevenZipUnpacker(limits, sevenZip),
     lz4Unpacker(limits),
+    unopenedUnpacker(limits),
     ole2Unpacker(limits),
     pdfUnpacker(limits),
     rtfUnpacker(limits),
