@@ -2,6 +2,7 @@
 import type { Container, Content, Unpacker } from '../../core/file.js';
 import { cmsUnpacker } from './cms.js';
 import { gzipUnpacker } from './gzip.js';
+import { openPgpUnpacker } from './openpgp.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, type SevenZipOptions, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
 import { charsetUnpacker } from './text/charset.js';
@@ -31,6 +32,7 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     sevenZipUnpacker(limits, sevenZip),
     tnefUnpacker(limits),
     cmsUnpacker(limits),
+    openPgpUnpacker(limits),
     charsetUnpacker(limits),
     encodedTextUnpacker(limits),
   ];
