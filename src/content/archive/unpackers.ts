@@ -5,6 +5,7 @@ import { cmsUnpacker } from './cms.js';
 import { gzipUnpacker } from './gzip.js';
 import { lz4Unpacker } from './lz4.js';
 import { ole2Unpacker } from './ole2/ole2.js';
+import { openPgpUnpacker } from './openpgp.js';
 import { pdfUnpacker } from './pdf/pdf.js';
 import { rtfUnpacker } from './rtf.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, sevenZipUnpacker } from './seven-zip.js';
@@ -43,6 +44,7 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     rtfUnpacker(limits),
     tnefUnpacker(limits),
     cmsUnpacker(limits),
+    openPgpUnpacker(limits),
     charsetUnpacker(limits),
     encodedTextUnpacker(limits),
     unannouncedBase64Unpacker(limits),
