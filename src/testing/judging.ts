@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { createUnpackers } from '../content/archive/unpackers.js';
 import { Inspection } from '../content/inspection.js';
 import { createMimeExtractor } from '../content/mime/mime-extractor.js';
+import { Readings } from '../content/mime/readings/readings.js';
 import { identify } from '../content/types/identify.js';
 import { typesByName } from '../content/types/names.js';
 import { Arena } from '../core/arena.js';
@@ -39,9 +40,11 @@ const LIMITS = { ...DEFAULT_LIMITS, slot: 1 << 20, slots: 4 << 20 };
 export function judging(profiles?: SessionProfiles): Judge {
   const arena = new Arena(128);
   const unpacking = createUnpackers({ limits: LIMITS });
+  const readings = new Readings({ limits: LIMITS });
   const inspection = new Inspection({
     extractors: [createMimeExtractor({ arena, limits: LIMITS })],
     unpackers: unpacking.unpackers,
+    readings,
     scanners: [createLiteralScanner([{ virus: 'EICAR_TEST_FILE', virusId: 2172, category: 'test', bytes: EICAR }])],
     identify,
     arena,
@@ -67,7 +70,12 @@ export function judging(profiles?: SessionProfiles): Judge {
       root,
     };
   };
-  return Object.assign(judge, { close: () => unpacking.close() });
+  return Object.assign(judge, {
+    close: () => {
+      unpacking.close();
+      readings.close();
+    },
+  });
 }
 
 function session(service: string): SessionInfo {
