@@ -163,7 +163,7 @@ function isOtherScript(text: string): boolean {
   if (
     interpreter(
       text,
-      /^(perl|ruby|php|lua|tclsh|wish|awk|gawk|osascript|pwsh|expect|Rscript|groovy|escript|guile)[\d.]*$/,
+      /^(perl|ruby|php|lua|tclsh|wish|awk|gawk|osascript|pwsh|expect|Rscript|groovy|escript|guile)[\d.]*(-[\w-]{1,64})?$/,
     )
   )
     return true;
