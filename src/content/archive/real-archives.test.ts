@@ -129,6 +129,33 @@ test('ACE and Outlook stores are not opened, and named', async () => {
     assert.deepEqual((await opened(Buffer.from(head, 'latin1'))).said, ['unscannable:unhandled']);
 });
 
+/** A program for Windows, as far as its type is concerned. */
+function programWith(archive: Buffer): Buffer {
+  const program = Buffer.alloc(2_048);
+  program.write('MZ');
+  program.writeUInt32LE(64, 60);
+  program.write('PE\0\0', 64);
+  // What unpacks has the signatures in it.
+  program.write('Rar!\x1a\x07\0', 1_000, 'latin1');
+  program.write("7z\xbc\xaf'\x1c", 1_100, 'latin1');
+  return Buffer.concat([program, archive, Buffer.from('what comes behind')]);
+}
+
+test('RAR archives that unpack themselves are taken out', async () => {
+  const members = [{ name: 'eicar.com', data: EICAR }];
+  for (const archive of [rar4Of(members), rar5Of(members)]) {
+    const { files } = await opened(programWith(archive));
+    assert.ok(files.some(({ bytes }) => bytes.equals(EICAR)));
+  }
+  assert.deepEqual((await opened(programWith(Buffer.alloc(0)))).said, []);
+});
+
+peerTest('a 7z archive that unpacks itself is taken out', ['7zz'], async (context) => {
+  const archive = make(folder(context), 'cd in && 7zz a -bso0 ../out.7z . && mv ../out.7z ../out');
+  const { files } = await opened(programWith(archive));
+  assert.ok(files.some(({ bytes }) => bytes.equals(EICAR)));
+});
+
 test('one volume of several, and one that is damaged, are named', async () => {
   assert.ok((await opened(rar4Of([{ name: 'eicar.com', data: EICAR }], true))).said.includes('unscannable:multipart'));
   const cut = rar5Of([{ name: 'eicar.com', data: EICAR }]).subarray(0, -40);

@@ -8,6 +8,7 @@ import { ole2Unpacker } from './ole2/ole2.js';
 import { openPgpUnpacker } from './openpgp.js';
 import { pdfUnpacker } from './pdf/pdf.js';
 import { rtfUnpacker } from './rtf.js';
+import { selfExtractingUnpacker } from './self-extracting.js';
 import { SEVEN_ZIP_DEFAULTS, SevenZip, sevenZipUnpacker } from './seven-zip.js';
 import { tarUnpacker } from './tar.js';
 import { charsetUnpacker } from './text/charset.js';
@@ -37,6 +38,7 @@ export function createUnpackers(options: UnpackerOptions): Unpackers {
     zipUnpacker(limits, sevenZip),
     tarUnpacker(limits),
     sevenZipUnpacker(limits, sevenZip),
+    selfExtractingUnpacker(limits, sevenZip),
     lz4Unpacker(limits),
     unopenedUnpacker(limits),
     ole2Unpacker(limits),
