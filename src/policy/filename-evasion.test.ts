@@ -4,84 +4,38 @@
  */
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { test } from 'node:test';
-import { createUnpackers } from '../content/archive/unpackers.js';
-import { Inspection } from '../content/inspection.js';
-import { createMimeExtractor } from '../content/mime/mime-extractor.js';
-import { identify } from '../content/types/identify.js';
-import { typesByName } from '../content/types/names.js';
-import { Arena } from '../core/arena.js';
-import type { Inspected } from '../core/file.js';
-import { DEFAULT_LIMITS } from '../core/limits.js';
-import type { SessionInfo } from '../core/session.js';
+import { after, test } from 'node:test';
 import { mail } from '../testing/ambiguous-mail.js';
-import { createPolicy } from './decide.js';
+import { judging } from '../testing/judging.js';
 import { BUILT_IN_PROFILES } from './profiles.js';
 
-const limits = { ...DEFAULT_LIMITS, slot: 1 << 20, slots: 16 << 20 };
-const arena = new Arena(1024);
-const unpackers = createUnpackers({ limits });
-const inspection = new Inspection({
-  arena,
-  limits,
-  extractors: [createMimeExtractor({ arena, limits })],
-  unpackers: unpackers.unpackers,
-  scanners: [],
-  identify,
-});
-test.after(() => unpackers.close());
-
 /** Blocks programs, by content or by name, and nothing for being odd. */
-const policy = createPolicy(
-  {
-    ...BUILT_IN_PROFILES,
-    antivirus: undefined,
-    fileFilter: {
-      name: 'no-programs',
-      log: true,
-      scanArchiveContents: true,
-      rules: [
-        {
-          name: 'programs',
-          protocols: new Set(['smtp']),
-          action: 'block',
-          direction: 'any',
-          passwordProtected: false,
-          fileTypes: new Set(['exe']),
-        },
-      ],
-    },
+const judge = judging({
+  ...BUILT_IN_PROFILES,
+  antivirus: undefined,
+  fileFilter: {
+    name: 'no-programs',
+    log: true,
+    scanArchiveContents: true,
+    rules: [
+      {
+        name: 'programs',
+        protocols: new Set(['smtp']),
+        action: 'block',
+        direction: 'any',
+        passwordProtected: false,
+        fileTypes: new Set(['exe']),
+      },
+    ],
   },
-  typesByName,
-);
-const SESSION: SessionInfo = {
-  id: 1,
-  client: { address: '10.0.0.1', port: 40_000 },
-  server: { address: '10.0.0.2', port: 25 },
-  service: 'SMTP',
-  tls: undefined,
-  vdom: 'root',
-  policy: { id: 0, type: 'policy' },
-  srcIntf: { name: 'unknown-0', role: 'undefined' },
-  dstIntf: { name: 'unknown-0', role: 'undefined' },
-  srcCountry: 'Reserved',
-  dstCountry: 'Reserved',
-  user: {},
-};
+});
+after(() => judge.close());
 
 async function isBlocked(headers: readonly string[], body = 'some text'): Promise<boolean> {
-  const bytes = Buffer.from(
+  const { records } = await judge(
     mail([...headers, 'Content-Transfer-Encoding: base64'], Buffer.from(body, 'latin1').toString('base64')),
-    'latin1',
   );
-  const root = await new Promise<Inspected>((resolve) => {
-    const file = inspection.open({ name: undefined, direction: 'upload', declaredType: 'message/rfc822' }, resolve);
-    file.write(bytes, 0, bytes.length);
-    file.end();
-  });
-  return policy
-    .decide(root, SESSION)
-    .outcomes.some(({ kind, action }) => kind === 'file-filter' && action === 'blocked');
+  return records.includes('file-filter:blocked');
 }
 
 const named = (name: string): string[] => [

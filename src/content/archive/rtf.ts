@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Container, Content, Unpacker } from '../../core/file.js';
-import { beginnings } from '../mime/readings/beginnings.js';
+import { beginnings } from '../types/beginnings.js';
 import { hexDigit } from './pdf/filters.js';
 import { Text } from './text/text.js';
 import { type ArchiveLimits, type Member, Unpacking } from './unpacking.js';

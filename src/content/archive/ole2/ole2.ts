@@ -5,7 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { ChildMeta, Container, Content, Unpacker } from '../../../core/file.js';
-import { beginnings } from '../../mime/readings/beginnings.js';
+import { beginnings } from '../../types/beginnings.js';
 import { copyOut } from '../copy-out.js';
 import { type ArchiveLimits, type Member, Unpacking } from '../unpacking.js';
 import { type CompoundEntry, CompoundFile, type CompoundStream, isCompoundFile } from './compound-file.js';

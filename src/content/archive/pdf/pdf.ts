@@ -5,7 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { ChildMeta, Container, Content, Unpacker } from '../../../core/file.js';
-import { beginnings } from '../../mime/readings/beginnings.js';
+import { beginnings } from '../../types/beginnings.js';
 import { isEncryptedPdf } from '../../types/encrypted.js';
 import { Text } from '../text/text.js';
 import { type ArchiveLimits, type Member, Unpacking } from '../unpacking.js';

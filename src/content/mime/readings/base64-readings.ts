@@ -86,7 +86,8 @@ export function decodeBase64(text: Buffer, start: number, end: number, way: Base
       }
     }
     for (; at < end; at++) {
-      const value = values[text[at]!]!;
+      const read = values[text[at]!]!;
+      const value = read === PAD && padding === 'zero' ? 0 : read;
       if (value < 64) {
         if (cut) continue;
         if (left > 0) {
@@ -103,19 +104,7 @@ export function decodeBase64(text: Buffer, start: number, end: number, way: Base
           held = 0;
         }
       } else if (value === PAD) {
-        if (cut) continue;
-        if (padding === 'restart') flush();
-        else if (padding === 'zero') {
-          group <<= 6;
-          if (++held === 4) {
-            out[length] = group >> 16;
-            out[length + 1] = (group >> 8) & 0xff;
-            out[length + 2] = group & 0xff;
-            length += 3;
-            group = 0;
-            held = 0;
-          }
-        }
+        if (!cut && padding === 'restart') flush();
       } else if (value === END) {
         cut = false;
         if (lines === 'restart') flush();

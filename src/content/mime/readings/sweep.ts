@@ -6,8 +6,8 @@
  */
 import type { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import { beginnings } from '../../types/beginnings.js';
 import { BASE64_WAYS, decodeBase64, SKIPPING, WHOLE_LINES } from './base64-readings.js';
-import { beginnings } from './beginnings.js';
 import { bodyStarts, type Region, stretches } from './regions.js';
 import { BAD_ESCAPES, decodeQuotedPrintable, decodeUuLines, hasEscapes } from './text-readings.js';
 
