@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { Edit, FileMeta } from '../../src/core/file.js';
 import { type Flow, SERVER, type Unit } from '../../src/core/flow.js';
+import { CR, LF } from '../../src/core/lines.js';
 import { StuffedDots } from '../mail/stuffed-dots.js';
 import { SentMessage } from './message.js';
 
@@ -102,9 +103,10 @@ export class HeldMessage extends SentMessage {
 }
 
 function dotted(instead: Buffer, atEnd: boolean): Buffer {
+  let end = instead.length;
+  while (end > 0 && (instead[end - 1] === CR || instead[end - 1] === LF)) end--;
   const lines = instead
-    .toString('latin1')
-    .replace(/(?:\r\n|\r|\n)+$/, '')
+    .toString('latin1', 0, end)
     .split(/\r\n|\r|\n/)
     .map((line) => (line.charCodeAt(0) === DOT ? `.${line}` : line));
   const text = lines.join(CRLF);
