@@ -3,6 +3,7 @@
  * that blocks comes before one that only logs, whatever their order; among equals the first in the profile counts. Members of an
  * archive are looked at where the profile says so, and the archive answers for them.
  */
+import { Buffer } from 'node:buffer';
 import type { FileInfo, Inspected } from '../core/file.js';
 import type { FileFilterProfile, FileFilterRule, ProtocolKey } from './profiles.js';
 import { isMail } from './protocol-key.js';
@@ -95,33 +96,75 @@ export function fileTypes(file: FileInfo, typesOfName: TypesOfName): readonly st
   return [...types];
 }
 
+/** What file systems keep of a name, in bytes (Unix) or UTF-16 units (Windows). */
+const STORED = 255;
+
 /**
- * The names that a receiver might store the file under: of each name its leaf, cut at a NUL or at an NTFS stream, without the dots
- * and spaces that Windows drops at the end.
+ * The names that a receiver might store the file under: of each reading of each name its leaf, cut at an NTFS stream and at what a file
+ * system holds, without the dots and blanks that Windows drops at the end.
  */
 export function candidateNames(file: FileInfo): readonly string[] {
   const names = new Set<string>();
   for (const name of [file.meta.name, ...(file.otherNames ?? [])]) {
     if (name === undefined) continue;
-    // A reader takes a NUL as the end, as nothing, or starts anew behind it.
-    for (const piece of [
-      name,
-      name.split('\0', 1)[0] ?? '',
-      name.slice(name.lastIndexOf('\0') + 1),
-      name.replaceAll('\0', ''),
-    ]) {
-      const path = withoutEnd(piece, '/\\');
-      const leaf = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
-      for (const stored of [leaf, leaf.split(':', 1)[0] ?? '']) names.add(withoutEnd(stored, ' .'));
+    for (const reading of readingsOf(name)) {
+      const leaf = leafOf(reading);
+      for (const stored of [leaf, leaf.split(':', 1)[0] ?? '', leaf.slice(leaf.indexOf(':') + 1)]) {
+        names.add(withoutTail(stored));
+        if (Buffer.byteLength(stored) <= STORED) continue;
+        names.add(withoutTail(stored.slice(0, STORED)));
+        names.add(withoutTail(Buffer.from(stored).toString('utf8', 0, STORED)));
+      }
     }
   }
   names.delete('');
   return [...names];
 }
 
+/** As which names a reader might take `name`. */
+function readingsOf(name: string): Set<string> {
+  // A NUL is the end, or nothing, or the name starts anew behind it.
+  const readings = new Set([
+    name,
+    name.split('\0', 1)[0] ?? '',
+    name.slice(name.lastIndexOf('\0') + 1),
+    name.replaceAll('\0', ''),
+  ]);
+  const add = (change: (reading: string) => string): void => {
+    for (const reading of [...readings]) readings.add(change(reading));
+  };
+  if (/%[0-9a-f]{2}/i.test(name)) add(withoutPercent);
+  // Characters that nobody sees, and those that are written alike (a full-width dot).
+  if (/[^ -~]/.test(name)) add((reading) => reading.replace(/[\p{Cc}\p{Cf}]/gu, '').normalize('NFKC'));
+  // What no Windows name has is left out.
+  if (/["'`<>|?*]/.test(name)) add((reading) => reading.replace(/["'`<>|?*]/g, ''));
+  if (name.includes(';')) add((reading) => reading.split(';', 1)[0] ?? '');
+  return readings;
+}
+
+function withoutPercent(name: string): string {
+  const latin1 = Buffer.from(name)
+    .toString('latin1')
+    .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(latin1, 'latin1').toString('utf8');
+}
+
+/** Behind the last separator that something follows. */
+function leafOf(path: string): string {
+  let end = path.length;
+  while (end > 0 && isSeparator(path[end - 1])) end--;
+  let start = end;
+  while (start > 0 && !isSeparator(path[start - 1])) start--;
+  return path.slice(start, end);
+}
+
+function isSeparator(character: string | undefined): boolean {
+  return character === '/' || character === '\\';
+}
+
 /** By hand: an expression anchored at the end is quadratic over a name of many spaces. */
-function withoutEnd(name: string, characters: string): string {
+function withoutTail(name: string): string {
   let end = name.length;
-  while (end > 0 && characters.includes(name[end - 1]!)) end--;
+  while (end > 0 && /[.\s\p{Cc}\p{Cf}]/u.test(name[end - 1]!)) end--;
   return name.slice(0, end);
 }

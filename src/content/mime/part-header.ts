@@ -147,8 +147,13 @@ function namesOf(fields: Fields, content: ParameterValue, disposition: Parameter
   const found = [...readings(disposition.parameters, 'filename'), ...readings(content.parameters, 'name')];
   noteReadings(found, notes);
   const names = new Set<string>();
-  for (const { text } of found) for (const name of [text, ...piecesAtNul(text)]) names.add(asWritten(name));
-  names.delete('');
+  const add = (text: string): void => {
+    names.add(asWritten(text));
+    // A control character (but a tab) is left out, is the end, or the name starts anew behind it.
+    const pieces = text.split(/[\x00-\x08\x0a-\x1f\x7f]/);
+    if (pieces.length > 1) names.add(asWritten(pieces[0]!)).add(asWritten(pieces.at(-1)!));
+  };
+  for (const reading of found) add(reading.text);
   // What else a reader could make of it: the first word of an unquoted name, a name without comments, the raw text of an escaped one.
   for (const parameter of [...disposition.parameters, ...content.parameters]) {
     if (!/^(file)?name/.test(parameter.name) || !parameter.odd) continue;
@@ -157,11 +162,18 @@ function namesOf(fields: Fields, content: ParameterValue, disposition: Parameter
   }
   // A second field, or names in a comment's shade.
   for (const name of ['content-disposition', 'content-type'] as const) {
-    for (const [index, written] of (fields.get(name) ?? []).entries()) {
-      if (index === 0 && !written.includes('(')) continue;
-      const { parameters } = parseParameters(index === 0 ? withoutComments(written) : written);
-      for (const reading of [...readings(parameters, 'filename'), ...readings(parameters, 'name')])
-        names.add(asWritten(reading.text));
+    const all: Parameter[] = [];
+    for (const [index, raw] of (fields.get(name) ?? []).entries()) {
+      const written = raw.startsWith('=?') ? decodedText(raw) : raw;
+      const { token, parameters } = parseParameters(index === 0 ? withoutComments(written) : written);
+      all.push(...parameters);
+      // A semicolon is missing.
+      const unseparated = /name\s{0,8}=\s{0,8}"?([^"]{1,1000})/i.exec(token);
+      if (unseparated !== null) add(decodedText(unseparated[1]!));
+      if (index === 0 && written === raw && !written.includes('(')) continue;
+      // Pieces of one name may stand in two fields.
+      for (const reading of [...readings(parameters, 'filename'), ...readings(parameters, 'name')]) add(reading.text);
+      for (const reading of [...readings(all, 'filename'), ...readings(all, 'name')]) add(reading.text);
     }
   }
   names.delete('');
@@ -171,11 +183,6 @@ function namesOf(fields: Fields, content: ParameterValue, disposition: Parameter
 
 function noteReadings(found: readonly Reading[], notes: Notes): void {
   if (found.some((reading) => !reading.regular)) notes.note('mime-parameter-continuation');
-}
-
-/** A NUL ends a name to some readers, and begins it anew to others. */
-function piecesAtNul(name: string): string[] {
-  return name.includes('\0') ? [name.slice(0, name.indexOf('\0')), name.slice(name.lastIndexOf('\0') + 1)] : [];
 }
 
 /** As a person would write it: no control characters, no blanks around it. */

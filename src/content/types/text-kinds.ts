@@ -100,7 +100,10 @@ const KINDS: readonly (readonly [string, Judge])[] = [
   ],
   ['mime', isMessage],
   ['shellscript', (text) => /^#![ \t]*\S{0,80}(\/env([ \t]+-\S+)*[ \t]+|\/)(ba|da|a|z|k|mk|c|tc|fi)?sh\b/.test(text)],
-  ['python', (text, named) => interpreter(text, /^(python|pypy)[\d.]*$/) || count(text, PYTHON) >= (named ? 1 : 3)],
+  [
+    'python',
+    (text, named) => interpreter(text, /^(python|pypy)[\d.]*(-[\w-]+)?$/) || count(text, PYTHON) >= (named ? 1 : 3),
+  ],
   [
     'javascript',
     (text, named) =>
@@ -112,7 +115,7 @@ const KINDS: readonly (readonly [string, Judge])[] = [
   ['base64', isBase64],
 ];
 
-function isHtml(text: string): boolean {
+function isHtml(text: string, named = false): boolean {
   // What may stand before the first tag: a mark, space, an XML declaration, comments.
   const start = text.replace(/^\s+/, '').replace(/^<\?xml[^>]{0,300}>\s*/i, '');
   if (
@@ -121,6 +124,8 @@ function isHtml(text: string): boolean {
   )
     return true;
   if (start.startsWith('<!--')) return /-->\s*<(!doctype\s+html|html|head|body)\b/i.test(start);
+  // A page without its frame, such as a template: browsers show it all the same.
+  if (named && /<(script|head|body|div|table|form|iframe|a|p|h[1-6])[\s>]/i.test(text)) return true;
   return /^[ \t]{0,64}<html[\s>]/im.test(text) && /<(head|body)[\s>]/i.test(text);
 }
 
@@ -163,7 +168,7 @@ function isOtherScript(text: string): boolean {
   if (
     interpreter(
       text,
-      /^(perl|ruby|php|lua|tclsh|wish|awk|gawk|osascript|pwsh|expect|Rscript|groovy|escript|guile)[\d.]*(-[\w-]{1,64})?$/,
+      /^(perl|ruby|php|lua|tclsh|wish|awk|gawk|osascript|pwsh|expect|Rscript|groovy|escript|guile)[\d.]*(-[\w-]+)?$/,
     )
   )
     return true;
