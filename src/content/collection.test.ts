@@ -14,7 +14,9 @@ import { Spool, SpoolFile } from './spool.js';
 
 const KiB = 1024;
 
-function storage(options: { slot?: number; slots?: number; spool?: number; directory?: string } = {}): Storage {
+function storage(
+  options: { slot?: number; slots?: number; spool?: number; spare?: number; directory?: string } = {},
+): Storage {
   const arena = new Arena(40);
   const slot = options.slot ?? 64 * KiB;
   return {
@@ -22,6 +24,7 @@ function storage(options: { slot?: number; slots?: number; spool?: number; direc
     slots: new SlotPool(arena, { slot, slots: options.slots ?? 256 * KiB }),
     spool: new Spool(options.directory ?? tmpdir(), options.spool ?? 1 << 30),
     slotLimit: slot,
+    spare: { left: options.spare ?? 1 << 30 },
   };
 }
 
@@ -192,4 +195,19 @@ test('spool files have no name', () => {
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('what is only kept in case it is needed takes no more than is to spare, and gives it back', () => {
+  const store = storage({ spare: 3000 });
+  const first = new Collection(store, true);
+  assert.equal(first.append(patterned(2000), 0, 2000), undefined);
+  const second = new Collection(store, true);
+  assert.deepEqual(second.append(patterned(2000), 0, 2000), { reason: 'limit', detail: 'readingMemory' });
+  second.release();
+  assert.equal(store.spare.left, 1000);
+  first.release();
+  assert.equal(store.spare.left, 3000);
+  const third = new Collection(store, true);
+  assert.equal(third.append(patterned(2000), 0, 2000), undefined);
+  third.release();
 });

@@ -21,6 +21,8 @@ export interface Storage {
   readonly spool: Spool;
   /** A file is spooled beyond this. */
   readonly slotLimit: number;
+  /** Bytes that may still be kept of what is only kept in case it is needed (`bare` collections). */
+  readonly spare: { left: number };
 }
 
 /** Why bytes could not be kept: the limit of that name, or what the file system said. */
@@ -30,6 +32,7 @@ export interface Failure {
 }
 
 const SPOOL_FULL: Failure = { reason: 'limit', detail: 'spool' };
+const NOTHING_TO_SPARE: Failure = { reason: 'limit', detail: 'readingMemory' };
 const EMPTY = Buffer.alloc(0);
 
 export class Collection {
@@ -48,10 +51,9 @@ export class Collection {
   #hashed = 0;
   /** Bytes that were hashed already have been written over: the rest waits for the end, or hashing again and again would be quadratic. */
   #rewritten = false;
-  /** Nobody asks for its digest. */
   readonly #bare: boolean;
 
-  /** `bare`: its digest is not wanted, and `seal` gives an empty one. */
+  /** `bare`: it is kept in case it is needed, without a digest, in what memory is to spare, and never spooled: what it fails to keep is lost. */
   constructor(storage: Storage, bare = false) {
     this.#storage = storage;
     this.#bare = bare;
@@ -60,6 +62,10 @@ export class Collection {
   /** Adds `chunk[start, end)`. */
   append(chunk: Buffer, start: number, end: number): Failure | undefined {
     const length = end - start;
+    if (this.#bare) {
+      if (length > this.#storage.spare.left || !this.#room(this.size + length)) return NOTHING_TO_SPARE;
+      this.#storage.spare.left -= length;
+    }
     if (this.#file === undefined) {
       if (this.#room(this.size + length)) {
         this.#copy(this.#slot!.at + this.size, chunk, start, end);
@@ -135,7 +141,6 @@ export class Collection {
     let failure = this.#flush();
     const content = new SpoolContent(file, this.size);
     this.#dropTail();
-    if (this.#bare) return { content, sha256: '', failure };
     const hash = this.#hash ?? createHash('sha256');
     try {
       for (let at = this.#hashed; at < this.size; ) {
@@ -152,6 +157,7 @@ export class Collection {
 
   /** Gives its memory and its file back; `seal`'s content ends with it. */
   release(): void {
+    if (this.#bare) this.#storage.spare.left += this.size;
     this.#dropTail();
     this.#file?.close();
     this.#file = undefined;
@@ -196,7 +202,7 @@ export class Collection {
       }
       this.#storage.slots.close(slot);
       this.#slot = undefined;
-    } else if (!this.#bare) this.#hash = createHash('sha256');
+    } else this.#hash = createHash('sha256');
     this.#tail = Buffer.allocUnsafeSlow(DIGEST_BLOCK);
     return undefined;
   }

@@ -45,6 +45,7 @@ export class Inspection {
       slots: options.slots ?? new SlotPool(arena, limits),
       spool: new Spool(options.spoolDirectory ?? tmpdir(), limits.spool),
       slotLimit: limits.slot,
+      spare: { left: limits.readingMemory },
     };
     this.joined = new JoinedFiles(this.#storage, limits);
   }

@@ -409,7 +409,13 @@ export class FileNode implements RootFile, ChildStream {
       return;
     }
     this.#settleGap();
-    this.#kept(collection.append(chunk, start, end), end - start);
+    const failure = collection.append(chunk, start, end);
+    if (failure === undefined || !this.#rereadable) this.#kept(failure, end - start);
+    else {
+      // Too much is kept already: this message will have one reading.
+      this.#notKept += collection.size + end - start;
+      this.#dropCollection();
+    }
   }
 
   #toStage(stage: Stage, chunk: Buffer, start: number, end: number): void {

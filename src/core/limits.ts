@@ -50,6 +50,8 @@ export interface Limits {
    */
   readonly readingBytes: number;
   readonly readingKept: number;
+  /** All messages that are kept for that, in one thread. */
+  readonly readingMemory: number;
   readonly readingRegions: number;
 
   // SMB 1
@@ -147,6 +149,7 @@ export const DEFAULT_LIMITS: Limits = {
   mimeHeaders: 1 * MiB,
   readingBytes: 16 * MiB,
   readingKept: 1 * MiB,
+  readingMemory: 32 * MiB,
   readingRegions: 2_000,
 
   smb1Requests: 1_000,
