@@ -5,7 +5,6 @@
 
 import type { Inspection } from '../content/inspection.js';
 import type { RootFile } from '../content/node.js';
-import type { FileBounds } from '../content/tree.js';
 import { InternalError } from '../core/errors.js';
 import type { Content, FileId, FileInfo, FileStream, Finding, Inspected } from '../core/file.js';
 import type { Protocol, Related, Side } from '../core/flow.js';
@@ -15,6 +14,8 @@ import { type Endpoint, endpointText, type SessionInfo, type TlsFacts } from '..
 import { type Candidate, Detector } from '../flow/detect.js';
 import { FlowEngine } from '../flow/engine.js';
 import type { FlowEvent } from '../flow/events.js';
+import type { Ruling } from '../inspector/inspector.js';
+import { sessionOf } from '../inspector/session-facts.js';
 import type { FileVerdict, Policy } from '../policy/outcome.js';
 import type { CloseCause, ConnectionSink, ConnectionStart, PacketClock } from './connection.js';
 import type { EventQueue } from './event-queue.js';
@@ -22,21 +23,12 @@ import type { FileDetail, FileSeen, FlowEnded, MailSeen, PacketTime, Place, Tree
 import type { Expected } from './expectations.js';
 import type { LayerFactory } from './layer-factory.js';
 import type { RunMarks } from './run-marks.js';
-import { type ConfiguredFacts, sessionOfCapture } from './session-facts.js';
 
 const NO_TLS_FACTS: TlsFacts = { version: undefined, cipher: undefined, sni: undefined, decrypted: false };
 const OVERLAP: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'tcp-overlap' satisfies FlowEvent };
 
 const STRETCH: Finding = { kind: 'unscannable', reason: 'truncated', detail: 'a stretch of a file' };
 const CONTRADICTED: Finding = { kind: 'unscannable', reason: 'overlap', detail: 'stretches of the file differ' };
-
-/** What policy applies to a session of the capture. */
-export interface Ruling {
-  readonly facts: ConfiguredFacts;
-  readonly policy: Policy;
-  /** What its profile adds to the limits of inspection. */
-  readonly bounds: FileBounds;
-}
 
 /** A connection that announces another. */
 export interface Announcer {
@@ -301,8 +293,8 @@ export class FlowDriver implements ConnectionSink {
     if (ended === undefined) throw new InternalError('a file was inspected before it ended');
     this.#options.ended.delete(file);
     const service = this.#service();
-    const { facts, policy } = this.#ruled();
-    const session = sessionOfCapture(this.#client, this.#server, service, this.#tls, facts);
+    const { match, policy } = this.#ruled();
+    const session = sessionOf({ client: this.#client, server: this.#server, service, tls: this.#tls }, match);
     this.#options.queue.settle(ended, treeEvent(root, session, policy, ended, this.#options.detailed));
   }
 

@@ -4,9 +4,9 @@
  */
 import { Worker } from 'node:worker_threads';
 import { ConfigError, InternalError, SourceError } from '../core/errors.js';
+import type { PreparedMemory } from '../inspector/prepared-memory.js';
 import { EventMerge } from './event-queue.js';
 import type { ScanEvent } from './events.js';
-import type { PreparedMemory } from './prepared-memory.js';
 import { type Deliver, type InputReport, type ScanSetup, ScanThread } from './scan-thread.js';
 import type { Failure, FromWorker, ToWorker, WorkerJob } from './worker.js';
 

@@ -95,7 +95,7 @@ Examples:
   inspectd scan --signatures my-rules.yar suspicious.eml`,
   )
   .action(async (inputs: string[], options: ScanOptions) => {
-    const { prepareMemory } = await import('../capture/prepared-memory.js');
+    const { prepareMemory } = await import('../inspector/prepared-memory.js');
     const memory = prepareMemory(DEFAULT_LIMITS, sizeOf(inputs));
     const { scan } = await import('./scan.js');
     process.exitCode = await scan(inputs, options, memory);

@@ -2,12 +2,12 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ScanEvent } from '../capture/events.js';
-import type { PreparedMemory } from '../capture/prepared-memory.js';
 import { Scan } from '../capture/scan.js';
 import type { InputReport } from '../capture/scan-thread.js';
 import { ConfigError, SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
+import type { PreparedMemory } from '../inspector/prepared-memory.js';
 import { FileSink } from '../log/file-sink.js';
 import type { LogFormat } from '../log/format.js';
 import { StreamSink } from '../log/stream-sink.js';

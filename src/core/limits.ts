@@ -14,6 +14,10 @@ export interface Limits {
   readonly probe: number;
   /** Bytes held in units of one flow. */
   readonly heldPerFlow: number;
+  /** The same of all live flows of one process. */
+  readonly heldInAll: number;
+  /** Bytes of a file that client comforting keeps back whatever happens. */
+  readonly comfortTail: number;
   /** Units of one flow that are open or not yet gone. */
   readonly unitsPerFlow: number;
   /** Anomalies of one flow that are kept; the rest is counted. */
@@ -130,6 +134,8 @@ export const DEFAULT_LIMITS: Limits = {
   waiting: 1 * MiB,
   probe: 4 * KiB,
   heldPerFlow: 128 * MiB,
+  heldInAll: 512 * MiB,
+  comfortTail: 64 * KiB,
   unitsPerFlow: 65_536,
   anomaliesPerFlow: 100,
   expectations: 10_000,

@@ -42,8 +42,17 @@ export interface FlowServices {
   wakeAt(ms: number): void;
   /** `offset` is that of the first untaken byte in the side's stream. */
   anomaly(code: string, side: Side, offset: number): void;
+  /** Live: may the flow go on uninspected? If not, it is reset with the reason. */
+  mayBypass?(reason: BypassReason): boolean;
   /** The flow goes on uninspected, or (passive) is looked at no more. */
   bypassed(reason: BypassReason): void;
+  /**
+   * Live: a file of more bytes than this is judged by what came up to there, and if it may pass, the rest passes as it comes
+   * (FortiOS's oversize limit).
+   */
+  mostOf?(meta: FileMeta): number;
+  /** Live: bytes held in all flows grew or shrank by `change`. False: there is no room, and the flow ends. */
+  holding?(change: number): boolean;
   /** Our bug; the flow was failed closed. */
   failed(error: unknown): void;
   /**
@@ -305,6 +314,10 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
 
   bypass(reason: BypassReason): void {
     if (this.#state !== 'decoding') return;
+    if (!this.passive && this.#services.mayBypass?.(reason) === false) {
+      this.#services.bypassed(reason);
+      return this.reset(reason);
+    }
     this.#state = 'bypassed';
     this.#services.bypassed(reason);
     for (const file of this.#files) file.abort('gap');
@@ -337,9 +350,19 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
     const inner = this.#services.openFile(meta, (verdict) => {
       if (!this.passive) this.#judged(file, verdict);
     });
-    const file = new TrackedFile(inner, this, unit);
+    const most = unit === undefined ? undefined : this.#services.mostOf?.(meta);
+    const file = new TrackedFile(inner, this, unit, meta, most ?? Number.POSITIVE_INFINITY);
     this.#files.add(file);
     return file;
+  }
+
+  /**
+   * Live: lets up to `amount` bytes of what `file` guards go before its verdict, so that its receiver does not give up (client comforting).
+   * The last `limits.comfortTail` bytes that came always stay.
+   */
+  comfort(id: FileId, amount: number): void {
+    for (const { id: each, unit, meta } of this.#files)
+      if (each === id && meta.mayTrickle === true) unit?.trickle(amount, this.limits.comfortTail);
   }
 
   adopt(file: FileStream): void {
@@ -384,14 +407,26 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
     this.#files.delete(file);
   }
 
+  /** The verdict of a file, which an oversize one has before it has ended: its decoder hears of it then. */
   #judged(file: TrackedFile, verdict: Verdict): void {
-    if (!this.#files.delete(file)) return;
+    if (!this.#files.has(file)) return;
     const { unit } = file;
-    if (unit !== undefined) {
+    if (unit !== undefined && file.verdict === undefined) {
       unit.guards--;
       if (verdict.action === 'block') unit.refused = true;
     }
+    if (!file.over) {
+      file.verdict = verdict;
+      if (verdict.action === 'block' || verdict.action === 'strip') unit?.discard();
+      else unit?.open();
+      return;
+    }
+    this.#files.delete(file);
     this.#event(() => this.#decoder.verdict(file.id, verdict));
+  }
+
+  endedLate(file: TrackedFile): void {
+    if (file.verdict !== undefined) this.#judged(file, file.verdict);
   }
 
   // ── LineOwner ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -409,8 +444,10 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
   }
 
   held(change: number): void {
+    if (this.#state === 'dead') return;
     this.#heldBytes += change;
-    if (this.#heldBytes > this.limits.heldPerFlow) this.#overLimit('held-limit');
+    const room = this.#services.holding?.(change) !== false;
+    if (this.#heldBytes > this.limits.heldPerFlow || !room) this.#overLimit(room ? 'held-limit' : 'held-limit-of-all');
   }
 
   unitSettled(): void {
@@ -673,6 +710,7 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
     // The decoder had ended them: what was seen of them is inspected, whatever went wrong behind it.
     this.#settleEndings(this.#side);
     for (const line of this.#lines) line.clear();
+    if (this.#heldBytes > 0) this.#services.holding?.(-this.#heldBytes);
     for (const input of this.#inputs) input.discard();
     this.#events = [];
     for (const file of this.#files) file.abort('reset');
@@ -682,6 +720,8 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
 
 /** The connection that a file belongs to. */
 interface FileOwner {
+  /** It has ended, and was judged before or will be. */
+  endedLate(file: TrackedFile): void;
   /** It ends when `end` is called: at once, or after the present push. */
   fileEnds(file: TrackedFile, end: () => void): void;
   /** Another owner has it. */
@@ -693,22 +733,37 @@ class TrackedFile implements FileStream {
   readonly id: FileId;
   readonly inner: FileStream;
   readonly unit: OutUnit | undefined;
+  readonly meta: FileMeta;
   owner: FileOwner;
   over = false;
+  /** Given before it ended. */
+  verdict: Verdict | undefined;
+  readonly #most: number;
+  #size = 0;
+  /** More came than is inspected: its verdict was asked for. */
+  #oversize = false;
 
-  constructor(inner: FileStream, owner: FileOwner, unit: OutUnit | undefined) {
+  constructor(inner: FileStream, owner: FileOwner, unit: OutUnit | undefined, meta: FileMeta, most: number) {
     this.id = inner.id;
     this.inner = inner;
     this.owner = owner;
     this.unit = unit;
+    this.meta = meta;
+    this.#most = most;
   }
 
   write(chunk: Buffer, start: number, end: number): void {
-    if (!this.over) this.inner.write(chunk, start, end);
+    if (this.over || this.#oversize) return;
+    this.inner.write(chunk, start, end);
+    this.#size += end - start;
+    if (this.#size > this.#most) this.#judgeNow();
   }
 
   writeAt(at: number, chunk: Buffer, start: number, end: number): void {
-    if (!this.over) this.inner.writeAt(at, chunk, start, end);
+    if (this.over || this.#oversize) return;
+    this.inner.writeAt(at, chunk, start, end);
+    this.#size = Math.max(this.#size, at + end - start);
+    if (this.#size > this.#most) this.#judgeNow();
   }
 
   gap(length: number): void {
@@ -724,14 +779,22 @@ class TrackedFile implements FileStream {
   }
 
   end(): void {
-    if (this.over) return;
-    this.over = true;
-    this.owner.fileEnds(this, () => this.inner.end());
+    this.#over(() => this.inner.end());
   }
 
   abort(reason: AbortReason): void {
+    this.#over(() => this.inner.abort(reason));
+  }
+
+  #over(end: () => void): void {
     if (this.over) return;
     this.over = true;
-    this.owner.fileEnds(this, () => this.inner.abort(reason));
+    if (this.#oversize) this.owner.endedLate(this);
+    else this.owner.fileEnds(this, end);
+  }
+
+  #judgeNow(): void {
+    this.#oversize = true;
+    this.inner.end();
   }
 }

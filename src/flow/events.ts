@@ -5,6 +5,8 @@ export const FLOW_EVENTS = {
   'untaken-limit':
     'a peer sent more than its protocol may leave undecided; live the connection ends, a recording is read no further',
   'held-limit': 'more bytes than the limit `heldPerFlow` wait for verdicts; the connection ends',
+  'held-limit-of-all':
+    'more bytes than the limit `heldInAll` wait for verdicts in all connections together; this one ends',
   'unit-limit': 'more messages and replies than the limit `unitsPerFlow` are under way; the connection ends',
   'inflate-damaged': 'a compressed stream is damaged: the connection is read no further',
   'inflate-gap': 'bytes of a compressed stream are missing from the recording: that side is read no further',

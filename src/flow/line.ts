@@ -38,6 +38,9 @@ export class OutUnit implements Unit {
   spans: Buffer[] = [];
   /** Bytes of it that have gone to the peer. */
   gone = 0;
+  /** Its bytes go as they come. */
+  opened = false;
+  #discarding = false;
   #edits: Exchange[] = [];
 
   constructor(line: Line, way: Way) {
@@ -49,7 +52,7 @@ export class OutUnit implements Unit {
     if (this.settled) return this.line.owner.misuse('unit settled twice');
     if (this.guards > 0) return this.line.owner.misuse('unit released before the verdict of its file');
     if (this.refused) return this.line.owner.misuse('unit released although its file is blocked');
-    this.#settle(this.#edits.length > 0 ? exchanged(this.spans, this.#edits) : this.spans);
+    this.#settle(this.#edits.length > 0 ? exchanged(this.spans, this.#edits, this.gone) : this.spans);
   }
 
   replace(instead?: Buffer): void {
@@ -64,10 +67,41 @@ export class OutUnit implements Unit {
     this.#edits.push({ start, end, instead });
   }
 
+  /** What it guards may go though it has not ended: what it has goes, and what comes goes through. */
+  open(): void {
+    if (this.settled) return;
+    this.opened = true;
+    this.line.flush();
+  }
+
+  /** It will be replaced: what it has, and what comes, need not be kept. */
+  discard(): void {
+    if (this.settled) return;
+    this.#discarding = true;
+    this.line.owner.held(-size(this.spans));
+    this.spans = [];
+  }
+
+  /** Lets up to `amount` bytes go, if it is its turn, but never the last `tail` that it has. */
+  trickle(amount: number, tail: number): void {
+    if (this.settled || this.opened || this.#edits.length > 0 || this.way !== 'held' || !this.line.isNext(this)) return;
+    let left = Math.min(amount, size(this.spans) - tail);
+    for (let span = this.spans[0]; left > 0 && span !== undefined; span = this.spans[0]) {
+      const part = span.subarray(0, left);
+      if (part.length === span.length) this.spans.shift();
+      else this.spans[0] = span.subarray(part.length);
+      left -= part.length;
+      this.gone += part.length;
+      this.line.owner.held(-part.length);
+      this.line.owner.write(this.line.toward, part);
+    }
+  }
+
   /** Bytes at its end; they are kept. */
   add(bytes: Buffer): void {
     if (this.settled) return this.line.owner.misuse('bytes for a unit that is settled');
     this.length += bytes.length;
+    if (this.#discarding) return;
     this.spans.push(bytes);
     this.line.owner.held(bytes.length);
     this.line.flush();
@@ -104,6 +138,11 @@ export class Line {
     return this.#queue.length === 0;
   }
 
+  /** Is it first in the line? */
+  isNext(unit: OutUnit): boolean {
+    return this.#queue[0] === unit && !this.#flushing;
+  }
+
   /** Bytes at the end of the line. `keep` gives a copy (or the bytes themselves) when they must wait. */
   put(bytes: Buffer, keep: (bytes: Buffer) => Buffer): void {
     if (this.#queue.length === 0 && !this.#flushing) {
@@ -135,7 +174,7 @@ export class Line {
     let head = this.#queue[0];
     while (head !== undefined) {
       if (head instanceof OutUnit) {
-        if (!head.settled && head.way !== 'through') break;
+        if (!head.settled && head.way !== 'through' && !head.opened) break;
         const spans = head.spans;
         head.spans = [];
         for (const span of spans) {
@@ -157,13 +196,16 @@ export class Line {
 
   /** The flow died: what had not gone is dropped. */
   clear(): void {
+    let dropped = 0;
     for (const entry of this.#queue) {
       if (entry instanceof OutUnit) {
         entry.settled = true;
+        dropped += size(entry.spans);
         entry.spans = [];
       }
     }
     this.#queue = [];
+    if (dropped > 0) this.owner.held(-dropped);
   }
 }
 
@@ -173,14 +215,14 @@ function size(spans: readonly Buffer[]): number {
   return sum;
 }
 
-/** `spans` with the stretches of `edits` exchanged; edits are ascending and do not overlap. */
-function exchanged(spans: Buffer[], edits: Exchange[]): Buffer[] {
+/** `spans`, in front of which `gone` bytes have gone, with the stretches of `edits` exchanged; edits do not overlap. */
+function exchanged(spans: Buffer[], edits: Exchange[], gone: number): Buffer[] {
   const whole = Buffer.concat(spans);
   const out: Buffer[] = [];
   let at = 0;
   for (const edit of edits.toSorted((a, b) => a.start - b.start)) {
-    out.push(whole.subarray(at, edit.start), edit.instead);
-    at = edit.end;
+    out.push(whole.subarray(at, edit.start - gone), edit.instead);
+    at = edit.end - gone;
   }
   out.push(whole.subarray(at));
   return out;

@@ -1,39 +1,28 @@
-/** What a capture lets us say of a session: addresses and service are seen, interfaces and users are not. */
+/** What is known of a session: its ends and its protocol always, the rest where the driver or the configuration tells. */
 import { isIPv4 } from 'node:net';
-import type { Endpoint, PolicyFacts, SessionInfo, TlsFacts } from '../core/session.js';
+import type { PolicyMatch } from '../config/match-policy.js';
+import type { SessionInfo } from '../core/session.js';
 
 /** FortiOS names an interface that it does not know `unknown-0`. */
 const UNKNOWN = { name: 'unknown-0', role: 'undefined' } as const;
 
-/** What the configuration says of a session: the policy that it falls under, and the UUIDs of the address objects that matched. */
-export interface ConfiguredFacts {
-  readonly policy: PolicyFacts;
-  readonly srcUuid: string | undefined;
-  readonly dstUuid: string | undefined;
-}
+/** What the driver knows of a session. In a capture that is the two ends and what they speak. */
+export type KnownFacts = Pick<SessionInfo, 'client' | 'server' | 'service' | 'tls'> &
+  Partial<Pick<SessionInfo, 'id' | 'vdom' | 'srcIntf' | 'dstIntf' | 'user'>>;
 
-export function sessionOfCapture(
-  client: Endpoint,
-  server: Endpoint,
-  service: string | undefined,
-  tls: TlsFacts | undefined,
-  { policy, srcUuid, dstUuid }: ConfiguredFacts,
-): SessionInfo {
+export function sessionOf(known: KnownFacts, { facts, srcUuid, dstUuid }: PolicyMatch): SessionInfo {
   return {
     id: 0,
-    client,
-    server,
-    service,
-    tls,
     vdom: 'root',
-    policy,
     srcIntf: UNKNOWN,
     dstIntf: UNKNOWN,
-    srcCountry: reserved(client.address) ? 'Reserved' : undefined,
-    dstCountry: reserved(server.address) ? 'Reserved' : undefined,
+    user: {},
+    ...known,
+    policy: facts,
+    srcCountry: reserved(known.client.address) ? 'Reserved' : undefined,
+    dstCountry: reserved(known.server.address) ? 'Reserved' : undefined,
     ...(srcUuid === undefined ? {} : { srcUuid }),
     ...(dstUuid === undefined ? {} : { dstUuid }),
-    user: {},
   };
 }
 
