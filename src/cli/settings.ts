@@ -1,16 +1,13 @@
 /** What commands share of what a user configures: the configuration file, the signatures, the time zone. */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
 import { ConfigError } from '../core/errors.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
+import { BUILT_IN_SIGNATURES } from '../scan/signatures.js';
 import { said } from './inputs.js';
 
-/** The built-in ones, of the package. */
-const SIGNATURES = fileURLToPath(new URL('../../../signatures', import.meta.url));
-
 export function signaturePaths(more: readonly string[]): string[] {
-  return [SIGNATURES, ...more];
+  return [BUILT_IN_SIGNATURES, ...more];
 }
 
 /** The configuration, when the user gave one. Throws ConfigError with everything that is wrong, a line each. */

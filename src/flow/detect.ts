@@ -26,6 +26,8 @@ export interface Detection {
   /** The port that was dialled. */
   readonly port: number;
   readonly limits: Limits;
+  /** What is offered lies inside TLS already. */
+  readonly tls?: boolean;
   /** Told once, before the protocol's decoder is given anything. */
   detected(protocol: Protocol): void;
 }
@@ -49,6 +51,7 @@ export class Detector implements Decoder {
   constructor(flow: Flow, detection: Detection) {
     this.#flow = flow;
     this.#detection = detection;
+    this.#inTls = detection.tls === true;
   }
 
   push(side: Side, chunk: Buffer): void {
@@ -135,6 +138,8 @@ export class Detector implements Decoder {
   /** It starts with a handshake: what lies inside is looked at when that is read. */
   #beginTls(): void {
     this.#inTls = true;
+    // Who terminates TLS live does so before the bytes come here.
+    if (!this.#flow.passive) return this.#flow.bypass('tls-no-keys');
     for (const side of [CLIENT, SERVER] as const) this.#heads[side] = NOTHING;
     this.#order.length = 0;
     this.#flow.layer('tls');

@@ -57,6 +57,12 @@ export interface FileFilterProfile {
   readonly rules: readonly FileFilterRule[];
 }
 
+/** Client comforting: `amount` bytes every `interval` milliseconds. */
+export interface Comfort {
+  readonly interval: number;
+  readonly amount: number;
+}
+
 /** `config firewall profile-protocol-options / config smtp` and its like. Sizes are bytes, `Infinity` without a limit. */
 export interface ProtocolOptions {
   /** TCP ports where the protocol is expected; empty: any. */
@@ -71,6 +77,8 @@ export interface ProtocolOptions {
   readonly uncompressedOversizeLimit: number;
   readonly uncompressedNestLimit: number;
   readonly scanBzip2: boolean;
+  /** `clientcomfort`: what is still being scanned goes out in portions, so that its receiver does not give up. */
+  readonly comfort?: Comfort | undefined;
 }
 
 export interface ProtocolOptionsProfile {

@@ -1,0 +1,263 @@
+/**
+ * The edge to Node: two streams (sockets, TLS sockets, any Duplex), one for each end, joined through a connection of the stage. Looks after
+ * back-pressure, half-closed ends, resets, and the change to TLS.
+ */
+import type { Buffer } from 'node:buffer';
+import type { Duplex } from 'node:stream';
+import type { Related, Side } from '../core/flow.js';
+import { CLIENT, opposite, SERVER } from '../core/flow.js';
+import type { Endpoint, TlsFacts } from '../core/session.js';
+import type { StagedConnection } from './connection.js';
+import type { ConnectionOutput, StageEvent } from './output.js';
+
+/** The ends of a connection, inside TLS, and what was agreed. */
+export interface TlsEnds {
+  readonly client: Duplex;
+  readonly server: Duplex;
+  readonly facts: TlsFacts;
+}
+
+export interface StreamHooks {
+  /** Both ends agreed to begin TLS: terminate it on both. Undefined when that fails: the connection ends. Left out: likewise. */
+  startTls?(client: Duplex, server: Duplex): Promise<TlsEnds | undefined>;
+  /** See ConnectionOutput. */
+  expect?(related: Related, ready: (at: Endpoint | undefined) => void): void;
+  event?(event: StageEvent): void;
+  /** `bytes` came from `side`. */
+  received?(side: Side, bytes: number): void;
+  /** Bytes that count only if they end as they should (FTP data): an end whose TLS was cut without close_notify is no end. */
+  readonly strictEnd?: boolean;
+}
+
+/** How a connection ended. */
+export interface Ended {
+  /** `closed`: both ends said FIN. `reset`: policy or the engine. `lost`: an end went away (RST, an error). */
+  readonly how: 'closed' | 'reset' | 'lost';
+  /** Of a reset: why. Of a lost one: the error's code. */
+  readonly reason: string | undefined;
+  /** The end that was lost. */
+  readonly side: Side | undefined;
+}
+
+/** A stream of ours that knows whether its peer ended it or it was cut off. */
+interface MayBeTruncated {
+  readonly truncated?: boolean;
+}
+
+/** So many bytes may wait for an end that does not read its own answers. */
+const UNREAD_ANSWERS = 1 << 20;
+/** Milliseconds that an end gets to take what was written before the reset that follows. */
+const LAST_WORDS = 5_000;
+
+export class JoinedStreams {
+  /** Settles when it is over, and never rejects. */
+  readonly ended: Promise<Ended>;
+  readonly connection: StagedConnection;
+  readonly #hooks: StreamHooks;
+  #ends: readonly [End, End];
+  #over = false;
+  #settle: (ended: Ended) => void = () => {};
+
+  /** `open` is `stage.open` or `connection.related`, given the output. Nothing is read before the next tick. */
+  constructor(
+    client: Duplex,
+    server: Duplex,
+    open: (output: ConnectionOutput) => StagedConnection,
+    hooks: StreamHooks = {},
+  ) {
+    this.#hooks = hooks;
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#ends = [new End(client), new End(server)];
+    const { expect, event } = hooks;
+    this.connection = open({
+      write: (toward, bytes) => this.#write(toward, bytes),
+      finish: (toward) => this.#finish(toward),
+      reset: (reason, only) => this.#reset(reason, only),
+      pause: (side, paused) => this.#ends[side].hold('engine', paused),
+      startTls: () => void this.#startTls(),
+      ...(expect === undefined ? {} : { expect: (related, ready) => expect.call(hooks, related, ready) }),
+      ...(event === undefined ? {} : { event: (each) => event.call(hooks, each) }),
+    });
+    for (const side of [CLIENT, SERVER] as const) this.#listen(side);
+  }
+
+  /** Ends it now, from outside: a session that was cleared, a process that stops. */
+  abort(reason: string): void {
+    if (this.#over) return;
+    this.connection.close();
+    this.#reset(reason, undefined);
+  }
+
+  #listen(side: Side): void {
+    const end = this.#ends[side];
+    const { stream } = end;
+    const alive = (): boolean => !this.#over && this.#ends[side] === end;
+    end.on('data', (chunk: Buffer) => {
+      if (!alive()) return;
+      this.#hooks.received?.(side, chunk.length);
+      this.connection.receive(side, chunk);
+    });
+    end.on('drain', () => {
+      if (!alive()) return;
+      this.#ends[opposite(side)].hold('peer', false);
+      end.hold('answers', false);
+    });
+    end.on('end', () => {
+      if (!alive()) return;
+      end.ended = true;
+      if (this.#hooks.strictEnd === true && (stream as MayBeTruncated).truncated === true)
+        return this.#lost(side, 'truncated');
+      this.connection.end(side);
+      this.#closeIfDone();
+    });
+    end.on('error', (error: NodeJS.ErrnoException) => {
+      if (alive()) this.#lost(side, error.code ?? 'error');
+    });
+    end.on('close', () => {
+      if (!alive()) return;
+      end.gone = true;
+      if (end.ended && end.finished) this.#closeIfDone();
+      else this.#lost(side, 'closed');
+    });
+    end.hold('start', false);
+  }
+
+  #write(toward: Side, bytes: Buffer): void {
+    const end = this.#ends[toward];
+    if (this.#over || end.finished || end.gone) return;
+    if (end.stream.write(bytes)) return;
+    this.#ends[opposite(toward)].hold('peer', true);
+    if (end.stream.writableLength > UNREAD_ANSWERS) end.hold('answers', true);
+  }
+
+  #finish(toward: Side): void {
+    const end = this.#ends[toward];
+    if (this.#over || end.finished) return;
+    end.finished = true;
+    if (!end.gone) end.stream.end();
+    this.#closeIfDone();
+  }
+
+  #closeIfDone(): void {
+    if (!this.#ends.every((end) => end.ended && end.finished)) return;
+    this.connection.close();
+    this.#conclude({ how: 'closed', reason: undefined, side: undefined });
+  }
+
+  #reset(reason: string, only: Side | undefined): void {
+    if (this.#over) return;
+    if (only !== undefined) {
+      this.#ends[only].finished = true;
+      this.#ends[only].ended = true;
+      abortWhenFlushed(this.#ends[only].stream);
+      this.#closeIfDone();
+      return;
+    }
+    this.#conclude({ how: 'reset', reason, side: undefined });
+    for (const { stream } of this.#ends) abortWhenFlushed(stream);
+  }
+
+  /** An end is gone without having said so: the other learns of it the same way, behind what was let through. */
+  #lost(side: Side, reason: string): void {
+    if (this.#over) return;
+    this.connection.close();
+    this.#conclude({ how: 'lost', reason, side });
+    this.#ends[side].stream.destroy();
+    abortWhenFlushed(this.#ends[opposite(side)].stream);
+  }
+
+  #conclude(ended: Ended): void {
+    this.#over = true;
+    for (const { stream } of this.#ends) stream.on('error', () => {});
+    this.#settle(ended);
+  }
+
+  async #startTls(): Promise<void> {
+    const [client, server] = this.#ends;
+    // Nothing may have been read ahead: clear text behind the go-ahead is an injection.
+    for (const end of this.#ends) end.detach();
+    if (client.stream.readableLength > 0 || server.stream.readableLength > 0) {
+      this.connection.reset('plaintext-before-tls');
+      return;
+    }
+    const ends = await this.#hooks.startTls?.(client.stream, server.stream).catch(() => undefined);
+    if (this.#over) {
+      ends?.client.destroy();
+      ends?.server.destroy();
+      return;
+    }
+    if (ends === undefined) {
+      this.connection.close();
+      this.#reset('tls-failed', undefined);
+      return;
+    }
+    this.#ends = [client.onto(ends.client), server.onto(ends.server)];
+    this.connection.tlsReady(ends.facts);
+    for (const side of [CLIENT, SERVER] as const) this.#listen(side);
+  }
+}
+
+/** Why an end is not read from. */
+type Hold = 'start' | 'engine' | 'peer' | 'answers';
+
+class End {
+  readonly stream: Duplex;
+  /** It said FIN. */
+  ended = false;
+  /** FIN was sent to it. */
+  finished = false;
+  /** Its stream has closed. */
+  gone = false;
+  readonly #holds = new Set<Hold>(['start']);
+  readonly #listeners: [event: string, listener: (...args: never[]) => void][] = [];
+
+  constructor(stream: Duplex) {
+    this.stream = stream;
+    stream.pause();
+  }
+
+  on(event: string, listener: (...args: never[]) => void): void {
+    this.#listeners.push([event, listener]);
+    this.stream.on(event, listener as (...args: unknown[]) => void);
+  }
+
+  hold(why: Hold, on: boolean): void {
+    if (on) {
+      if (this.#holds.size === 0) this.stream.pause();
+      this.#holds.add(why);
+    } else if (this.#holds.delete(why) && this.#holds.size === 0) this.stream.resume();
+  }
+
+  /** Somebody else reads it from now on. */
+  detach(): void {
+    this.hold('start', true);
+    for (const [event, listener] of this.#listeners)
+      this.stream.removeListener(event, listener as (...args: unknown[]) => void);
+    this.#listeners.length = 0;
+    this.stream.on('error', () => {});
+  }
+
+  /** The same end, inside TLS. */
+  onto(stream: Duplex): End {
+    const inner = new End(stream);
+    if (this.#holds.has('engine')) inner.hold('engine', true);
+    return inner;
+  }
+}
+
+/** Resets an end once it has taken what was written to it. */
+function abortWhenFlushed(stream: Duplex): void {
+  if (stream.destroyed) return;
+  stream.on('error', () => {});
+  const abort = (): void => {
+    clearTimeout(timer);
+    if (stream.destroyed) return;
+    if ('resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+    else stream.destroy();
+  };
+  const timer = setTimeout(abort, LAST_WORDS);
+  if (stream.writableLength === 0) abort();
+  else stream.write('', abort);
+}
