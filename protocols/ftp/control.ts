@@ -136,10 +136,34 @@ export class FtpControl implements Decoder {
       this.#flow.send(CLIENT, Buffer.from(`${refusal}\r\n`));
       return end;
     }
+    this.#flow.stop(CLIENT);
+    if (isActive(command.verb)) {
+      this.#flow.drop(end);
+      this.#admitActive(command);
+      return -1;
+    }
     this.#flow.pass(end);
     this.#follow(command);
-    this.#flow.stop(CLIENT);
     return -1;
+  }
+
+  /** Live: the server is sent to our pinhole, and never learns of the client's place. */
+  #admitActive(command: Command): void {
+    const place = activePlace(command);
+    const refused = (): void => {
+      this.#flow.send(CLIENT, REFUSED_PLACE);
+      this.#flow.resume(CLIENT);
+    };
+    if (place === undefined) {
+      this.#odd('ftp-bad-address', CLIENT);
+      return refused();
+    }
+    this.#active = place;
+    this.#expect(SERVER, place, (at) => {
+      if (at === undefined) return refused();
+      this.#awaited.push({ ...command, transfer: undefined });
+      this.#flow.send(SERVER, Buffer.from(`${activeCommand(command.verb, at)}\r\n`));
+    });
   }
 
   /** What a command means for what follows. False when nothing of the client is to be read before the answer. */
@@ -166,13 +190,9 @@ export class FtpControl implements Decoder {
     this.#awaited.push({ verb, argument, transfer });
     switch (verb) {
       case 'PORT':
-        this.#announceActive(parseHostPort(argument));
-        break;
       case 'EPRT':
-        this.#announceActive(parseExtended(argument));
-        break;
       case 'LPRT':
-        this.#announceActive(parseLong(argument));
+        this.#announceActive(activePlace({ verb, argument }));
         break;
       case 'REST':
         this.#rest = /^\d{1,15}$/.test(argument) ? Number(argument) : 0;
@@ -471,6 +491,24 @@ export class FtpControl implements Decoder {
   }
 }
 
+/** Commands by which a client names the place where it listens. */
+function isActive(verb: string): boolean {
+  return verb === 'PORT' || verb === 'EPRT' || verb === 'LPRT';
+}
+
+function activePlace({ verb, argument }: Pick<Command, 'verb' | 'argument'>): Place | undefined {
+  if (verb === 'PORT') return parseHostPort(argument);
+  return verb === 'EPRT' ? parseExtended(argument) : parseLong(argument);
+}
+
+/** The same command for another place; a family that it cannot name is EPRT's. */
+function activeCommand(verb: string, { address, port }: Endpoint): string {
+  if (address.includes(':')) return `EPRT |2|${address}|${port}|`;
+  if (verb === 'EPRT') return `EPRT |1|${address}|${port}|`;
+  return `PORT ${[...address.split('.'), port >> 8, port & 255].join()}`;
+}
+
+const REFUSED_PLACE = Buffer.from('500 No data connections to this place\r\n');
 const NO_CONNECTION = Buffer.from('425 Cannot open a data connection\r\n');
 
 /** Live: lets the closing reply go once the file is judged, or says in its place why the file did not. */

@@ -9,6 +9,10 @@ export interface ClientHello {
   readonly ticket: Buffer | undefined;
   /** The client sends data before the server has spoken (0-RTT). */
   readonly earlyData: boolean;
+  /** The protocols that the client offers to speak inside (RFC 7301), its most wanted first. */
+  readonly alpn: readonly string[];
+  /** Its real hello is sealed for a server behind this one (ECH). Some clients send noise there. */
+  readonly encryptedHello: boolean;
 }
 
 export interface ServerHello {
@@ -29,8 +33,10 @@ const EXTENSION = {
   encryptThenMac: 22,
   extendedMasterSecret: 23,
   sessionTicket: 35,
+  alpn: 16,
   earlyData: 42,
   supportedVersions: 43,
+  encryptedHello: 0xfe0d,
 } as const;
 /** SHA-256 of "HelloRetryRequest". */
 const RETRY = 'cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c';
@@ -47,12 +53,24 @@ export function parseClientHello(body: Buffer): ClientHello | undefined {
   let serverName: string | undefined;
   let ticket: Buffer | undefined;
   let earlyData = false;
+  let encryptedHello = false;
+  let alpn: readonly string[] = [];
   for (const [type, data] of reader.extensions()) {
     if (type === EXTENSION.serverName) serverName = nameIn(data);
     else if (type === EXTENSION.sessionTicket) ticket = copy(data);
     else if (type === EXTENSION.earlyData) earlyData = true;
+    else if (type === EXTENSION.encryptedHello) encryptedHello = true;
+    else if (type === EXTENSION.alpn) alpn = namesIn(data);
   }
-  return { random: copy(random), sessionId: copy(sessionId), serverName, ticket, earlyData };
+  return {
+    random: copy(random),
+    sessionId: copy(sessionId),
+    serverName,
+    ticket,
+    earlyData,
+    alpn,
+    encryptedHello,
+  };
 }
 
 export function parseServerHello(body: Buffer): ServerHello | undefined {
@@ -112,6 +130,18 @@ function nameIn(data: Buffer): string | undefined {
   if (data.length < 5 || data[2] !== 0) return undefined;
   const name = data.toString('latin1', 5, 5 + data.readUInt16BE(3));
   return /^[A-Za-z0-9._-]{1,255}$/.test(name) ? name : undefined;
+}
+
+/** RFC 7301 §3.1. */
+function namesIn(data: Buffer): string[] {
+  const names: string[] = [];
+  const reader = new Reader(data.subarray(2));
+  while (!reader.failed && names.length < 32) {
+    const name = reader.vector(1);
+    if (name === undefined || name.length === 0) break;
+    names.push(name.toString('latin1'));
+  }
+  return names;
 }
 
 function copy(bytes: Buffer): Buffer {

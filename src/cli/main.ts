@@ -6,10 +6,12 @@ import { ConfigError, SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
 import { type ClamdAddress, parseClamdAddress } from '../scan/clamd/address.js';
+import type { AskOptions } from './ask.js';
 import type { CheckOptions } from './check.js';
 import type { ExplainOptions } from './explain.js';
 import type { ScanOptions } from './scan.js';
 import { parseSecret } from './secret.js';
+import type { ServeOptions } from './serve.js';
 
 /** Nothing bad; something that policy strips or blocks; the work could not be done. */
 export const EXIT = { clean: 0, found: 1, failed: 2 } as const;
@@ -30,6 +32,7 @@ const program = new Command('inspectd')
 Examples:
   inspectd scan mail.pcap         what is in this capture?
   inspectd explain odd.eml        what is inside, and why is it judged so?
+  inspectd serve -c utm.conf      inspect live connections
   inspectd check -c utm.conf      is this configuration right?
   inspectd help scan              every option, with examples`,
   );
@@ -154,6 +157,47 @@ Examples:
     const { check } = await import('./check.js');
     process.exitCode = await check(options);
   });
+
+program
+  .command('serve')
+  .summary('inspect live connections')
+  .description(
+    'Runs the daemon: listens where the configuration says, leads clients to their servers, and inspects what passes.\n' +
+      'Stays in the foreground; what it listens on is printed to standard error, records go where "config inspectd settings" says.',
+  )
+  .requiredOption('-c, --config <file>', 'FortiOS-syntax configuration')
+  .option('--signatures <path>', 'signatures beside the built-in ones (repeatable)', collect, [])
+  .addHelpText(
+    'after',
+    `
+Signals: SIGHUP reads the configuration again (sessions go on), SIGUSR2 opens the log file anew, SIGTERM lets sessions end and stops
+(a second one ends them).
+
+Examples:
+  inspectd serve -c samples/utm.conf
+  inspectd diagnose sys session list -c samples/utm.conf     what is open?
+  inspectd get system status -c samples/utm.conf`,
+  )
+  .action(async (options: ServeOptions) => {
+    const { serve } = await import('./serve.js');
+    process.exitCode = await serve(options, version());
+  });
+
+for (const [name, summary] of [
+  ['diagnose', 'look into the running daemon: sessions, expectations, debug lines'],
+  ['get', 'the state of the running daemon'],
+  ['execute', 'have the running daemon do something: reload, show its log'],
+] as const)
+  program
+    .command(`${name} [words...]`)
+    .summary(summary)
+    .description(`Asks the running daemon; FortiOS's words. "inspectd ${name} ?" lists what there is.`)
+    .option('-c, --config <file>', 'the configuration that the daemon was started with: it names the control socket')
+    .option('--control <socket>', 'the control socket itself')
+    .action(async (words: string[], options: AskOptions) => {
+      const { ask } = await import('./ask.js');
+      process.exitCode = await ask([name, ...words], options);
+    });
 
 /** Bytes of the files among them; what cannot be looked at is said later. */
 function sizeOf(inputs: readonly string[]): number {

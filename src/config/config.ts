@@ -7,6 +7,7 @@
 import type { AntivirusProfile, FileFilterProfile, ProtocolOptionsProfile } from '../policy/profiles.js';
 import { DEFAULT_PROTOCOL_OPTIONS_PROFILE } from '../policy/profiles.js';
 import type { ReplacementMessages } from '../policy/replacement-messages.js';
+import { predefinedSslProfile, type SslProfile } from '../policy/ssl-profile.js';
 import { didYouMean, shown } from './did-you-mean.js';
 import type { Reader } from './options.js';
 import { PREDEFINED, PREDEFINED_SERVICES, predefinedAntivirus } from './predefined.js';
@@ -25,11 +26,13 @@ import { firewallPolicy } from './sections/firewall-policy.js';
 import { firewallProxyPolicy } from './sections/firewall-proxy-policy.js';
 import { firewallServiceCustom, firewallServiceGroup } from './sections/firewall-service.js';
 import { firewallVip } from './sections/firewall-vip.js';
+import { inspectdListener, inspectdSettings } from './sections/inspectd.js';
 import { logSyslogdSetting } from './sections/log-syslogd-setting.js';
 import { profileProtocolOptions, toProtocolOptionsProfile } from './sections/profile-protocol-options.js';
-import { sslSshProfile } from './sections/ssl-ssh-profile.js';
+import { sslSshProfile, toSslProfile } from './sections/ssl-ssh-profile.js';
 import { systemGlobal, systemSettings } from './sections/system.js';
 import { readReplacementMessages } from './sections/system-replacemsg.js';
+import { vpnCertificateCa, vpnCertificateLocal } from './sections/vpn-certificate.js';
 import { pathText, readTree, type SectionNode } from './tree.js';
 import { CONFIG_CHARACTERS, readWords, type Word } from './words.js';
 
@@ -52,6 +55,10 @@ export const SECTIONS = {
   'system global': systemGlobal,
   'system settings': systemSettings,
   'log syslogd setting': logSyslogdSetting,
+  'vpn certificate ca': vpnCertificateCa,
+  'vpn certificate local': vpnCertificateLocal,
+  'inspectd settings': inspectdSettings,
+  'inspectd listener': inspectdListener,
 } as const;
 type Sections = typeof SECTIONS;
 
@@ -63,6 +70,7 @@ export interface Config {
   readonly antivirus: ReadonlyMap<string, AntivirusProfile>;
   readonly fileFilters: ReadonlyMap<string, FileFilterProfile>;
   readonly protocolOptions: ReadonlyMap<string, ProtocolOptionsProfile>;
+  readonly ssl: ReadonlyMap<string, SslProfile>;
   readonly replacementMessages: ReplacementMessages;
   /** Each owned section as it was read. */
   readonly sections: { readonly [K in keyof Sections]: ResultOf<Sections[K]> };
@@ -128,6 +136,12 @@ export function readConfig(text: string, fileName: string): ReadConfig {
       (name) => ({ ...DEFAULT_PROTOCOL_OPTIONS_PROFILE, name }),
       sections['firewall profile-protocol-options'],
       toProtocolOptionsProfile,
+    ),
+    ssl: named(
+      PREDEFINED['firewall ssl-ssh-profile'] ?? [],
+      predefinedSslProfile,
+      sections['firewall ssl-ssh-profile'],
+      toSslProfile,
     ),
     replacementMessages,
     sections,

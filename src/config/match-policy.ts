@@ -9,6 +9,7 @@ import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import { InternalError } from '../core/errors.js';
 import type { Endpoint, PolicyFacts } from '../core/session.js';
 import { BUILT_IN_PROFILES, DEFAULT_PROTOCOL_OPTIONS_PROFILE, type SessionProfiles } from '../policy/profiles.js';
+import type { SslProfile } from '../policy/ssl-profile.js';
 import type { Config } from './config.js';
 import { PREDEFINED_SERVICES } from './predefined.js';
 import type { PortRange } from './sections/firewall-service.js';
@@ -24,6 +25,19 @@ export interface PolicyMatch {
   readonly dstUuid: string | undefined;
   /** What applies to the session. */
   readonly profiles: SessionProfiles;
+  /** What a daemon has to know beside; undefined where no policy matched, which denies. */
+  readonly admission?: AdmissionRule;
+}
+
+/** What a policy says of a session before it carries a byte. */
+export interface AdmissionRule {
+  readonly accepted: boolean;
+  readonly ssl: SslProfile | undefined;
+  readonly log: 'all' | 'utm' | 'disable';
+  readonly logStart: boolean;
+  /** The interfaces that it names, unless any. */
+  readonly srcintf: string | undefined;
+  readonly dstintf: string | undefined;
 }
 
 /**
@@ -98,6 +112,14 @@ function candidate(config: Config, policy: FirewallPolicy | ProxyPolicy, type: P
       srcUuid: undefined,
       dstUuid: undefined,
       profiles: profilesOf(config, policy),
+      admission: {
+        accepted: policy.action === 'accept',
+        ssl: policy.sslSshProfile === undefined ? undefined : config.ssl.get(policy.sslSshProfile),
+        log: policy.logtraffic,
+        logStart: policy.logtrafficStart,
+        srcintf: policy.srcintf.find((name) => name !== 'any'),
+        dstintf: policy.dstintf.find((name) => name !== 'any'),
+      },
     },
   };
 }
@@ -141,6 +163,12 @@ function addressList(config: Config, names: readonly string[], negate: boolean, 
   };
   if (!negate) return first;
   return (at) => (unknowable.found || first(at) !== undefined ? undefined : hit);
+}
+
+/** Whether an address object, or a group of them, holds an endpoint. */
+export function addressMatcher(config: Config, name: string): (at: Endpoint) => boolean {
+  const members = addressMatchers(config, name, { found: false }, new Set());
+  return (at) => members.some((member) => member(at) !== undefined);
 }
 
 /** Of an address, a group (its members, not its exclusions) or a VIP. `seen` ends circles of groups. */

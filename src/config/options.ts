@@ -171,6 +171,16 @@ export function ipAddress(): OptionKind<string | undefined> {
   );
 }
 
+export function ipAddresses(): OptionKind<readonly string[]> {
+  const one = ipAddress();
+  return {
+    unset: [],
+    allowed: 'IP addresses',
+    many: true,
+    read: (words, reader) => words.flatMap((word) => one.read([word], reader) ?? []),
+  };
+}
+
 export interface Subnet {
   readonly address: string;
   /** In bits. */

@@ -113,6 +113,27 @@ export interface Limits {
   readonly scanWindow: number;
   readonly scanOverlap: number;
 
+  // live
+  /** Announced connections of one session that are awaited, and how long each is, in milliseconds. */
+  readonly expectationsPerFlow: number;
+  readonly expectationTime: number;
+  /** Connections of one process that are open at once, those that are still being admitted included. */
+  readonly sessions: number;
+  /** TLS handshakes of one process that are under way at once; certificates of ours that are kept ready. */
+  readonly handshakes: number;
+  readonly certificates: number;
+  /** Milliseconds to reach the server, for the server's first word, for a TLS handshake or a front door's request. */
+  readonly dialTime: number;
+  readonly greetingTime: number;
+  readonly handshakeTime: number;
+  /** Milliseconds without a byte from either end. */
+  readonly idleTime: number;
+  /** In the middle of a line or file, fewer than `slowBytes` in `slowTime` milliseconds are too few. */
+  readonly slowTime: number;
+  readonly slowBytes: number;
+  /** Milliseconds that sessions get to end by themselves when the daemon stops. */
+  readonly drainTime: number;
+
   // capture
   /** A handshake message of TLS; sessions of a capture that may be resumed; bytes of one key log. */
   readonly tlsHandshake: number;
@@ -191,6 +212,19 @@ export const DEFAULT_LIMITS: Limits = {
   typeHead: 4 * KiB,
   scanWindow: 64 * MiB,
   scanOverlap: 1 * MiB,
+
+  expectationsPerFlow: 32,
+  expectationTime: 30_000,
+  sessions: 20_000,
+  handshakes: 256,
+  certificates: 1_000,
+  dialTime: 30_000,
+  greetingTime: 300_000,
+  handshakeTime: 30_000,
+  idleTime: 3_600_000,
+  slowTime: 180_000,
+  slowBytes: 1_024,
+  drainTime: 60_000,
 
   tlsHandshake: 256 * KiB,
   tlsSessions: 10_000,

@@ -167,6 +167,13 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
     return this.#state !== 'dead';
   }
 
+  /** A side is in the middle of something: an unfinished line, or a file that has not ended. Whoever stops here keeps us waiting. */
+  get midway(): boolean {
+    if (this.#state !== 'decoding') return false;
+    for (const file of this.#files) if (!file.over) return true;
+    return this.#inputs.some((input) => input.pending > 0 && !input.stopped);
+  }
+
   // ── What the driver calls ──────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The next bytes of `side`. `owned`: the engine may keep the chunk; otherwise it is valid for this call only. */
@@ -212,6 +219,12 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
     this.#layering = undefined;
     for (const input of this.#inputs) if (input.pending > 0) input.fresh = true;
     this.#run();
+  }
+
+  /** Live: nobody reads the new layer, as policy allows: what follows passes as it comes. */
+  layerBypassed(reason: BypassReason): void {
+    this.#layering = undefined;
+    this.bypass(reason);
   }
 
   /** The connection is gone, or the recording ends: what waits is decided, open files are cut, nothing more goes out. */

@@ -3,7 +3,7 @@
  * that a record is with the system before its verdict is released. It does not rotate: `reopen` follows a rotation by others.
  */
 import { Buffer } from 'node:buffer';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, openSync, writeSync } from 'node:fs';
 import { SourceError } from '../core/errors.js';
 import { type FormatOptions, formatRecord, type LogFormat } from './format.js';
 import type { LogRecord } from './record.js';
@@ -32,6 +32,11 @@ export class FileSink implements LogSink {
     } catch (cause) {
       throw new SourceError(`log file ${this.#path} cannot be written: ${messageOf(cause)}`, { cause });
     }
+  }
+
+  /** Has the system bring what was written to the disk; to be called every second or so. What goes wrong shows at the next write. */
+  sync(): void {
+    if (this.#file !== undefined) fdatasync(this.#file, () => {});
   }
 
   /** Go on in the file that now has the name. */

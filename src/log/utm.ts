@@ -7,35 +7,29 @@ import type { FileInfo } from '../core/file.js';
 import type { SessionInfo } from '../core/session.js';
 import { serviceName } from '../core/session.js';
 import type { Outcome } from '../policy/outcome.js';
+import { header, type RecordContext } from './header.js';
 import { fileFilterMessage, type Message, virusMessage } from './messages.js';
 import { type Field, field, type LogRecord } from './record.js';
 import { CRACTION_MALWARE, DEFAULT_THREAT_WEIGHT, type ThreatWeight } from './threat-weight.js';
-import { localTime, type TimeZone } from './time-zone.js';
 
-export interface RecordContext {
-  /** Nanoseconds since 1970 of the moment, or the packet, that completed the verdict. */
-  readonly eventTime: bigint;
-  /**
-   * When the record is written, where that is another moment. FortiOS's date and time are those of the writing: one of its sample lines
-   * has time=16:43:57 and an eventtime 29 ms before it. Offline there is only the packet's time.
-   */
-  readonly writtenAt?: bigint;
-  readonly zone: TimeZone;
+export interface UtmContext extends RecordContext {
   readonly threatWeight?: ThreatWeight;
+  /** What became of an infected file beside being stopped: FortiOS's `quarskip`. */
+  readonly quarantine?: string;
 }
 
 /** The record of an outcome. */
-export function toRecord(outcome: Outcome, session: SessionInfo, context: RecordContext): LogRecord {
+export function toRecord(outcome: Outcome, session: SessionInfo, context: UtmContext): LogRecord {
   if (outcome.kind === 'file-filter') {
     const message = fileFilterMessage(outcome.action);
-    const fields = [...header('file-filter', message, session, context), ...filterBody(outcome, session, message)];
+    const fields = [...heading('file-filter', message, session, context), ...filterBody(outcome, session, message)];
     return { level: message.level, eventTime: context.eventTime, fields };
   }
   const message = virusMessage(outcome, isMail(outcome.root));
   const weight = context.threatWeight ?? DEFAULT_THREAT_WEIGHT;
   const fields = [
-    ...header('virus', message, session, context),
-    ...virusBody(outcome, session, message),
+    ...heading('virus', message, session, context),
+    ...virusBody(outcome, session, message, context.quarantine),
     ...threat(outcome.kind, weight),
   ];
   return { level: message.level, eventTime: context.eventTime, fields };
@@ -44,24 +38,15 @@ export function toRecord(outcome: Outcome, session: SessionInfo, context: Record
 type VirusOutcome = Exclude<Outcome, { kind: 'file-filter' }>;
 type FilterOutcome = Extract<Outcome, { kind: 'file-filter' }>;
 
-function header(
+function heading(
   subtype: 'virus' | 'file-filter',
   message: Message,
   session: SessionInfo,
   context: RecordContext,
 ): Field[] {
-  const local = localTime(context.writtenAt ?? context.eventTime, context.zone);
+  const { logid, eventtype, level } = message;
   return [
-    ...field('date', local.date),
-    ...field('time', local.time),
-    ...field('eventtime', context.eventTime),
-    ...field('tz', local.tz),
-    ...field('logid', message.logid),
-    ...field('type', 'utm'),
-    ...field('subtype', subtype),
-    ...field('eventtype', message.eventtype),
-    ...field('level', message.level),
-    ...field('vd', session.vdom),
+    ...header({ logid, type: 'utm', subtype, eventtype, level, vd: session.vdom }, context),
     ...field('policyid', session.policy.id),
     ...field('poluuid', session.policy.uuid),
     ...field('policytype', session.policy.type),
@@ -71,7 +56,12 @@ function header(
 /** The record's service field has five characters: the reason why SMTP over TLS is SMTPS, also after STARTTLS on port 25. */
 const VIRUS_SERVICE_LENGTH = 5;
 
-function virusBody(outcome: VirusOutcome, session: SessionInfo, message: Message): Field[] {
+function virusBody(
+  outcome: VirusOutcome,
+  session: SessionInfo,
+  message: Message,
+  quarantine: string | undefined,
+): Field[] {
   const { user } = session;
   return [
     ...field('msg', message.msg),
@@ -95,7 +85,7 @@ function virusBody(outcome: VirusOutcome, session: SessionInfo, message: Message
     ...endpointUser(session),
     ...field('srcdomain', user.srcdomain),
     ...field('filename', leafName(outcome.file)),
-    ...found(outcome),
+    ...found(outcome, quarantine),
     ...field('profile', outcome.profile),
     ...field('user', user.user),
     ...field('group', user.group),
@@ -173,12 +163,12 @@ function lastSeparator(path: string): number {
   return Math.max(path.lastIndexOf('\\'), path.lastIndexOf('/'));
 }
 
-/** What was found, and why nothing went to quarantine: this program keeps none. */
-function found(outcome: VirusOutcome): Field[] {
+/** What was found, and what became of it. */
+function found(outcome: VirusOutcome, quarantine = 'Quarantine-disabled'): Field[] {
   switch (outcome.kind) {
     case 'infected':
       return [
-        ...field('quarskip', 'Quarantine-disabled'),
+        ...field('quarskip', quarantine),
         ...field('virus', outcome.virus),
         ...field('viruscat', 'Virus'),
         ...field('dtype', outcome.dtype),

@@ -14,8 +14,8 @@ import { FlowEngine, type FlowServices } from '../flow/engine.js';
 import type { Ruling } from '../inspector/inspector.js';
 import { sessionOf } from '../inspector/session-facts.js';
 import { protocolKey } from '../policy/protocol-key.js';
+import type { StageContext } from './context.js';
 import type { ConnectionOutput, StageEvent } from './output.js';
-import type { StageContext } from './stage.js';
 
 /** What the caller knows of a connection. */
 export interface ConnectionFacts {
@@ -36,6 +36,8 @@ export interface ConnectionFacts {
   readonly user?: UserFacts;
 }
 
+const UNREAD_TLS: TlsFacts = { version: undefined, cipher: undefined, sni: undefined, decrypted: false };
+
 /** A connection announced by another, and what it is part of. */
 interface Announced {
   readonly related: Related;
@@ -50,6 +52,7 @@ export class StagedConnection {
   #protocol: Protocol | undefined;
   #tls: TlsFacts | undefined;
   #ruling: Ruling | undefined;
+  #passTls = false;
   /** Anomalies that were told, by code. */
   readonly #odd = new Map<string, number>();
   #wake: (() => void) | undefined;
@@ -103,6 +106,16 @@ export class StagedConnection {
     return this.#engine.alive;
   }
 
+  /** An end is in the middle of a line or a file: whoever stops here keeps memory waiting. */
+  get midway(): boolean {
+    return this.#engine.midway;
+  }
+
+  /** As logged, without TLS (`SMTP`), once it is known. */
+  get service(): string | undefined {
+    return this.#protocol?.service;
+  }
+
   /** What logs say of it, as far as it is known. */
   get session(): SessionInfo {
     const { facts } = this;
@@ -131,6 +144,13 @@ export class StagedConnection {
   tlsReady(facts: TlsFacts): void {
     this.#tls = facts;
     this.#engine.layerReady();
+  }
+
+  /** After `output.startTls`: policy lets this TLS pass unread. What comes from now on goes through as it is. */
+  tlsPassed(): void {
+    this.#passTls = true;
+    this.#tls = UNREAD_TLS;
+    this.#engine.layerBypassed('tls-no-keys');
   }
 
   /** The connection is gone. What is held is dropped, files that did not end are judged as cut; nothing is written any more. */
@@ -237,7 +257,8 @@ export class StagedConnection {
 
   /** What is none of our protocols may pass where none of them is at home; all else ends. */
   #mayBypass(reason: BypassReason): boolean {
-    if (reason !== 'unknown-protocol') return reason === 'policy';
+    if (reason === 'policy' || (reason === 'tls-no-keys' && this.#passTls)) return true;
+    if (reason !== 'unknown-protocol' && reason !== 'tls-no-keys') return false;
     const port = this.facts.port ?? this.facts.server.port;
     return !PROTOCOLS.some(({ ports, tlsPorts }) => ports.includes(port) || tlsPorts.includes(port));
   }

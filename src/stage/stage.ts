@@ -9,21 +9,18 @@
  */
 import { PROTOCOLS } from '../../protocols/index.js';
 import { type Config, readConfig } from '../config/config.js';
-import type { Inspection } from '../content/inspection.js';
-import type { Inspected } from '../core/file.js';
 import { DEFAULT_LIMITS, type Limits } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
-import type { SessionInfo } from '../core/session.js';
 import { createCrypto } from '../crypto/crypto.js';
-import { type Candidate, candidates } from '../flow/detect.js';
+import { candidates } from '../flow/detect.js';
 import { Inspector, type InspectorSetup } from '../inspector/inspector.js';
 import type { LogSink } from '../log/sink.js';
 import { type TimeZone, timeZone } from '../log/time-zone.js';
 import { toRecord } from '../log/utm.js';
-import type { Outcome } from '../policy/outcome.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
 import { BUILT_IN_SIGNATURES } from '../scan/signatures.js';
 import { type ConnectionFacts, StagedConnection } from './connection.js';
+import type { StageContext } from './context.js';
 import type { ConnectionOutput } from './output.js';
 
 export interface StageOptions {
@@ -41,23 +38,6 @@ export interface StageOptions {
   readonly zone?: TimeZone;
   /** Nanoseconds since 1970. */
   readonly wallClock?: () => bigint;
-}
-
-/** What the connections of one stage share. */
-export interface StageContext {
-  readonly inspector: Inspector;
-  readonly inspection: Inspection;
-  readonly limits: Limits;
-  readonly candidates: readonly Candidate[];
-  /** Writes the record of an outcome. */
-  log(outcome: Outcome, session: SessionInfo, root: Inspected): void | Promise<void>;
-  /** Milliseconds of a clock that only goes forward. */
-  now(): number;
-  /** Runs once after so many milliseconds, or until the function returned is called. */
-  timer(ms: number, run: () => void): () => void;
-  repeat(ms: number, run: () => void): () => void;
-  /** Bytes held in all connections grew or shrank. False when there is no room. */
-  hold(change: number): boolean;
 }
 
 export class InspectionStage {

@@ -18,8 +18,11 @@ export interface TlsEnds {
 }
 
 export interface StreamHooks {
-  /** Both ends agreed to begin TLS: terminate it on both. Undefined when that fails: the connection ends. Left out: likewise. */
-  startTls?(client: Duplex, server: Duplex): Promise<TlsEnds | undefined>;
+  /**
+   * Both ends agreed to begin TLS: terminate it on both. `pass`: let it pass unread, as policy allows. Undefined when it fails, or when the
+   * hook is left out: the connection ends.
+   */
+  startTls?(client: Duplex, server: Duplex): Promise<TlsEnds | 'pass' | undefined>;
   /** See ConnectionOutput. */
   expect?(related: Related, ready: (at: Endpoint | undefined) => void): void;
   event?(event: StageEvent): void;
@@ -184,8 +187,7 @@ export class JoinedStreams {
     }
     const ends = await this.#hooks.startTls?.(client.stream, server.stream).catch(() => undefined);
     if (this.#over) {
-      ends?.client.destroy();
-      ends?.server.destroy();
+      if (ends !== undefined && ends !== 'pass') for (const each of [ends.client, ends.server]) each.destroy();
       return;
     }
     if (ends === undefined) {
@@ -193,8 +195,12 @@ export class JoinedStreams {
       this.#reset('tls-failed', undefined);
       return;
     }
-    this.#ends = [client.onto(ends.client), server.onto(ends.server)];
-    this.connection.tlsReady(ends.facts);
+    this.#ends =
+      ends === 'pass'
+        ? [client.onto(client.stream), server.onto(server.stream)]
+        : [client.onto(ends.client), server.onto(ends.server)];
+    if (ends === 'pass') this.connection.tlsPassed();
+    else this.connection.tlsReady(ends.facts);
     for (const side of [CLIENT, SERVER] as const) this.#listen(side);
   }
 }

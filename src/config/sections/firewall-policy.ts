@@ -17,6 +17,11 @@ export const policyProfiles = {
   'dstaddr-negate': toggle(false),
   service: names('firewall service custom', 'firewall service group'),
   'service-negate': toggle(false),
+  srcintf: names(),
+  dstintf: names(),
+  /** Which sessions get a traffic record at their end, and whether at their start too. */
+  logtraffic: choice(['all', 'utm', 'disable'], 'utm'),
+  'logtraffic-start': toggle(false),
   'utm-status': toggle(false),
   'inspection-mode': choice(['proxy', 'flow'], 'flow'),
   'profile-type': choice(['single', 'group'], 'single'),
@@ -50,8 +55,8 @@ export const policyProfiles = {
 /** About routing, address translation, shaping, sign-in and log volume: not ours. */
 // biome-ignore format: a list of words.
 const ELSEWHERE = [
-  'srcintf', 'dstintf', 'schedule', 'schedule-timeout', 'policy-expiry', 'policy-expiry-date', 'policy-expiry-date-utc', 'logtraffic',
-  'logtraffic-start', 'capture-packet', 'auto-asic-offload', 'np-acceleration', 'nat', 'nat46', 'nat64', 'ippool', 'poolname', 'poolname6',
+  'schedule', 'schedule-timeout', 'policy-expiry', 'policy-expiry-date', 'policy-expiry-date-utc',
+  'capture-packet', 'auto-asic-offload', 'np-acceleration', 'nat', 'nat46', 'nat64', 'ippool', 'poolname', 'poolname6',
   'fixedport', 'permit-any-host', 'permit-stun-host', 'natinbound', 'natoutbound', 'natip', 'inbound', 'outbound', 'vpntunnel', 'groups',
   'users', 'fsso', 'fsso-groups', 'fsso-agent-for-ntlm', 'ntlm', 'ntlm-guest', 'ntlm-enabled-browsers', 'auth-cert', 'auth-path',
   'auth-redirect-addr', 'redirect-url', 'disclaimer', 'captive-portal-exempt', 'email-collect', 'identity-based-route', 'rsso', 'wsso',

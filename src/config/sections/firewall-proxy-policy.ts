@@ -5,7 +5,7 @@ import { elsewhere, policyProfiles } from './firewall-policy.js';
 
 // biome-ignore format: a list of words.
 const ELSEWHERE = [
-  'access-proxy6', 'srcintf', 'dstintf', 'schedule', 'logtraffic', 'logtraffic-start', 'session-ttl', 'groups', 'users', 'poolname',
+  'access-proxy6', 'schedule', 'session-ttl', 'groups', 'users', 'poolname',
   'poolname6', 'webproxy-profile', 'webproxy-forward-server', 'isolator-server', 'webcache', 'webcache-https', 'http-tunnel-auth',
   'ssh-policy-redirect', 'transparent', 'disclaimer', 'redirect-url', 'label', 'global-label', 'block-notification', 'decrypted-traffic-mirror',
   'detect-https-in-http-request', 'device-ownership', 'ztna-geo-tag', 'ztna-proxy', 'url-risk', 'internet-service-name',

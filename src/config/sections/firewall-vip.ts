@@ -1,7 +1,7 @@
-/** `config firewall vip`: so far only what a policy for its address needs; serving it is the daemon's. */
+/** `config firewall vip`: an address and port that clients dial, and the server that they are led to. */
 import { isIP } from 'node:net';
 import { shown } from '../did-you-mean.js';
-import { choice, integer, type OptionKind, toggle, uuid } from '../options.js';
+import { choice, integer, type OptionKind, text, toggle, uuid } from '../options.js';
 import { nameKey, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
 
@@ -26,10 +26,10 @@ const ranges: OptionKind<readonly AddressRange[]> = {
 
 // biome-ignore format: a list of words.
 const ELSEWHERE = [
-  'id', 'comment', 'color', 'extintf', 'arp-reply', 'nat-source-vip', 'portmapping-type', 'src-filter', 'src-vip-filter', 'srcintf-filter',
+  'id', 'comment', 'color', 'arp-reply', 'nat-source-vip', 'portmapping-type', 'src-filter', 'src-vip-filter', 'srcintf-filter',
   'service', 'gratuitous-arp-interval', 'monitor', 'max-embryonic-connections', 'mapped-addr', 'extaddr', 'dns-mapping-ttl', 'ldb-method',
   'persistence', 'server-type', 'http-redirect', 'weblogic-server', 'websphere-server', 'ssl-mode', 'ssl-certificate', 'ssl-dh-bits',
-  'ssl-algorithm', 'ssl-min-version', 'ssl-max-version', 'ssl-client-renegotiation', 'h2-support', 'h3-support', 'status', 'nat44', 'nat46',
+  'ssl-algorithm', 'ssl-min-version', 'ssl-max-version', 'ssl-client-renegotiation', 'h2-support', 'h3-support', 'nat44', 'nat46',
   'add-nat46-route', 'ipv6-mappedip', 'ipv6-mappedport', 'one-click-gslb-server', 'user-agent-detect', 'client-cert', 'empty-cert-action',
   'gslb-hostname', 'gslb-domain-name', 'http-host', 'src-intf-filter',
 ] as const;
@@ -38,6 +38,8 @@ export const firewallVip = tableSection(
   {
     ...elsewhere(ELSEWHERE),
     uuid: uuid(),
+    status: toggle(true),
+    extintf: text(35),
     type: choice(
       ['static-nat', 'load-balance', 'server-load-balance', 'dns-translation', 'fqdn', 'access-proxy'],
       'static-nat',

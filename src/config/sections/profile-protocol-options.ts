@@ -128,6 +128,9 @@ export function toProtocolOptionsProfile(entry: Entry<typeof profileProtocolOpti
         uncompressedOversizeLimit: section.uncompressedOversizeLimit,
         uncompressedNestLimit: section.uncompressedNestLimit,
         scanBzip2: section.scanBzip2,
+        ...(options.has('clientcomfort') && 'comfortInterval' in section
+          ? { comfort: { interval: section.comfortInterval, amount: section.comfortAmount } }
+          : {}),
       };
     }),
   };

@@ -1,6 +1,14 @@
-/** `config firewall ssl-ssh-profile`: read and checked; what it says of certificates is used where TLS is intercepted. */
+/** `config firewall ssl-ssh-profile`. */
+
+import {
+  SSL_KEYS,
+  type SslExemption,
+  type SslKey,
+  type SslProfile,
+  type SslProtocol,
+} from '../../policy/ssl-profile.js';
 import { choice, ports, text, toggle, unsupported } from '../options.js';
-import { nameKey, numericKey, singleSection, tableSection } from '../section.js';
+import { type Entry, nameKey, numericKey, singleSection, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
 
 const certAction = (unset: 'allow' | 'block') => choice(['allow', 'block', 'ignore'], unset);
@@ -20,7 +28,7 @@ const common = {
   'cert-validation-timeout': certAction('allow'),
   'cert-validation-failure': certAction('block'),
   'sni-server-cert-check': choice(['enable', 'strict', 'disable'], 'enable'),
-  'min-allowed-ssl-version': choice(['ssl-3.0', 'tls-1.0', 'tls-1.1', 'tls-1.2', 'tls-1.3'], 'tls-1.1'),
+  'min-allowed-ssl-version': choice(['ssl-3.0', 'tls-1.0', 'tls-1.1', 'tls-1.2', 'tls-1.3'], 'tls-1.2'),
   ...elsewhere([
     'cert-probe-failure',
     'proxy-after-tcp-handshake',
@@ -82,7 +90,10 @@ export const sslSshProfile = tableSection(
             ['fortiguard-category', 'address', 'address6', 'wildcard-fqdn', 'regex', 'finger-print'],
             'fortiguard-category',
           ),
-          ...elsewhere(['fortiguard-category', 'address', 'address6', 'wildcard-fqdn', 'regex'] as const),
+          ...elsewhere(['fortiguard-category', 'address6'] as const),
+          address: text(79),
+          'wildcard-fqdn': text(79),
+          regex: text(255),
         },
         { key: numericKey },
       ),
@@ -91,3 +102,71 @@ export const sslSshProfile = tableSection(
     key: nameKey(47),
   },
 );
+
+type Profile = Entry<typeof sslSshProfile>;
+
+export function toSslProfile(entry: Profile): SslProfile {
+  return {
+    name: entry.key,
+    protocols: Object.fromEntries(SSL_KEYS.map((key) => [key, toProtocol(entry, key)])) as Record<SslKey, SslProtocol>,
+    caname: entry.caname,
+    untrustedCaname: entry.untrustedCaname,
+    serverCert: entry.serverCertMode === 'replace' ? entry.serverCert : undefined,
+    exemptions: [...entry.sslExempt.values()].flatMap(toExemption),
+    logs: {
+      anomalies: entry.sslAnomalyLog && entry.sslAnomaliesLog,
+      negotiation: entry.sslNegotiationLog,
+      exemptions: entry.sslExemptionsLog,
+      serverCertificates: entry.sslServerCertLog,
+      handshakes: entry.sslHandshakeLog,
+    },
+  };
+}
+
+/** What `config ssl / set inspect-all` says goes for all of them. */
+function toProtocol(entry: Profile, key: SslKey): SslProtocol {
+  const { inspectAll } = entry.ssl;
+  const options = inspectAll === 'disable' && key !== 'ssl' ? entry[key] : entry.ssl;
+  const deep = key === 'ssl' || inspectAll !== 'disable' ? inspectAll : entry[key].status;
+  const { invalidServerCert, certValidationFailure, given } = options;
+  return {
+    deepInspection: deep === 'deep-inspection',
+    ports: key === 'ssl' ? [] : entry[key].ports,
+    clientCertificate: options.clientCertificate ?? options.clientCertRequest ?? 'bypass',
+    expired: options.expiredServerCert,
+    revoked: options.revokedServerCert,
+    untrusted: options.untrustedServerCert,
+    // Its name changed with the releases; what was written is what counts.
+    invalid: given.has('invalid-server-cert') ? invalidServerCert : certValidationFailure,
+    unknown: options.certValidationTimeout,
+    nameCheck: options.sniServerCertCheck,
+    minVersion: options.minAllowedSslVersion,
+  };
+}
+
+function toExemption(entry: Profile['sslExempt'] extends ReadonlyMap<string, infer E> ? E : never): SslExemption[] {
+  const { type, address, wildcardFqdn, regex } = entry;
+  if (type === 'address' && address !== undefined) return [{ kind: 'address', object: address }];
+  if (type === 'wildcard-fqdn' && wildcardFqdn !== undefined) {
+    const pattern = wildcardFqdn.toLowerCase();
+    return [{ kind: 'name', matches: (name) => fitsWildcard(name.toLowerCase(), pattern) }];
+  }
+  if (type === 'regex' && regex !== undefined) {
+    const pattern = plainPattern(regex);
+    return pattern === undefined ? [] : [{ kind: 'name', matches: (name) => pattern.test(name) }];
+  }
+  return [];
+}
+
+/** `*.example.com`, which is not `example.com`. */
+function fitsWildcard(name: string, pattern: string): boolean {
+  return pattern.startsWith('*') ? name.endsWith(pattern.slice(1)) && name.length >= pattern.length : name === pattern;
+}
+
+function plainPattern(source: string): RegExp | undefined {
+  try {
+    return new RegExp(source, 'i');
+  } catch {
+    return undefined;
+  }
+}

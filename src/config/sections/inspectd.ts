@@ -1,0 +1,53 @@
+/**
+ * What FortiOS has no words for, in sections of our own: `config inspectd settings` (files and bounds of the daemon) and
+ * `config inspectd listener` (clients that say where they want to go).
+ */
+import { isIP } from 'node:net';
+import type { Endpoint } from '../../core/session.js';
+import { choice, integer, ipAddresses, type OptionKind, parsed, reference, text } from '../options.js';
+import { nameKey, singleSection, tableSection } from '../section.js';
+
+/** `10.0.0.1:25`, `[fd00::1]:25`. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const found = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
+  const address = found?.[1] ?? found?.[2] ?? '';
+  const port = Number(found?.[3] ?? Number.NaN);
+  if (isIP(address) === 0 || (found?.[1] !== undefined) !== (isIP(address) === 6) || !(port <= 65_535))
+    return undefined;
+  return { address, port };
+}
+
+const endpoint = (): OptionKind<Endpoint | undefined> => parsed('ADDRESS:PORT or [IPV6]:PORT', parseEndpoint);
+
+export const inspectdSettings = singleSection({
+  /** Certificates and keys of our own authority, quarantine. */
+  'state-directory': text(1023),
+  'control-socket': text(1023),
+  'log-file': text(1023),
+  'log-format': choice(['default', 'csv', 'cef', 'rfc5424', 'json'], 'default'),
+  /** Processes; 0: one a core. */
+  workers: integer(0, 256, 0),
+  /** Open at once, in each process. */
+  'max-sessions': integer(1, 1_000_000, 20_000),
+  /** Seconds. */
+  'dial-timeout': integer(1, 3600, 30, 1000),
+  'handshake-timeout': integer(1, 3600, 30, 1000),
+  'greeting-timeout': integer(1, 3600, 300, 1000),
+  'idle-timeout': integer(1, 604_800, 3600, 1000),
+  'drain-timeout': integer(0, 86_400, 60, 1000),
+  /** Where Prometheus finds us. */
+  metrics: endpoint(),
+});
+
+export const inspectdListener = tableSection(
+  {
+    /** Our own words for what stands in front. */
+    type: choice(['proxy-protocol', 'socks5', 'http-connect', 'sslproxy'], 'proxy-protocol'),
+    listen: endpoint(),
+    /** Where its clients are led when the header does not name a VIP. */
+    vip: reference('firewall vip'),
+    /** Who may introduce clients; nobody else is answered. */
+    trusted: ipAddresses(),
+  },
+  { key: nameKey(35) },
+);

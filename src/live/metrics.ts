@@ -1,0 +1,67 @@
+/** The daemon's totals for Prometheus, over HTTP at `/metrics`. */
+import { createServer, type Server } from 'node:http';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { SourceError } from '../core/errors.js';
+import { type Endpoint, endpointText } from '../core/session.js';
+import type { Totals } from './messages.js';
+
+/** What there is beside the workers' totals. */
+export interface DaemonTotals extends Totals {
+  readonly workers: number;
+  /** Workers that ended by themselves. */
+  readonly workersLost: number;
+  readonly expectations: number;
+}
+
+/** Rejects with SourceError when the address is taken. */
+export async function serveMetrics(at: Endpoint, totals: () => DaemonTotals): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.url !== '/metrics') {
+      response.writeHead(404).end('/metrics\n');
+      return;
+    }
+    const registry = filled(totals());
+    registry.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  server.maxConnections = 64;
+  server.requestTimeout = 5_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new SourceError(`metrics: cannot listen on ${endpointText(at)}: ${cause.message}`, { cause })),
+    );
+    server.listen(at.port, at.address, resolve);
+  });
+  server.on('error', () => {});
+  return server;
+}
+
+/** Made anew for each reader: the numbers come from other processes as sums, not as events. */
+function filled(totals: DaemonTotals): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  const gauge = (name: string, help: string, value: number): void =>
+    new Gauge({ name: `inspectd_${name}`, help, registers }).set(value);
+  const counter = (name: string, help: string, value: number): void =>
+    new Counter({ name: `inspectd_${name}_total`, help, registers }).inc(value);
+  const counters = (name: string, help: string, label: string, values: Readonly<Record<string, number>>): void => {
+    const each = new Counter({ name: `inspectd_${name}_total`, help, labelNames: [label], registers });
+    for (const [value, count] of Object.entries(values)) each.labels(value).inc(count);
+  };
+  gauge('sessions_open', 'Sessions that are open.', totals.open);
+  gauge('held_bytes', 'Bytes that wait for verdicts.', totals.held);
+  gauge('expectations_open', 'Expectation sessions that are open.', totals.expectations);
+  gauge('workers', 'Worker processes.', totals.workers);
+  counter('workers_lost', 'Worker processes that ended by themselves.', totals.workersLost);
+  counter('sessions', 'Sessions that were opened.', totals.sessions);
+  counter('sessions_denied', 'Clients that policy did not let in.', totals.denied);
+  counter('client_sent_bytes', 'Bytes from clients.', totals.sent);
+  counter('client_received_bytes', 'Bytes to clients.', totals.received);
+  counters('files', 'Files by verdict.', 'verdict', totals.verdicts);
+  counters('records', 'utm records by kind.', 'kind', totals.outcomes);
+  counters('anomalies', 'Protocol anomalies by code.', 'code', totals.anomalies);
+  counters('sessions_ended', 'Sessions by how they ended.', 'how', totals.ended);
+  return registry;
+}

@@ -1,0 +1,206 @@
+/**
+ * One process's share of the daemon: its listeners, the sessions that came in through them, and the watch over them. Who owns the numbers
+ * and the table of all sessions is behind `Registry`.
+ */
+import type { Buffer } from 'node:buffer';
+import { createServer, type Server, type Socket } from 'node:net';
+import { SourceError } from '../core/errors.js';
+import type { Limits } from '../core/limits.js';
+import type { Endpoint, UserFacts } from '../core/session.js';
+import { endpointText } from '../core/session.js';
+import { plainAddress } from './addresses.js';
+import { farewell } from './farewell.js';
+import { type Admission, LiveSession, type SessionEnd, type SessionEnvironment } from './live-session.js';
+
+/** Where clients come in. */
+export interface Door {
+  /** For messages: `vip MAIL`, `listener haproxy`. */
+  readonly name: string;
+  readonly listen: Endpoint;
+  /** What the client's first bytes say, where they say where it wants to go; a VIP's clients say nothing. */
+  receive?(socket: Socket): Promise<Introduced | undefined>;
+  /** Where a client that said nothing is led. */
+  readonly server: Endpoint | undefined;
+  /** The interface that it is on, as the configuration names it. */
+  readonly extintf?: string;
+}
+
+/** A client that was introduced by a front door's protocol. */
+export interface Introduced {
+  /** The real client, where another proxy stands between. */
+  readonly client?: Endpoint;
+  readonly dialled?: Endpoint;
+  readonly server: Endpoint;
+  readonly user?: UserFacts;
+  readonly ahead: Buffer;
+  readonly accept?: Buffer;
+  readonly unreachable?: Buffer;
+}
+
+/** What policy says of a client that wants to get somewhere. */
+export type Routed = Omit<Admission, 'id' | 'ahead' | 'accept' | 'unreachable'>;
+export type Route = Routed & { readonly denied?: true };
+
+export interface Registry {
+  /** Unique for the daemon's life. */
+  nextId(): number;
+}
+
+export interface ProcessShareOptions {
+  readonly limits: Limits;
+  readonly registry: Registry;
+  route(door: Door, client: Endpoint, dialled: Endpoint, server: Endpoint): Route;
+  /** What sessions use; the proxy itself listens in on their end. */
+  readonly environment: Omit<SessionEnvironment, 'closed'>;
+  denied(admission: Admission): void;
+  closed(session: LiveSession, end: SessionEnd): void;
+  /** Milliseconds of a clock that only goes forward. */
+  now(): number;
+}
+
+/** How often sessions are looked after, in milliseconds. */
+const WATCH = 2_000;
+
+export class ProcessShare {
+  readonly #options: ProcessShareOptions;
+  readonly #servers = new Map<string, Server>();
+  readonly #sessions = new Map<number, LiveSession>();
+  /** Clients that are being admitted. */
+  readonly #arriving = new Set<Socket>();
+  readonly #watch: NodeJS.Timeout;
+  #draining = false;
+  #drained: (() => void) | undefined;
+
+  constructor(options: ProcessShareOptions) {
+    this.#options = options;
+    this.#watch = setInterval(() => {
+      const now = options.now();
+      for (const session of this.#sessions.values()) session.watch(now);
+    }, WATCH);
+    this.#watch.unref();
+  }
+
+  get sessions(): ReadonlyMap<number, LiveSession> {
+    return this.#sessions;
+  }
+
+  /** Opens `doors`, and closes those that are none of them any more; their sessions go on. Rejects with SourceError: a port that is taken. */
+  async listen(doors: readonly Door[]): Promise<void> {
+    const wanted = new Map(doors.map((door) => [endpointText(door.listen), door]));
+    for (const [at, server] of this.#servers) {
+      if (wanted.has(at)) continue;
+      server.close();
+      this.#servers.delete(at);
+    }
+    for (const [at, door] of wanted) {
+      const known = this.#servers.get(at);
+      known?.removeAllListeners('connection');
+      const server = known ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+      server.on('connection', (socket) => void this.#arrived(door, socket));
+      if (known !== undefined) continue;
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', (cause) =>
+          reject(new SourceError(`${door.name}: cannot listen on ${at}: ${cause.message}`, { cause })),
+        );
+        server.listen({ host: door.listen.address, port: door.listen.port }, resolve);
+      });
+      // Out of descriptors, above all: the listener stays, later clients get in.
+      server.on('error', () => {});
+      this.#servers.set(at, server);
+    }
+  }
+
+  /** Takes no more clients; settles when the last session has ended, at the latest after `limits.drainTime`, when the others are ended. */
+  async drain(): Promise<void> {
+    if (this.#draining) return this.end();
+    this.#draining = true;
+    for (const server of this.#servers.values()) server.close();
+    this.#servers.clear();
+    for (const socket of this.#arriving) socket.destroy();
+    if (this.#sessions.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+        const timer = setTimeout(() => this.end(), this.#options.limits.drainTime);
+        timer.unref();
+      });
+    }
+    clearInterval(this.#watch);
+  }
+
+  /** Ends every session now. */
+  end(): void {
+    for (const session of this.#sessions.values()) session.abort('shutdown');
+  }
+
+  async #arrived(door: Door, socket: Socket): Promise<void> {
+    const { limits, registry } = this.#options;
+    socket.on('error', () => {});
+    if (this.#draining || this.#sessions.size + this.#arriving.size >= limits.sessions) {
+      const words = farewell(this.#route(door, socket, undefined)?.service);
+      if (words !== undefined) socket.write(words);
+      socket.destroySoon();
+      return;
+    }
+    this.#arriving.add(socket);
+    const timer = setTimeout(() => socket.destroy(), limits.handshakeTime);
+    const introduced = await door.receive?.(socket).catch(() => undefined);
+    clearTimeout(timer);
+    this.#arriving.delete(socket);
+    if (socket.destroyed || (door.receive !== undefined && introduced === undefined)) {
+      socket.destroySoon();
+      return;
+    }
+    const route = this.#route(door, socket, introduced);
+    if (route === undefined) {
+      socket.destroy();
+      return;
+    }
+    const id = registry.nextId();
+    if (route.denied === true) {
+      this.#options.denied({ ...route, id });
+      socket.resetAndDestroy();
+      return;
+    }
+    this.#serve(socket, { ...route, id, ...spoken(introduced) });
+  }
+
+  #serve(socket: Socket, admission: Admission): void {
+    const { environment, now } = this.#options;
+    const session = new LiveSession(
+      socket,
+      admission,
+      {
+        ...environment,
+        closed: (ended, end) => {
+          this.#sessions.delete(admission.id);
+          this.#options.closed(ended, end);
+          if (this.#draining && this.#sessions.size === 0) this.#drained?.();
+        },
+      },
+      now(),
+    );
+    this.#sessions.set(admission.id, session);
+    void session.run();
+  }
+
+  /** Undefined: the client is gone already. */
+  #route(door: Door, socket: Socket, introduced: Introduced | undefined): Route | undefined {
+    const { remoteAddress, remotePort, localAddress, localPort } = socket;
+    if (remoteAddress === undefined || localAddress === undefined) return undefined;
+    const client = introduced?.client ?? { address: plainAddress(remoteAddress), port: remotePort ?? 0 };
+    const dialled = introduced?.dialled ?? { address: plainAddress(localAddress), port: localPort ?? 0 };
+    const server = introduced?.server ?? door.server;
+    return server === undefined ? undefined : this.#options.route(door, client, dialled, server);
+  }
+}
+
+function spoken(introduced: Introduced | undefined): Pick<Admission, 'ahead' | 'accept' | 'unreachable' | 'user'> {
+  if (introduced === undefined) return {};
+  const { ahead, accept, unreachable, user } = introduced;
+  return {
+    ahead,
+    ...(accept === undefined ? {} : { accept }),
+    ...(unreachable === undefined ? {} : { unreachable }),
+    ...(user === undefined ? {} : { user }),
+  };
+}

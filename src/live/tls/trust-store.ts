@@ -1,0 +1,136 @@
+/**
+ * What the configuration says of certificates: whom to trust beside the system (`config vpn certificate ca`), and the authorities and
+ * server certificates of `config vpn certificate local`. Our own authorities sign where no other is named, and are never trusted
+ * themselves: a server that shows one of theirs is no server of anybody.
+ */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext, rootCertificates, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { Config } from '../../config/config.js';
+import { ConfigError } from '../../core/errors.js';
+import type { SslProfile } from '../../policy/ssl-profile.js';
+import type { Authorities } from './authority.js';
+import type { Signer } from './certificate.js';
+
+/** Debian's, beside those that Node brings. */
+const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
+/** FortiOS's names of the authorities that a device has by itself. */
+const OUR_NAMES: ReadonlySet<string> = new Set(['Fortinet_CA_SSL', 'Fortinet_CA_Untrusted']);
+
+export class TrustStore {
+  readonly #own: Authorities;
+  readonly #roots: readonly string[];
+  readonly #fingerprints: ReadonlySet<string>;
+  readonly #local: ReadonlyMap<string, Signer>;
+  readonly #contexts = new Map<string, SecureContext>();
+  readonly #replacements = new Map<string, SecureContext>();
+
+  /** Throws ConfigError for a certificate or key that cannot be read. */
+  constructor(config: Config, own: Authorities) {
+    this.#own = own;
+    const given = [...config.sections['vpn certificate ca'].values()].flatMap(({ key, ca }) =>
+      ca === undefined ? [] : pems(ca).map((each) => parsed(each, `config vpn certificate ca / edit "${key}"`)),
+    );
+    const roots = [...new Set([...rootCertificates, ...systemRoots()])];
+    this.#roots = [...roots, ...given.map((each) => each.toString())];
+    this.#fingerprints = new Set([
+      ...roots.flatMap(fingerprints),
+      ...given.map(({ fingerprint256 }) => fingerprint256),
+    ]);
+    this.#local = new Map(
+      [...config.sections['vpn certificate local'].values()].map((entry) => [entry.key, localSigner(entry)]),
+    );
+    for (const { name, caname, untrustedCaname, serverCert } of config.ssl.values())
+      for (const each of [caname, untrustedCaname, serverCert])
+        if (each !== undefined && !OUR_NAMES.has(each) && !this.#local.has(each))
+          throw new ConfigError(`ssl-ssh-profile "${name}": there is no "${each}" in "config vpn certificate local"`);
+  }
+
+  trusts(root: X509Certificate): boolean {
+    return this.#fingerprints.has(root.fingerprint256);
+  }
+
+  /** For connections to servers. */
+  context(options: SecureContextOptions): SecureContext {
+    const key = JSON.stringify(options);
+    let context = this.#contexts.get(key);
+    if (context === undefined) {
+      context = createSecureContext({ ...options, ca: [...this.#roots] });
+      this.#contexts.set(key, context);
+    }
+    return context;
+  }
+
+  signer({ caname, untrustedCaname }: SslProfile, kind: 'trusted' | 'untrusted'): Signer {
+    const name = kind === 'trusted' ? caname : untrustedCaname;
+    return (name === undefined ? undefined : this.#local.get(name)) ?? this.#own[kind];
+  }
+
+  /** `server-cert-mode replace`: the server's own certificate, which we were given. */
+  replacement({ serverCert }: SslProfile, options: SecureContextOptions): SecureContext | undefined {
+    const signer = serverCert === undefined ? undefined : this.#local.get(serverCert);
+    if (serverCert === undefined || signer === undefined) return undefined;
+    const key = `${serverCert} ${JSON.stringify(options)}`;
+    let context = this.#replacements.get(key);
+    if (context === undefined) {
+      context = createSecureContext({
+        ...options,
+        key: signer.key.export({ type: 'pkcs8', format: 'pem' }),
+        cert: signer.certificate.toString(),
+      });
+      this.#replacements.set(key, context);
+    }
+    return context;
+  }
+}
+
+function systemRoots(): string[] {
+  try {
+    return pems(readFileSync(SYSTEM_BUNDLE, 'latin1'));
+  } catch {
+    // Not every system has it.
+    return [];
+  }
+}
+
+function pems(text: string): string[] {
+  return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+}
+
+function fingerprints(pem: string): string[] {
+  try {
+    return [new X509Certificate(pem).fingerprint256];
+  } catch {
+    return [];
+  }
+}
+
+function parsed(pem: string, where: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw new ConfigError(`${where}: is no certificate in PEM`, { cause });
+  }
+}
+
+function localSigner(entry: {
+  readonly key: string;
+  readonly certificate: string | undefined;
+  readonly privateKey: string | undefined;
+  readonly password: string | undefined;
+}): Signer {
+  const where = `config vpn certificate local / edit "${entry.key}"`;
+  const certificate = parsed(entry.certificate ?? '', where);
+  try {
+    const key = createPrivateKey({
+      key: entry.privateKey ?? '',
+      format: 'pem',
+      ...(entry.password === undefined ? {} : { passphrase: entry.password }),
+    });
+    if (!certificate.checkPrivateKey(key)) throw new ConfigError(`${where}: the private key is another certificate's`);
+    return { key, certificate };
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    throw new ConfigError(`${where}: its private key cannot be read`, { cause });
+  }
+}

@@ -1,0 +1,4 @@
+/** What the primary forks. */
+import { runWorker } from './worker.js';
+
+runWorker();

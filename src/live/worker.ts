@@ -1,0 +1,251 @@
+/**
+ * One worker process of the daemon: the sessions that the system hands it. It keeps its own stage, records and pinholes, and reports to the
+ * primary what the table of all sessions shows.
+ */
+import process from 'node:process';
+import { type Config, readConfig } from '../config/config.js';
+import { ConfigError, SourceError } from '../core/errors.js';
+import type { Limits } from '../core/limits.js';
+import { endpointText } from '../core/session.js';
+import { timeZone } from '../log/time-zone.js';
+import { InspectionStage } from '../stage/stage.js';
+import { type DaemonLog, openDaemonLog } from './daemon-log.js';
+import { limitsOf } from './limits-of.js';
+import type { LiveSession } from './live-session.js';
+import type { ToPrimary, ToWorker, WorkerSetup } from './messages.js';
+import { type PinholeEvent, Pinholes } from './pinholes.js';
+import { ProcessShare } from './process-share.js';
+import { type Routes, routesOf } from './routes.js';
+import { SessionLog } from './session-log.js';
+import { Interceptor } from './tls/interceptor.js';
+import { Counters } from './totals.js';
+
+/** How often totals go to the primary, in milliseconds. */
+const REPORT = 1_000;
+/** Numbers are asked for when fewer are left. */
+const FEW_IDS = 256;
+
+/** Says that it is awake, and begins with the first message of the primary. Never returns; the process ends when it is told to. */
+export function runWorker(): void {
+  const tell = (message: ToPrimary): void => {
+    if (process.connected) process.send?.(message);
+  };
+  let worker: Promise<Worker> | undefined;
+  // Without its primary nobody counts its sessions: it ends as if told to.
+  process.on('disconnect', () => void worker?.then((each) => each.drain()).then(() => process.exit(0)));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+  process.on('message', (message: ToWorker) => {
+    if (message.kind === 'start') {
+      worker = Worker.start(message.setup, message, tell);
+      worker.then(
+        (each) => tell({ kind: 'ready', doors: each.doors }),
+        (error: unknown) => {
+          tell({ kind: 'failed', message: said(error) });
+          process.disconnect();
+          process.exit(1);
+        },
+      );
+    } else void worker?.then((each) => each.heard(message));
+  });
+  tell({ kind: 'awake' });
+}
+
+interface IdBlock {
+  readonly firstId: number;
+  readonly ids: number;
+}
+
+class Worker {
+  readonly #tell: (message: ToPrimary) => void;
+  readonly #stage: InspectionStage;
+  readonly #log: DaemonLog;
+  readonly #sessionLog: SessionLog;
+  readonly #pinholes: Pinholes;
+  readonly #interceptor: Interceptor;
+  readonly #counters = new Counters();
+  readonly #share: ProcessShare;
+  #routes: Routes;
+  #ids: IdBlock[];
+  #asked = false;
+
+  /** Rejects with ConfigError or SourceError, in lines for the user. */
+  static async start(setup: WorkerSetup, ids: IdBlock, tell: (message: ToPrimary) => void): Promise<Worker> {
+    const { config } = readConfig(setup.config, setup.path);
+    const limits = limitsOf(config);
+    const log = openDaemonLog(config);
+    const stage = await InspectionStage.start({
+      config,
+      log,
+      limits,
+      signatures: setup.signatures,
+      ...clamdOf(config),
+    });
+    const interceptor = await Interceptor.create({ config, stateDirectory: setup.stateDirectory, limits });
+    const worker = new Worker({ config, limits, log, stage, interceptor, ids, tell });
+    await worker.#share.listen(worker.#routes.doors);
+    return worker;
+  }
+
+  private constructor(parts: {
+    readonly config: Config;
+    readonly limits: Limits;
+    readonly log: DaemonLog;
+    readonly stage: InspectionStage;
+    readonly interceptor: Interceptor;
+    readonly ids: IdBlock;
+    readonly tell: (message: ToPrimary) => void;
+  }) {
+    const { config, limits, log, stage, interceptor, ids, tell } = parts;
+    this.#tell = tell;
+    this.#log = log;
+    this.#stage = stage;
+    this.#interceptor = interceptor;
+    this.#ids = [ids];
+    this.#routes = routesOf(config);
+    this.#sessionLog = new SessionLog(
+      log,
+      timeZone(config.sections['system global'].timezone),
+      () => BigInt(Date.now()) * 1_000_000n,
+      (error) => process.stderr.write(`inspectd: ${said(error)}\n`),
+    );
+    this.#pinholes = new Pinholes({ limits, event: (event) => this.#pinhole(event) });
+    this.#share = new ProcessShare({
+      limits,
+      registry: { nextId: () => this.#nextId() },
+      route: (door, client, dialled, server) => this.#routes.route(client, dialled, server, door.extintf),
+      environment: {
+        stage,
+        limits,
+        pinholes: this.#pinholes,
+        intercept: (request) =>
+          this.#interceptor.intercept(request, (record) => {
+            this.#sessionLog.ssl(request.session.admission.id);
+            this.#sessionLog.write(record(this.#sessionLog.context));
+          }),
+        event: (session, event) => {
+          if (event.kind === 'judged') this.#counters.add('verdicts', event.action);
+          else if (event.kind === 'outcome') this.#counters.add('outcomes', event.outcome.kind);
+          else if (event.kind === 'anomaly') this.#counters.add('anomalies', event.code);
+          this.#sessionLog.event(session, event);
+        },
+        opened: (session) => this.#opened(session, limits),
+      },
+      denied: (admission) => {
+        this.#counters.denied++;
+        this.#sessionLog.denied(admission);
+      },
+      closed: (session, end) => {
+        const { sent, received } = session.clientBytes;
+        this.#counters.sent += sent;
+        this.#counters.received += received;
+        this.#counters.add('ended', end.how);
+        this.#sessionLog.closed(session, end);
+        tell({ kind: 'closed', count: [session.admission.id, sent, received] });
+      },
+      now: () => performance.now(),
+    });
+    setInterval(() => this.#report(), REPORT).unref();
+  }
+
+  get doors(): readonly string[] {
+    return this.#routes.doors.map(({ name, listen, server }) =>
+      server === undefined
+        ? `${endpointText(listen)} (${name})`
+        : `${endpointText(listen)} -> ${endpointText(server)} (${name})`,
+    );
+  }
+
+  heard(message: Exclude<ToWorker, { kind: 'start' }>): void {
+    switch (message.kind) {
+      case 'ids':
+        this.#asked = false;
+        this.#ids.push(message);
+        break;
+      case 'reload':
+        this.#reload(message.setup).then(
+          () => this.#tell({ kind: 'reloaded' }),
+          (error: unknown) => this.#tell({ kind: 'reloaded', error: said(error) }),
+        );
+        break;
+      case 'clear':
+        for (const id of message.ids) this.#share.sessions.get(id)?.abort('cleared');
+        break;
+      case 'reopen-log':
+        this.#log.reopen();
+        break;
+      case 'drain':
+        void this.drain().then(() => process.exit(0));
+        break;
+      case 'end':
+        this.#share.end();
+        break;
+    }
+  }
+
+  /** Takes no more clients, and settles when the last has gone. */
+  async drain(): Promise<void> {
+    await this.#share.drain();
+    this.#report();
+    this.#stage.close();
+    await this.#log.close().catch(() => {});
+  }
+
+  async #reload(setup: WorkerSetup): Promise<void> {
+    const { config } = readConfig(setup.config, setup.path);
+    const routes = routesOf(config);
+    await this.#stage.reload({ config, signatures: setup.signatures, ...clamdOf(config) });
+    this.#interceptor.reload(config);
+    this.#log.reopen();
+    this.#routes = routes;
+    await this.#share.listen(routes.doors);
+  }
+
+  #opened(session: LiveSession, limits: Limits): void {
+    const { id, client, dialled, server, match } = session.admission;
+    this.#counters.sessions++;
+    this.#sessionLog.opened(session);
+    const timeout = Math.ceil(limits.idleTime / 1000);
+    this.#tell({ kind: 'opened', session: { id, client, dialled, server, policyId: match.facts.id, timeout } });
+  }
+
+  #pinhole(event: PinholeEvent): void {
+    this.#tell({ kind: 'pinhole', event });
+    const session = this.#share.sessions.get('hole' in event ? event.hole.session : event.session)?.admission;
+    if (event.kind === 'refused')
+      this.#sessionLog.note('pinhole', `${event.why} ${endpointText(event.target)}`, session);
+    else if (event.kind === 'intruder')
+      this.#sessionLog.note('pinhole', `${endpointText(event.by)} came in place of ${event.hole.from}`, session);
+  }
+
+  #report(): void {
+    const counts = [...this.#share.sessions.values()].map((session) => {
+      const { sent, received } = session.clientBytes;
+      return [session.admission.id, sent, received] as const;
+    });
+    const totals = this.#counters.totals(this.#share.sessions.size, this.#stage.held);
+    this.#tell({ kind: 'counts', counts, totals });
+  }
+
+  #nextId(): number {
+    const [block] = this.#ids;
+    if (block === undefined) throw new SourceError('no session numbers are left: the primary process does not answer');
+    const id = block.firstId;
+    if (block.ids > 1) this.#ids[0] = { firstId: id + 1, ids: block.ids - 1 };
+    else this.#ids.shift();
+    if (!this.#asked && this.#ids.reduce((sum, { ids }) => sum + ids, 0) < FEW_IDS) {
+      this.#asked = true;
+      this.#tell({ kind: 'want-ids' });
+    }
+    return id;
+  }
+}
+
+function clamdOf(config: Config): Pick<Parameters<typeof InspectionStage.start>[0] & object, 'clamd'> {
+  const { clamd } = config.sections['antivirus settings'];
+  return clamd === undefined ? {} : { clamd };
+}
+
+function said(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof SourceError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

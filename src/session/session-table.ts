@@ -1,0 +1,161 @@
+/**
+ * The table of all sessions of the daemon: what `diagnose sys session list` prints. Its owner is the process that every other reports to.
+ * Indexed by client, policy and port, so that what concerns some sessions visits only those.
+ */
+import type { Endpoint } from '../core/session.js';
+
+/** What is known of a session when it begins. Plain data: it crosses processes. */
+export interface SessionEntry {
+  readonly id: number;
+  readonly client: Endpoint;
+  /** What the client dialled. */
+  readonly dialled: Endpoint;
+  /** Where it is led. */
+  readonly server: Endpoint;
+  readonly policyId: number;
+  /** The control session of an FTP data connection. */
+  readonly parent?: number;
+  /** Seconds without a byte until it is given up. */
+  readonly timeout: number;
+}
+
+/** FortiOS's words of a session's state that apply to sessions of ours. */
+export const STATE_WORDS = ['log', 'local', 'redir', 'dirty', 'block', 'may_dirty', 'authed', 'acct-ext'] as const;
+export type StateWord = (typeof STATE_WORDS)[number];
+
+export interface SessionRow extends SessionEntry {
+  readonly states: ReadonlySet<StateWord>;
+  /** Bytes from the client, and to it. */
+  readonly sent: number;
+  readonly received: number;
+  /** Milliseconds of the table's clock. */
+  readonly started: number;
+  readonly active: number;
+}
+
+type Mutable = { -readonly [K in keyof SessionRow]: SessionRow[K] } & { readonly states: Set<StateWord> };
+
+/** `diagnose sys session filter`: all that are given must hold. */
+export interface SessionFilter {
+  readonly src?: string;
+  readonly dst?: string;
+  readonly sport?: number;
+  readonly dport?: number;
+  readonly policy?: number;
+}
+
+export class SessionTable {
+  readonly #now: () => number;
+  readonly #rows = new Map<number, Mutable>();
+  readonly #byClient = new Index<string>();
+  readonly #byPolicy = new Index<number>();
+  readonly #byPort = new Index<number>();
+  #nextId: number;
+
+  /** `now`: milliseconds of a clock that only goes forward. */
+  constructor(now: () => number, firstId = 1) {
+    this.#now = now;
+    this.#nextId = firstId;
+  }
+
+  /** `count` numbers that no session of this table had yet: the first. They fit 32 bits, and begin anew after that. */
+  takeIds(count: number): number {
+    if (this.#nextId + count > 0xffff_ffff) this.#nextId = 1;
+    const first = this.#nextId;
+    this.#nextId += count;
+    return first;
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  add(entry: SessionEntry): void {
+    const now = this.#now();
+    this.#rows.set(entry.id, {
+      ...entry,
+      states: new Set(['log', 'redir', 'may_dirty']),
+      sent: 0,
+      received: 0,
+      started: now,
+      active: now,
+    });
+    this.#byClient.add(entry.client.address, entry.id);
+    this.#byPolicy.add(entry.policyId, entry.id);
+    this.#byPort.add(entry.dialled.port, entry.id);
+  }
+
+  /** The session's totals so far. */
+  count(id: number, sent: number, received: number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined || (row.sent === sent && row.received === received)) return;
+    row.sent = sent;
+    row.received = received;
+    row.active = this.#now();
+  }
+
+  mark(id: number, word: StateWord, on: boolean): void {
+    const states = this.#rows.get(id)?.states;
+    if (on) states?.add(word);
+    else states?.delete(word);
+  }
+
+  remove(id: number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    this.#rows.delete(id);
+    this.#byClient.remove(row.client.address, id);
+    this.#byPolicy.remove(row.policyId, id);
+    this.#byPort.remove(row.dialled.port, id);
+  }
+
+  get(id: number): SessionRow | undefined {
+    return this.#rows.get(id);
+  }
+
+  /** Those that `filter` lets through, the oldest first. Visits only what an index leaves. */
+  *select(filter: SessionFilter = {}): Generator<SessionRow> {
+    for (const id of this.#candidates(filter)) {
+      const row = this.#rows.get(id);
+      if (row !== undefined && fits(row, filter)) yield row;
+    }
+  }
+
+  #candidates({ src, policy, dport }: SessionFilter): Iterable<number> {
+    if (src !== undefined) return this.#byClient.of(src);
+    if (policy !== undefined) return this.#byPolicy.of(policy);
+    if (dport !== undefined) return this.#byPort.of(dport);
+    return this.#rows.keys();
+  }
+}
+
+function fits(row: SessionRow, { src, dst, sport, dport, policy }: SessionFilter): boolean {
+  return (
+    (src === undefined || row.client.address === src) &&
+    (dst === undefined || row.dialled.address === dst || row.server.address === dst) &&
+    (sport === undefined || row.client.port === sport) &&
+    (dport === undefined || row.dialled.port === dport) &&
+    (policy === undefined || row.policyId === policy)
+  );
+}
+
+/** Which sessions have a value, in order of arrival. */
+class Index<K> {
+  readonly #ids = new Map<K, Set<number>>();
+
+  add(key: K, id: number): void {
+    const ids = this.#ids.get(key);
+    if (ids === undefined) this.#ids.set(key, new Set([id]));
+    else ids.add(id);
+  }
+
+  remove(key: K, id: number): void {
+    const ids = this.#ids.get(key);
+    ids?.delete(id);
+    if (ids?.size === 0) this.#ids.delete(key);
+  }
+
+  of(key: K): Iterable<number> {
+    return this.#ids.get(key) ?? [];
+  }
+}
