@@ -21,6 +21,10 @@ export async function check(options: CheckOptions): Promise<number> {
   }
   const { config, warnings } = await loadConfig(options.config);
   for (const warning of warnings) process.stderr.write(`inspectd: ${warning}\n`);
+  if (config !== undefined) {
+    const { routesOf } = await import('../live/routes.js');
+    routesOf(config);
+  }
   const signatures = loadSignatures(signaturePaths(options.signatures));
   selfTest(createScanners(signatures));
   if (signatures.rules.length > 0) {
