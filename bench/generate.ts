@@ -21,12 +21,12 @@ import {
 } from '../src/testing/sessions.js';
 import { CASES, type CaptureShape, type Protocol } from './cases.js';
 import { type Dataset, type DatasetFile, type DatasetIndex, datasetPaths } from './dataset.js';
+import { noise, sizeUpTo } from './noise.js';
 
 /** Sessions under way at the same time. */
 const CONCURRENT = 4;
 /** Frames of one session before another's come: switching at 5 % or so of the packets, as on a real link. */
 const LONGEST_RUN = 40;
-const SMALLEST = 16 * 1024;
 const LARGEST_ATTACHMENT = 12 * 1024 * 1024;
 /** What people keep on servers is larger than what they mail; so large were the files that the prototype was measured with. */
 const LARGEST_FILE = 20 * 1024 * 1024;
@@ -150,26 +150,8 @@ function movedFiles(number: number, random: SeededRandom, files: DatasetFile[], 
   return moved;
 }
 
-/** As many of each order of magnitude: most files are small, most bytes are in large ones. */
-function sizeUpTo(largest: number, random: SeededRandom): number {
-  return Math.floor(SMALLEST * (largest / SMALLEST) ** (random.below(10_000) / 10_000));
-}
-
 function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
-}
-
-function noise(size: number, random: SeededRandom): Buffer {
-  const words = new Uint32Array(Math.ceil(size / 4));
-  let state = random.below(2 ** 32 - 1) + 1;
-  for (let index = 0; index < words.length; index++) {
-    // xorshift32: a call of `random` a word would take most of the generator's time.
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[index] = state;
-  }
-  return Buffer.from(words.buffer, 0, size);
 }
 
 /** Lets one data segment in so many be overtaken by the next of its side. */

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type BenchCase, CASES } from './cases.js';
 import { type Dataset, datasetPaths, readIndex } from './dataset.js';
+import { INLINE_CASES, InlineBench, type InlineCase, type Latency } from './inline/run.js';
 import type { Measured } from './measure.js';
 
 const USAGE = `usage: npm run bench -- [options]
@@ -41,11 +42,16 @@ interface CaseResult {
   readonly limitSeconds: number;
   /** limitSeconds / seconds. */
   readonly ofLimit: number;
-  /** The same against the limit that decodes with our own kernel. */
-  readonly strictLimitSeconds: number;
-  readonly ofStrictLimit: number;
+  /** The same against the limit that decodes with our own kernel. Not of inline cases, whose limit is a plain relay. */
+  readonly strictLimitSeconds?: number;
+  readonly ofStrictLimit?: number;
   readonly peakRssMb: number;
-  readonly wallSeconds: number;
+  readonly wallSeconds?: number;
+}
+
+/** What inspection adds to a small mail, against the relay. */
+interface LatencyResult extends Latency {
+  readonly name: 'latency';
 }
 
 /** One run of the product. */
@@ -61,10 +67,10 @@ interface Report {
   /** Load averages of one minute, before and after: above the number of cores the figures are of a busy machine. */
   readonly load: readonly [number, number];
   readonly runs: number;
-  readonly cases: readonly CaseResult[];
+  readonly cases: readonly (CaseResult | LatencyResult)[];
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const options = {
     json: { type: 'boolean' },
     only: { type: 'string' },
@@ -84,13 +90,15 @@ function main(): void {
   }
   const only = new RegExp(values.only ?? '');
   const chosen = CASES.filter(({ name }) => only.test(name));
+  const inline = [...INLINE_CASES, 'latency' as const].filter((name) => only.test(name));
   if (values.list === true) {
-    for (const { name } of chosen) console.log(name);
+    for (const name of [...chosen.map((one) => one.name), ...inline]) console.log(name);
     return;
   }
 
   const before = loadavg()[0] ?? 0;
-  const cases = chosen.map((one) => measureCase(one, runs, size));
+  const cases: (CaseResult | LatencyResult)[] = chosen.map((one) => measureCase(one, runs, size));
+  for (const name of inline) cases.push(await measureInline(name, runs, size));
   const report: Report = {
     node: process.version,
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -139,6 +147,38 @@ function measureCase(one: BenchCase, runs: number, size: number): CaseResult {
     peakRssMb: rounded(Math.max(...products.map((product) => product.peakRssMb))),
     wallSeconds: rounded(median(products.map((product) => product.wall))),
   };
+}
+
+/** Each in a process of its own in the middle, which stays for all runs: a daemon is warm. */
+async function measureInline(
+  name: InlineCase | 'latency',
+  runs: number,
+  size: number,
+): Promise<CaseResult | LatencyResult> {
+  const bench = new InlineBench();
+  try {
+    if (name === 'latency') {
+      const { p50ms, p99ms } = await bench.latency();
+      console.error(`latency: p50 ${p50ms.toFixed(3)} ms, p99 ${p99ms.toFixed(3)} ms`);
+      return { name, p50ms: rounded(p50ms), p99ms: rounded(p99ms) };
+    }
+    const found = await bench.measure(name, runs, size);
+    const bytes = found[0]?.bytes ?? 0;
+    const seconds = median(found.map((run) => run.inspectedSeconds));
+    const limitSeconds = median(found.map((run) => run.relaySeconds));
+    console.error(`${name}: relay ${limitSeconds.toFixed(3)} s, inspected ${seconds.toFixed(3)} s`);
+    return {
+      name,
+      bytes,
+      seconds: rounded(seconds),
+      mbps: rounded(bytes / 1e6 / seconds),
+      limitSeconds: rounded(limitSeconds),
+      ofLimit: rounded(limitSeconds / seconds),
+      peakRssMb: rounded(await bench.peakRssMb()),
+    };
+  } finally {
+    bench.close();
+  }
 }
 
 function limitSecondsOf(about: readonly string[]): number {
@@ -210,18 +250,23 @@ function inFolder<T>(work: (folder: string) => T): T {
 
 function table({ node, cpu, cores, load, runs, cases }: Report): string {
   const header = ['case', 'MB', 'seconds', 'MB/s', 'limit s', 'of limit', 'strict s', 'of strict', 'wall s', 'peak MB'];
-  const rows = cases.map((one) => [
-    one.name,
-    (one.bytes / 1e6).toFixed(0),
-    one.seconds.toFixed(3),
-    one.mbps.toFixed(0),
-    one.limitSeconds.toFixed(3),
-    one.ofLimit.toFixed(2),
-    one.strictLimitSeconds.toFixed(3),
-    one.ofStrictLimit.toFixed(2),
-    one.wallSeconds.toFixed(3),
-    one.peakRssMb.toFixed(0),
-  ]);
+  const latency = cases
+    .filter((one): one is LatencyResult => !isTimed(one))
+    .map(({ p50ms, p99ms }) => `latency added to a small mail: p50 ${p50ms.toFixed(2)} ms, p99 ${p99ms.toFixed(2)} ms`);
+  const rows = cases
+    .filter(isTimed)
+    .map((one) => [
+      one.name,
+      (one.bytes / 1e6).toFixed(0),
+      one.seconds.toFixed(3),
+      one.mbps.toFixed(0),
+      one.limitSeconds.toFixed(3),
+      one.ofLimit.toFixed(2),
+      one.strictLimitSeconds?.toFixed(3) ?? '',
+      one.ofStrictLimit?.toFixed(2) ?? '',
+      one.wallSeconds?.toFixed(3) ?? '',
+      one.peakRssMb.toFixed(0),
+    ]);
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: string[]) =>
     cells
@@ -229,7 +274,11 @@ function table({ node, cpu, cores, load, runs, cases }: Report): string {
       .join('  ');
   const busy = load.map((value) => value.toFixed(1)).join(' to ');
   const machine = `Node ${node}, ${cores} cores of ${cpu}, load ${busy}, median of ${runs}, one cold process a run`;
-  return [line(header), ...rows.map(line), '', machine].join('\n');
+  return [line(header), ...rows.map(line), '', ...latency, machine].join('\n');
+}
+
+function isTimed(one: CaseResult | LatencyResult): one is CaseResult {
+  return 'seconds' in one;
 }
 
 function compare(report: Report, path: string): void {
@@ -238,8 +287,8 @@ function compare(report: Report, path: string): void {
     console.error(
       `${path} is of Node ${earlier.node} on ${earlier.cpu}: shares of the limit can be compared, seconds cannot`,
     );
-  for (const one of report.cases) {
-    const was = earlier.cases.find(({ name }) => name === one.name);
+  for (const one of report.cases.filter(isTimed)) {
+    const was = earlier.cases.filter(isTimed).find(({ name }) => name === one.name);
     if (was === undefined) continue;
     const worse = one.ofLimit < was.ofLimit * TOLERANCE;
     if (worse) process.exitCode = 1;
@@ -261,4 +310,4 @@ function rounded(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-main();
+await main();

@@ -125,6 +125,11 @@ export class JoinedStreams {
       else this.#lost(side, 'closed');
     });
     end.hold('start', false);
+    // It went before anybody listened: its events are over.
+    if (stream.destroyed)
+      setImmediate(() => {
+        if (alive()) this.#lost(side, 'closed');
+      });
   }
 
   #write(toward: Side, bytes: Buffer): void {
