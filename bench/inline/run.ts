@@ -66,7 +66,7 @@ export class InlineBench {
   }
 
   close(): void {
-    this.#proxy.kill();
+    this.#proxy.disconnect();
   }
 
   /** `runs` runs, relay and inspection in turn, over about `megabytes` of files. One more run warms up. */
