@@ -28,7 +28,14 @@ export interface FileJob {
   readonly advance: (done: number) => void;
 }
 
-export class Scan {
+/** Whoever scans inputs: this process and its threads, or other machines. */
+export interface InputScanner {
+  capture(job: CaptureJob): Promise<InputReport>;
+  file(job: FileJob): Promise<InputReport>;
+  close(): Promise<void>;
+}
+
+export class Scan implements InputScanner {
   readonly #setup: ScanSetup;
   readonly #memory: PreparedMemory | undefined;
   #thread: Promise<ScanThread> | undefined;

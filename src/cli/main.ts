@@ -9,6 +9,7 @@ import { type ClamdAddress, parseClamdAddress } from '../scan/clamd/address.js';
 import type { AskOptions } from './ask.js';
 import type { CheckOptions } from './check.js';
 import type { ExplainOptions } from './explain.js';
+import type { SubmitOptions, WorkerOptions } from './fleet.js';
 import type { ScanOptions } from './scan.js';
 import { parseSecret } from './secret.js';
 import type { ServeOptions } from './serve.js';
@@ -156,6 +157,65 @@ Examples:
   .action(async (options: CheckOptions) => {
     const { check } = await import('./check.js');
     process.exitCode = await check(options);
+  });
+
+program
+  .command('submit')
+  .summary('scan inputs on other machines')
+  .description(
+    'Gives inputs to the workers of a fleet and writes what they found as scan does: the same logs, rows and summary, in the same order.\n' +
+      'Workers open the files themselves, under the same absolute paths: put them on storage that all machines have.',
+  )
+  .argument('<input...>', 'captures, messages, files or directories')
+  .requiredOption('--redis <url>', 'redis://HOST:PORT, or rediss://USER:PASSWORD@HOST:PORT/DATABASE')
+  .option('--queue <name>', 'a queue of your own', 'inspectd')
+  .option('-c, --config <file>', 'FortiOS-syntax configuration; it is sent to the workers')
+  .option('--log <file>', 'where FortiOS logs go (default: standard output)')
+  .addOption(
+    new Option('--log-format <format>', 'format of the logs')
+      .choices(['default', 'csv', 'cef', 'rfc5424', 'json'])
+      .default('default'),
+  )
+  .option('--files <file>', 'write one JSON object a line for each file seen (- for standard output)')
+  .option('--flows <file>', 'write one JSON object a line for each connection (- for standard output)')
+  .addOption(
+    new Option('--summary <form>', 'what to say at the end, on standard error')
+      .choices(['text', 'json', 'none'])
+      .default('text'),
+  )
+  .option('--quiet', 'no progress, no warnings')
+  .option('--no-progress', 'no progress bar')
+  .addHelpText(
+    'after',
+    `
+Exit status: as of scan.
+
+Examples:
+  inspectd worker --redis redis://queue.example:6379          on each machine that scans
+  inspectd submit --redis redis://queue.example:6379 /captures`,
+  )
+  .action(async (inputs: string[], options: SubmitOptions) => {
+    const { submit } = await import('./fleet.js');
+    process.exitCode = await submit(inputs, options);
+  });
+
+program
+  .command('worker')
+  .summary('scan for a fleet')
+  .description(
+    'Takes inputs that were submitted and scans them, until SIGTERM: then it ends what it is at. One that dies is noticed when its lock runs out,\n' +
+      'and another worker begins its inputs anew.',
+  )
+  .requiredOption('--redis <url>', 'redis://HOST:PORT, or rediss://USER:PASSWORD@HOST:PORT/DATABASE')
+  .option('--queue <name>', 'the queue that inputs are submitted to', 'inspectd')
+  .option('--jobs <n>', 'inputs at once', count, 1)
+  .option('--lock <seconds>', 'silence after which a worker is taken for dead', count, 30)
+  .option('--signatures <path>', 'signatures beside the built-in ones (repeatable)', collect, [])
+  .option('--smb-secret <secret>', 'as of scan (repeatable)', secret, [])
+  .option('--clamd <address>', 'ask a clamd as well: HOST:PORT or the path of its socket', clamd)
+  .action(async (options: WorkerOptions) => {
+    const { worker } = await import('./fleet.js');
+    await worker(options);
   });
 
 program

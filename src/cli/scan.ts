@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ScanEvent } from '../capture/events.js';
-import { Scan } from '../capture/scan.js';
-import type { InputReport } from '../capture/scan-thread.js';
+import { type InputScanner, Scan } from '../capture/scan.js';
+import type { InputReport, ScanSetup } from '../capture/scan-thread.js';
 import { ConfigError, SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
@@ -38,7 +38,16 @@ export interface ScanOptions {
 }
 
 /** The exit status: 0 nothing found, 1 policy strips or blocks something, 2 something could not be read. */
-export async function scan(names: readonly string[], options: ScanOptions, memory?: PreparedMemory): Promise<number> {
+export function scan(names: readonly string[], options: ScanOptions, memory?: PreparedMemory): Promise<number> {
+  return scanWith(names, options, (setup) => new Scan(setup, memory));
+}
+
+/** The same by whoever `scannerFor` the inputs is. */
+export async function scanWith(
+  names: readonly string[],
+  options: ScanOptions,
+  scannerFor: (setup: ScanSetup, inputs: readonly ScanInput[]) => InputScanner | Promise<InputScanner>,
+): Promise<number> {
   const started = process.hrtime.bigint();
   const say = (line: string) => process.stderr.write(`inspectd: ${line}\n`);
   const { config, warnings } = await loadConfig(options.config);
@@ -67,7 +76,7 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
     summary,
   });
   const progress = await Progress.of(inputs, options.quiet !== true && options.progress);
-  const running = new Scan(
+  const running = await scannerFor(
     {
       config,
       signatures: signaturePaths(options.signatures),
@@ -79,7 +88,7 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
       clamd,
       extract: options.extract,
     },
-    memory,
+    inputs,
   );
   const fail = (line: string) => {
     failed = true;
@@ -126,7 +135,7 @@ export async function scan(names: readonly string[], options: ScanOptions, memor
 }
 
 function scanOne(
-  running: Scan,
+  running: InputScanner,
   input: ScanInput,
   options: ScanOptions,
   deliver: (event: ScanEvent) => void | Promise<void>,
