@@ -1,6 +1,5 @@
 /** Command lines (RFC 9051 §6): tag, verb and arguments, the names in them, and which of them live connections may not send. */
 import { mechanismKnown } from '../mail/sasl.js';
-import { slicesAsked } from './sections.js';
 import { parseData, textOf } from './syntax.js';
 
 export interface Command {
@@ -53,6 +52,8 @@ export function isCommand({ tag, verb }: Command): boolean {
   return tag !== '' && (COMMANDS.has(verb) || OTHERS.has(verb));
 }
 
+/** Slices that cannot be judged: of headers, or two of the same section. */
+export const UNCUT = 'NO [CANNOT] Messages and parts are fetched as a whole here';
 export const UNKNOWN_COMMAND = 'BAD Command not supported';
 
 /** Why a live command does not reach the server, as the response's status and text; undefined when it may. */
@@ -60,7 +61,5 @@ export function refusalOf({ tag, verb, rest }: Command): string | undefined {
   if (tag === '' || !COMMANDS.has(verb) || (verb === 'UID' && !BY_UID.test(rest))) return UNKNOWN_COMMAND;
   if (verb === 'AUTHENTICATE' && !mechanismKnown(rest.split(' ', 1)[0] ?? '')) return 'NO Mechanism not supported';
   if (verb === 'APPEND' && /\bCATENATE\b/i.test(rest)) return 'NO Messages are not put together here';
-  if ((verb === 'FETCH' || verb === 'UID') && slicesAsked(rest).size > 0)
-    return 'NO [CANNOT] Messages and parts are fetched as a whole here';
   return undefined;
 }

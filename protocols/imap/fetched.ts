@@ -13,6 +13,7 @@ import type { ImapEvent } from './events.js';
 import { essential, type KnownMessage, Mailbox } from './mailbox.js';
 import type { Line } from './reader.js';
 import { isHeader, type Section, sectionKey, sectionOf, sectionOfKey } from './sections.js';
+import { announced, type Cut, pieceOf, Slicing } from './slicing.js';
 import { type Datum, parseData, quoted, textOf } from './syntax.js';
 
 /** Live: a literal that waits for its verdict. */
@@ -25,6 +26,11 @@ interface HeldLiteral {
   readonly length: number;
   /** It is not all of it, so that nobody can say what it is. */
   readonly slice: boolean;
+  readonly section: Section | undefined;
+  readonly message: KnownMessage | undefined;
+  /** The client gets only this of it; `content` holds all. */
+  readonly cut: Cut | undefined;
+  readonly content: Buffer[];
 }
 
 /** Live: a line with content in quotes. */
@@ -51,6 +57,10 @@ interface Content {
   look: Buffer | undefined;
   /** Nobody told what it is. */
   unknown: boolean;
+  /** Live: the client gets only this of it. */
+  readonly cut: Cut | undefined;
+  /** Live: what comes, where a piece will be cut out of it. */
+  readonly kept: Buffer[];
 }
 
 export interface FetchedOwner {
@@ -66,6 +76,8 @@ export class Fetched {
   readonly #flow: Flow;
   readonly #owner: FetchedOwner;
   readonly mailbox: Mailbox;
+  /** Live: who asked for slices. */
+  readonly slicing: Slicing;
   readonly #literals = new Map<FileId, HeldLiteral>();
   readonly #lines = new Map<FileId, HeldLine>();
   #content: Content | undefined;
@@ -76,6 +88,7 @@ export class Fetched {
   constructor(flow: Flow, owner: FetchedOwner) {
     this.#flow = flow;
     this.#owner = owner;
+    this.slicing = new Slicing(flow.limits.sliceKept);
     this.mailbox = new Mailbox(flow.limits, {
       left: (assembly) => this.#left(assembly),
       crowded: () => this.#odd('imap-mailbox-limit'),
@@ -90,12 +103,16 @@ export class Fetched {
     const content: Content = {
       ...{ section, message, size, done: 0, since: 0 },
       ...{ file: undefined, assembly: undefined, look: undefined, unknown: false },
+      cut: section === undefined || this.#flow.passive ? undefined : this.slicing.cutOf(section),
+      kept: [],
     };
     this.#content = content;
     if (!this.#flow.passive) {
       this.unit = this.#flow.unit(CLIENT, 'held');
       this.#prefix = line === undefined ? NOTHING : Buffer.from(line.chunk.subarray(line.start, line.end));
     }
+    // It was judged before: what comes now is not looked at, and not let through.
+    if (content.cut?.judged !== undefined) return;
     if (message === undefined || section === undefined) {
       this.#openAlone(content);
       return;
@@ -125,7 +142,8 @@ export class Fetched {
 
   write(chunk: Buffer, start: number, end: number): void {
     const content = this.#content;
-    if (content === undefined) return;
+    if (content === undefined || content.cut?.judged !== undefined) return;
+    if (content.cut !== undefined) content.kept.push(Buffer.from(chunk.subarray(start, end)));
     if (content.look !== undefined) {
       content.look = Buffer.concat([content.look, chunk.subarray(start, end)]);
       if (content.look.length >= Math.min(LOOK, content.size)) this.#openUnknown(content, content.look);
@@ -149,9 +167,15 @@ export class Fetched {
 
   ended(): void {
     const content = this.#content;
+    const { unit } = this;
     this.#content = undefined;
     this.unit = undefined;
     if (content === undefined) return;
+    if (content.cut?.judged !== undefined) {
+      const piece = pieceOf(content.cut.judged, content.cut);
+      unit?.replace(Buffer.concat([announced(this.#prefix, content.cut, piece.length), piece]));
+      return;
+    }
     if (content.look !== undefined) this.#openUnknown(content, content.look);
     if (content.assembly === undefined) {
       // A slice of nobody knows what.
@@ -286,7 +310,8 @@ export class Fetched {
     const text = textOf(value);
     const count = text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
     if (item === 'UID' && count !== undefined) {
-      const message = this.mailbox.find(number);
+      // Live, who is asked about by UID must be found again.
+      const message = this.#flow.passive ? this.mailbox.find(number) : this.mailbox.message(number);
       if (message !== undefined) this.mailbox.identify(message, count);
     } else if (item === 'RFC822.SIZE' && count !== undefined) {
       const message = this.mailbox.message(number);
@@ -358,11 +383,14 @@ export class Fetched {
     content.done = look.length;
   }
 
-  #hold({ section, size }: Content, file: FileStream, front: number): void {
+  #hold({ section, message, size, cut, kept }: Content, file: FileStream, front: number): void {
     const { unit } = this;
     if (unit === undefined) return;
     const slice = section?.origin !== undefined;
-    this.#literals.set(file.id, { unit, prefix: this.#prefix, front, length: size, slice });
+    this.#literals.set(file.id, {
+      ...{ unit, prefix: this.#prefix, front, length: size, slice },
+      ...{ section, message, cut, content: kept },
+    });
   }
 
   #holdLine(number: number, inQuotes: readonly [Section, string][], line: Line): void {
@@ -401,10 +429,14 @@ export class Fetched {
     const held = this.#literals.get(file);
     if (held === undefined) return;
     this.#literals.delete(file);
-    const { unit, prefix, front, length, slice } = held;
+    const { unit, prefix, front, length, slice, cut } = held;
     const blocked = verdict.action === 'block';
     // A part whose own header would have to be mended has none here.
     const mendable = verdict.action !== 'strip' || verdict.edits.every(({ start }) => start >= front);
+    if (cut !== undefined) {
+      this.#judgedSlice(held, cut, blocked || !mendable ? messageOfLength(verdict.replacement, length) : verdict);
+      return;
+    }
     if (blocked || slice || !mendable) {
       const text = blocked || !slice ? verdict.replacement : HIDDEN;
       unit.replace(Buffer.concat([prefix, messageOfLength(text, length)]));
@@ -414,6 +446,24 @@ export class Fetched {
       for (const { start, end, instead } of verdict.edits)
         unit.edit(start - front + prefix.length, end - front + prefix.length, instead);
     unit.release();
+  }
+
+  /** The whole was judged: the client gets its piece, and the rest is kept for its next slices. */
+  #judgedSlice(held: HeldLiteral, cut: Cut, judged: Buffer | Verdict): void {
+    const { unit, prefix, front, section, message } = held;
+    let whole = Buffer.isBuffer(judged) ? judged : Buffer.concat(held.content);
+    if (!Buffer.isBuffer(judged) && judged.action === 'strip') {
+      const pieces: Buffer[] = [];
+      let at = 0;
+      for (const { start, end, instead } of judged.edits.toSorted((a, b) => a.start - b.start)) {
+        pieces.push(whole.subarray(at, start - front), instead);
+        at = end - front;
+      }
+      whole = Buffer.concat([...pieces, whole.subarray(at)]);
+    }
+    if (message !== undefined && section !== undefined) this.slicing.keep(message, section, whole);
+    const piece = pieceOf(whole, cut);
+    unit.replace(Buffer.concat([announced(prefix, cut, piece.length), piece]));
   }
 
   #judgedLine(line: HeldLine, file: FileId, verdict: Verdict): void {

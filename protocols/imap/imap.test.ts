@@ -73,7 +73,7 @@ test('what live connections may not have is hidden and refused', () => {
   assert.equal(withAllowedCapabilities('* CAPABILITY IMAP4rev1 COMPRESS=DEFLATE IDLE'), '* CAPABILITY IMAP4rev1 IDLE');
   assert.equal(longestUnasked('* CAPABILITY IMAP4rev1 LITERAL-'), 4096);
   assert.equal(longestUnasked('* OK hello'), undefined);
-  for (const line of ['a COMPRESS DEFLATE', 'a UID REPLACE 1 x {3}', 'a FETCH 1 BODY[]<0.5>', 'a CONVERT 1', '* NOOP'])
+  for (const line of ['a COMPRESS DEFLATE', 'a UID REPLACE 1 x {3}', 'a CONVERT 1', '* NOOP'])
     assert.notEqual(refusalOf(parseCommand(line)), undefined, line);
   for (const line of ['a UID FETCH 1 (BODY[])', 'a IDLE', 'a LIST "" "*"'])
     assert.equal(refusalOf(parseCommand(line)), undefined, line);

@@ -145,6 +145,11 @@ export class Mailbox {
     return found?.number === number ? found : undefined;
   }
 
+  /** The one of a UID. */
+  byUid(uid: number): KnownMessage | undefined {
+    return this.#messages.find((message) => message.uid === uid);
+  }
+
   message(number: number): KnownMessage {
     const at = this.#indexOf(number);
     const found = this.#messages[at];

@@ -5,7 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { FileId, Verdict } from '../../src/core/file.js';
-import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../src/core/flow.js';
+import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side, type Unit } from '../../src/core/flow.js';
 import { beginsTls } from '../../src/core/tls-record.js';
 import { mechanismKnown, saslLogin } from '../mail/sasl.js';
 import { stores } from './append.js';
@@ -17,9 +17,11 @@ import {
   mailboxName,
   parseCommand,
   refusalOf,
+  UNCUT,
   UNKNOWN_COMMAND,
 } from './commands.js';
 import type { ImapEvent } from './events.js';
+import { fetchCommand } from './fetch-command.js';
 import { Fetched } from './fetched.js';
 import type { LiteralMark } from './literals.js';
 import { Orphans } from './orphans.js';
@@ -59,9 +61,16 @@ export class ImapSession implements Decoder {
   #state: 'command' | 'authenticating' | 'idling' = 'command';
   #mechanism = '';
   /** What the client is stopped for: a literal to be asked for, a tagged response, a quiet moment of the server, room for one more command. */
-  #stoppedFor: 'literal' | 'tag' | 'idle' | 'room' | undefined;
+  #stoppedFor: 'literal' | 'tag' | 'idle' | 'room' | 'alone' | 'fetch' | undefined;
   /** The command that is being read began with this and a literal. */
   #head: Command | undefined;
+  /** Live: a FETCH that was changed, or one of ours, is under way; nothing else is. */
+  #fetching: { readonly tag: string; readonly ours: boolean } | undefined;
+  /** Live: the command that a structure was fetched for. */
+  #prepared: string | undefined;
+  #ours = 0;
+  /** An answer to it that is in several lines. */
+  #swallowed: Unit | undefined;
   /** Live: what the client is told when the server is between two responses. */
   #owed: Buffer[] = [];
   /** A side whose answer to COMPRESS, or COMPRESS itself, was lost: what comes next may be compressed. */
@@ -97,7 +106,7 @@ export class ImapSession implements Decoder {
       textEnded: (text) => {
         if (this.#header !== undefined) this.#fetched.learnHeader(...this.#header, text);
       },
-      unit: () => this.#fetched.unit,
+      unit: () => this.#swallowed ?? this.#fetched.unit,
     });
     this.#client = new TextReader(flow, CLIENT, {
       complete: (text, line, last) => this.#command(text, line, last),
@@ -211,6 +220,7 @@ export class ImapSession implements Decoder {
     }
     this.#orphans.end(CLIENT);
     if (!this.#admits(command, line)) return this.#stoppedFor === undefined;
+    if (!this.#flow.passive && !this.#fetches(command, text, line)) return this.#stoppedFor === undefined;
     this.#head = undefined;
     this.#flow.pass(line.end);
     return this.#await(command, text, head !== undefined && head.rest.trim() === '');
@@ -241,6 +251,45 @@ export class ImapSession implements Decoder {
     this.#flow.drop(line.end);
     this.#flow.send(CLIENT, Buffer.from(`${command.tag === '' ? '*' : command.tag} ${refusal}\r\n`, 'latin1'));
     return false;
+  }
+
+  /**
+   * Live: a FETCH whose parts nobody has told of yet waits until we have asked what they are; one of slices goes as one of wholes, alone. False: it
+   * was taken, or waits.
+   */
+  #fetches(command: Command, text: string, line: Line): boolean {
+    const fetch = command.verb === 'FETCH' || command.verb === 'UID' ? fetchCommand(text) : undefined;
+    if (fetch === undefined) return true;
+    const { mailbox, slicing } = this.#fetched;
+    const message =
+      fetch.single === undefined ? undefined : fetch.byUid ? mailbox.byUid(fetch.single) : mailbox.find(fetch.single);
+    const untold = fetch.sections.some((section) => section.name !== '' && message?.headerOf(section) === undefined);
+    const asks = untold && this.#prepared !== text && /^[\d:,*]+$/.test(fetch.set);
+    if (!asks && fetch.slices.length === 0) return true;
+    if (this.#head !== undefined) {
+      this.#failed('imap-command-refused', CLIENT);
+      return false;
+    }
+    if (this.#pending.size > 0 || !this.#server.between) return this.#stop('alone');
+    if (asks) {
+      this.#prepared = text;
+      const own = `${OURS}${++this.#ours}`;
+      this.#fetching = { tag: own, ours: true };
+      const uid = fetch.byUid ? 'UID ' : '';
+      this.#flow.send(SERVER, Buffer.from(`${own} ${uid}FETCH ${fetch.set} (UID BODYSTRUCTURE)\r\n`, 'latin1'));
+      return this.#stop('fetch');
+    }
+    const rewritten = slicing.begin(text, fetch, message);
+    this.#flow.drop(line.end);
+    if (rewritten === undefined) {
+      this.#odd('imap-command-refused', CLIENT);
+      this.#flow.send(CLIENT, Buffer.from(`${command.tag} ${UNCUT}\r\n`, 'latin1'));
+      return false;
+    }
+    this.#pending.add(command);
+    this.#fetching = { tag: command.tag, ours: false };
+    this.#flow.send(SERVER, Buffer.from(`${rewritten}\r\n`, 'latin1'));
+    return this.#stop('fetch');
   }
 
   /** A command is under way. False: nothing more of the client is to be read before its response. */
@@ -320,7 +369,7 @@ export class ImapSession implements Decoder {
   }
 
   /** Always false. */
-  #stop(why: 'literal' | 'tag' | 'idle' | 'room'): false {
+  #stop(why: 'literal' | 'tag' | 'idle' | 'room' | 'alone' | 'fetch'): false {
     this.#stoppedFor = why;
     this.#client.halt();
     this.#flow.stop(CLIENT);
@@ -351,7 +400,18 @@ export class ImapSession implements Decoder {
     // Content in quotes would be out before it is judged.
     if (!this.#flow.passive && fetch !== null && IN_QUOTES.test(text.line))
       return this.#failed('imap-quoted-content', SERVER);
-    if (fetch === null || text.depth !== 1) {
+    if (fetch === null) {
+      this.#flow.pass(line.end);
+      return 'text';
+    }
+    if (this.#fetching?.ours === true) {
+      // Names in a structure that are no quoted strings.
+      if (sectionBefore(text.tail) !== undefined) return this.#failed('imap-unexpected-response', SERVER);
+      this.#swallowed ??= this.#flow.unit(CLIENT, 'held');
+      this.#flow.pass(line.end, this.#swallowed);
+      return 'text';
+    }
+    if (text.depth !== 1) {
       this.#flow.pass(line.end);
       return 'text';
     }
@@ -409,6 +469,20 @@ export class ImapSession implements Decoder {
       return;
     }
     const number = Number(numbered[1]);
+    const swallowed = this.#swallowed;
+    this.#swallowed = undefined;
+    // The answer to a question of ours: nobody else waits for it.
+    if (this.#fetching?.ours === true && /FETCH$/i.test(numbered[2] ?? '') && /BODYSTRUCTURE/i.test(text)) {
+      this.#fetched.response(number, text, line);
+      this.#flow.drop(line.end);
+      swallowed?.replace();
+      return;
+    }
+    if (swallowed !== undefined) {
+      this.#flow.pass(line.end, swallowed);
+      swallowed.release();
+      return;
+    }
     if (/^EXPUNGE$/i.test(numbered[2] ?? '')) {
       mailbox.expunge(number);
       this.#flow.pass(line.end);
@@ -455,6 +529,16 @@ export class ImapSession implements Decoder {
     if (found === null) return this.#malformed(line);
     this.#orphans.end(SERVER);
     const [, tag = '', status = ''] = found;
+    if (this.#fetching?.tag === tag) {
+      const { ours } = this.#fetching;
+      this.#fetching = undefined;
+      this.#fetched.slicing.end();
+      if (ours) {
+        this.#flow.drop(line.end);
+        this.#resume();
+        return true;
+      }
+    }
     const pending = this.#pending.take(tag);
     if (pending === undefined && !this.#loose) {
       this.#odd('imap-unexpected-response', SERVER);
@@ -513,7 +597,11 @@ export class ImapSession implements Decoder {
     const waits =
       this.#stoppedFor === 'literal'
         ? !refused
-        : this.#stoppedFor === 'tag' && pending !== undefined && !CHANGES.has(pending.verb) && !this.#loose;
+        : this.#stoppedFor === 'fetch'
+          ? this.#fetching !== undefined
+          : this.#stoppedFor === 'alone'
+            ? this.#pending.size > 0
+            : this.#stoppedFor === 'tag' && pending !== undefined && !CHANGES.has(pending.verb) && !this.#loose;
     if (!waits) this.#resume();
   }
 
@@ -560,6 +648,8 @@ export class ImapSession implements Decoder {
   }
 }
 
+/** Tags of commands of our own. */
+const OURS = 'inspectd';
 /** Commands that the client is stopped behind. */
 const CHANGES = new Set(['AUTHENTICATE', 'STARTTLS', 'COMPRESS']);
 /** A literal of a command whose beginning is missing: names and passwords are shorter, messages longer. */

@@ -42,6 +42,8 @@ export interface Limits {
   readonly mailboxText: number;
   /** Messages and parts of one IMAP session that are being put together. */
   readonly openSlices: number;
+  /** Bytes of judged messages that are kept for the slices that a client will ask for next. */
+  readonly sliceKept: number;
   /** Text of one IMAP response or command, its literals counted but for those that are content. */
   readonly responseText: number;
   readonly mimeDepth: number;
@@ -170,6 +172,7 @@ export const DEFAULT_LIMITS: Limits = {
   mailboxMessages: 10_000,
   mailboxText: 16 * MiB,
   openSlices: 64,
+  sliceKept: 32 * MiB,
   responseText: 1 * MiB,
   mimeDepth: 50,
   mimeParts: 10_000,
