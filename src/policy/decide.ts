@@ -5,8 +5,8 @@
  * archive is one object: the first virus in member order names it. What FortiOS has an option for, the profile decides; what it has
  * none for (a hole, a time-out, an engine that failed, mail that two readers read differently) is blocked wherever viruses are.
  *
- * What a block does depends on the protocol. SMTP: the message is refused, with or without `splice` (FortiOS logs `blocked`); the
- * sender learns of it and no half message is delivered. POP3 and IMAP, APPEND included: the part is replaced and the rest delivered
+ * What a block does depends on the protocol. SMTP: the message is refused (FortiOS logs `blocked`), the sender learns of it and no half message
+ * is delivered; where `set options` leaves `splice` out, the part is replaced. POP3 and IMAP, APPEND included: the part is replaced and the rest delivered
  * (`attachment-removed`). Everything else: the transfer fails (`blocked`).
  */
 import type { Edit, FileId, FileInfo, Finding, Inspected, Verdict } from '../core/file.js';
@@ -58,7 +58,7 @@ function decide(
   const root = scans(profiles, key)
     ? underLimits(inspected, inspectionLimits(profiles.protocolOptions, key))
     : inspected;
-  const effect = effectOfBlock(key, root);
+  const effect = effectOfBlock(profiles, key, root);
   const outcomes: Outcome[] = [];
   /** What the records so far are about, and what of it is said of several readings of one message. */
   const recorded = new Set<string>();
@@ -112,10 +112,21 @@ function scans(profiles: SessionProfiles, key: ProtocolKey | undefined): boolean
 /** `refuse` the whole, or `strip` the object out of it. */
 type Effect = 'refuse' | 'strip';
 
-function effectOfBlock(key: ProtocolKey | undefined, root: Inspected): Effect {
-  if (key === 'smtp') return root.info.meta.refusable === false ? 'strip' : 'refuse';
+function effectOfBlock({ protocolOptions }: SessionProfiles, key: ProtocolKey | undefined, root: Inspected): Effect {
+  if (key === 'smtp') {
+    // What is too large to be looked at is too large to be mended.
+    const mends = protocolOptions.protocols.smtp.mends === true && !isOversize(root);
+    return mends || root.info.meta.refusable === false ? 'strip' : 'refuse';
+  }
   // A transfer encoding around the root: what stood in its place would be decoded by the receiver.
   return isMail(key) && root.info.meta.encoding === undefined ? 'strip' : 'refuse';
+}
+
+function isOversize(node: Inspected): boolean {
+  return (
+    evidenceOf(node).some((finding) => finding.kind === 'unscannable' && finding.reason === 'oversize') ||
+    node.children.some(isOversize)
+  );
 }
 
 /** The worst charge against one object, and another that blocks where the worst does not. */

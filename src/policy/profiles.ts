@@ -77,6 +77,8 @@ export interface ProtocolOptions {
   readonly uncompressedOversizeLimit: number;
   readonly uncompressedNestLimit: number;
   readonly scanBzip2: boolean;
+  /** SMTP without `splice`: what is bad is taken out of a message, and the rest delivered. */
+  readonly mends?: boolean;
   /** `clientcomfort`: what is still being scanned goes out in portions, so that its receiver does not give up. */
   readonly comfort?: Comfort | undefined;
 }

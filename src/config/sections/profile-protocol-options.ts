@@ -128,6 +128,8 @@ export function toProtocolOptionsProfile(entry: Entry<typeof profileProtocolOpti
         uncompressedOversizeLimit: section.uncompressedOversizeLimit,
         uncompressedNestLimit: section.uncompressedNestLimit,
         scanBzip2: section.scanBzip2,
+        // FortiOS's default profile has it; only who writes a list can leave it out.
+        ...(key === 'smtp' && section.given.has('options') && !options.has('splice') ? { mends: true } : {}),
         ...(options.has('clientcomfort') && 'comfortInterval' in section
           ? { comfort: { interval: section.comfortInterval, amount: section.comfortAmount } }
           : {}),
