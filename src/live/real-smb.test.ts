@@ -84,3 +84,101 @@ for (const dialect of ['SMB2_02', 'SMB2_10', 'SMB3_00', 'SMB3_11'] as const)
       await daemon.record({ filename: 'bad.com', action: 'blocked', service: 'SMB', direction: 'incoming' });
     },
   );
+
+const ACCOUNT = `config inspectd smb-account
+    edit "tester"
+        set username "${USER}"
+        set password "${PASSWORD}"
+    next
+end
+`;
+
+interface Way {
+  readonly name: string;
+  readonly dialect: Dialect;
+  readonly server?: readonly string[];
+  readonly client?: readonly string[];
+}
+const SIGNED: Way[] = (['SMB2_10', 'SMB3_00', 'SMB3_11'] as const).map((dialect) => ({
+  name: `signed ${dialect}`,
+  dialect,
+  server: ['server signing = mandatory'],
+}));
+const SEALED: Way[] = (['SMB3_00', 'SMB3_11'] as const).map((dialect) => ({
+  name: `sealed ${dialect}`,
+  dialect,
+  client: ['--client-protection=encrypt'],
+}));
+
+for (const way of [...SIGNED, ...SEALED])
+  peerTest(
+    `with credentials, ${way.name}: a blocked file fails alone, in both directions`,
+    ['smbclient', 'smbd'],
+    async (context) => {
+      const { daemon, share, port } = await served(context, way.server, { sections: ACCOUNT });
+      const here = scratch(context, 'here');
+      writeFileSync(join(here, 'clean.bin'), randomBytes(300_001));
+      writeFileSync(join(here, 'eicar.com'), EICAR);
+      writeFileSync(join(share, 'bad.com'), EICAR);
+      const commands = ['put eicar.com', 'get bad.com', 'put clean.bin', 'get clean.bin back.bin'];
+      const said = smbclient(port, way.dialect, here, commands, way.client);
+      assert.match(said, /VIRUS_INFECTED/);
+      assert.ok(!existsSync(join(here, 'bad.com')) || readFileSync(join(here, 'bad.com')).length === 0, said);
+      assert.equal(sha256(join(here, 'back.bin')), sha256(join(here, 'clean.bin')), said);
+      assert.deepEqual(readdirSync(share).sort(), ['bad.com', 'clean.bin']);
+      await daemon.record({ filename: 'eicar.com', action: 'blocked', direction: 'outgoing' });
+      await daemon.record({ filename: 'bad.com', action: 'blocked', direction: 'incoming' });
+    },
+  );
+
+for (const way of SIGNED)
+  peerTest(
+    `without credentials, ${way.name}: clean files cross, and a blocked one ends the connection`,
+    ['smbclient', 'smbd'],
+    async (context) => {
+      const { daemon, share, port } = await served(context, way.server);
+      const here = scratch(context, 'here');
+      writeFileSync(join(here, 'clean.bin'), randomBytes(6_000_001));
+      writeFileSync(join(here, 'eicar.com'), EICAR);
+      writeFileSync(join(share, 'bad.com'), EICAR);
+      const said = smbclient(port, way.dialect, here, ['put clean.bin', 'get clean.bin back.bin', 'put eicar.com']);
+      assert.equal(sha256(join(here, 'back.bin')), sha256(join(here, 'clean.bin')), said);
+      smbclient(port, way.dialect, here, ['get bad.com', 'get clean.bin never.bin']);
+      assert.ok(!existsSync(join(here, 'never.bin')));
+      assert.ok(!existsSync(join(here, 'bad.com')) || readFileSync(join(here, 'bad.com')).length === 0, said);
+      assert.ok(!existsSync(join(share, 'eicar.com')) || readFileSync(join(share, 'eicar.com')).length === 0, said);
+      await daemon.record({ filename: 'eicar.com', action: 'blocked', direction: 'outgoing' });
+      await daemon.record({ filename: 'bad.com', action: 'blocked', direction: 'incoming' });
+    },
+  );
+
+peerTest(
+  'without credentials sealed sessions end, or pass unread where the profile says so',
+  ['smbclient', 'smbd'],
+  async (context) => {
+    const here = scratch(context, 'here');
+    writeFileSync(join(here, 'clean.bin'), randomBytes(300_001));
+    const blocking = await served(context);
+    smbclient(blocking.port, 'SMB3_11', here, ['put clean.bin'], ['--client-protection=encrypt']);
+    assert.deepEqual(readdirSync(blocking.share), []);
+    const passing = await served(context, [], { options: ['config cifs', 'set encrypted-session pass', 'end'] });
+    smbclient(passing.port, 'SMB3_11', here, ['put clean.bin'], ['--client-protection=encrypt']);
+    assert.equal(sha256(join(passing.share, 'clean.bin')), sha256(join(here, 'clean.bin')));
+  },
+);
+
+peerTest(
+  'SMB 1: what is newer in an offer goes on, and a client of SMB 1 alone is told that no dialect fits',
+  ['smbclient', 'smbd'],
+  async (context) => {
+    const { daemon, share, port } = await served(context);
+    const here = scratch(context, 'here');
+    writeFileSync(join(here, 'a.txt'), 'hello');
+    smbclient(port, 'SMB3_11', here, ['put a.txt'], ['--option=clientminprotocol=NT1']);
+    assert.deepEqual(readdirSync(share), ['a.txt']);
+    const said = smbclient(port, 'NT1', here, ['put a.txt b.txt'], ['--option=clientminprotocol=NT1']);
+    assert.deepEqual(readdirSync(share), ['a.txt'], said);
+    const traffic = await daemon.record({ type: 'traffic' });
+    assert.ok(traffic.size > 0);
+  },
+);
