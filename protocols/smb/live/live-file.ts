@@ -22,6 +22,8 @@ export interface FileSession {
   judged(file: FileStream, then: (blocked: boolean) => void): void;
   /** Bytes held for all files of the connection. */
   readonly held: { bytes: number };
+  /** Lets go of what was read of files that nobody reads just now, where much is held. */
+  makeRoom(): void;
 }
 
 export interface OpenedAs {
@@ -102,6 +104,11 @@ export class LiveFile {
     const writing = this.#writing;
     if (writing === undefined || !this.dirty) return size;
     return this.#sizeSet ? writing.size : Math.max(size, writing.size);
+  }
+
+  /** Nothing is under way with it. */
+  get idle(): boolean {
+    return !this.#busy;
   }
 
   /** Runs `task` when nothing else is under way with this file. */
@@ -185,6 +192,7 @@ export class LiveFile {
 
   #hold(): HeldBytes {
     if (this.#writing !== undefined) return this.#writing;
+    this.#session.makeRoom();
     this.#writingUnit = this.#session.flow.unit(CLIENT, 'aside');
     this.#writing = this.#heldIn(this.#writingUnit);
     return this.#writing;
@@ -278,6 +286,7 @@ export class LiveFile {
 
   #readWhole(then: () => void, failed: (status: number) => void): void {
     this.#busy = true;
+    this.#session.makeRoom();
     const unit = this.#session.flow.unit(CLIENT, 'aside');
     const bytes = this.#heldIn(unit);
     this.#fetch(this.opened.id, bytes, false, (result) => {

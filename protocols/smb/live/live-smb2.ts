@@ -148,10 +148,12 @@ export class LiveSmb2 {
     if (commands === undefined) return this.#end('smb2-cut');
     if (commands.some(({ header }) => header.response)) return this.#end('smb2-wrong-direction');
     if (this.#signed !== undefined) return this.#signed.client(commands, bytes, wire);
-    if (commands.length === 1) {
-      const [only] = commands;
-      if (only !== undefined) this.#first(only, NOTHING, commands, wire);
-      return;
+    let live: LiveSession | undefined;
+    for (const command of commands) {
+      if (!command.header.related) live = this.#sessionOf(command);
+      const signed = this.#signedBy(command, live, commands.length > 1);
+      if (signed === 'wrong') return this.#end('smb2-bad-signature');
+      if (signed === 'unknown') return this.#handOver(() => this.#signed?.client(commands, bytes, wire));
     }
     this.#chain(commands, 0, undefined);
   }
@@ -190,8 +192,12 @@ export class LiveSmb2 {
   #chain(commands: readonly Command[], at: number, before: Buffer | undefined): void {
     const command = commands[at];
     if (command === undefined) return;
-    if (!command.header.related || before === undefined)
-      return this.#first(command, (answer) => this.#chain(commands, at + 1, answer), commands, undefined);
+    if (!command.header.related || before === undefined) {
+      const related = commands[at + 1]?.header.related === true;
+      this.#first(command, related ? (answer) => this.#chain(commands, at + 1, answer) : NOTHING);
+      if (!related) this.#chain(commands, at + 1, undefined);
+      return;
+    }
     const previous = commands[at - 1];
     const bytes = Buffer.from(command.bytes);
     // Session and tree are those of the command before, whatever stands here.
@@ -211,25 +217,29 @@ export class LiveSmb2 {
     }
     const related = { ...command, bytes, header: readHeader(bytes, 0) };
     (commands as Command[])[at] = related;
-    this.#first(related, next, commands, undefined);
+    this.#first(related, next);
   }
 
-  /** Who signed it, and may it be done? */
-  #first(command: Command, then: Then, all: readonly Command[], wire: Buffer | undefined): void {
-    const { header, bytes, sealed } = command;
+  /** Who signed it? `unknown`: somebody whose key nobody here has, and who does so for more than what is signed by custom. */
+  #signedBy(
+    { header, bytes, sealed }: Command,
+    live: LiveSession | undefined,
+    compound: boolean,
+  ): 'right' | 'wrong' | 'unknown' {
+    if (live === undefined || sealed || !header.signed || header.command === COMMAND.cancel) return 'right';
+    const { keys } = live.session;
+    if (keys !== undefined) return signatureFits(this.#sessions.crypto, keys, bytes) ? 'right' : 'wrong';
+    const custom = SIGNED_BY_CUSTOM.has(header.command) && !compound;
+    return custom || this.#security.signing(live.session) === undefined ? 'right' : 'unknown';
+  }
+
+  /** May it be done? */
+  #first(command: Command, then: Then): void {
+    const { header, sealed } = command;
     if (header.command === COMMAND.cancel) return this.#cancel(command);
     if (++this.#open > this.#flow.limits.smbRequests) return this.#end('smb2-requests-limit');
     const live = this.#sessionOf(command);
     const signing = live === undefined ? undefined : this.#security.signing(live.session);
-    if (live !== undefined && !sealed && header.signed) {
-      const { keys } = live.session;
-      if (keys !== undefined) {
-        if (!signatureFits(this.#sessions.crypto, keys, bytes)) return this.#end('smb2-bad-signature');
-      } else if (signing !== undefined && (!SIGNED_BY_CUSTOM.has(header.command) || all.length > 1)) {
-        this.#open--;
-        return this.#handOver(() => this.#signed?.client(all, bytes, wire));
-      }
-    }
     if (signing?.required === true && !sealed && !header.signed && !NEED_NO_SIGNATURE.has(header.command))
       return this.#refuse(command, REFUSAL.accessDenied, then);
     this.#request(command, live, then);
@@ -299,6 +309,8 @@ export class LiveSmb2 {
           return this.#write(command, live, file, then);
         case COMMAND.close:
           return this.#close(command, live, file, then);
+        // What others see behind a lock, or a flush, must be there.
+        case COMMAND.lock:
         case COMMAND.flush:
           return this.#stored(file, (fine) =>
             fine ? this.#forward(command, live, undefined, then) : this.#refuse(command, REFUSAL.virusInfected, then),
@@ -440,8 +452,9 @@ export class LiveSmb2 {
       return this.#refuse(command, REFUSAL.invalidParameter, then);
     const length = bytes.readUInt32LE(HEADER + 4);
     const at = Number(bytes.readBigUInt64LE(HEADER + 8));
-    if (length > this.#maxRead || at + length > Number.MAX_SAFE_INTEGER)
-      return this.#refuse(command, REFUSAL.invalidParameter, then);
+    if (length > this.#maxRead) return this.#refuse(command, REFUSAL.invalidParameter, then);
+    if (length > 0 && at + length > Number.MAX_SAFE_INTEGER) return this.#refuse(command, STATUS.endOfFile, then);
+    const least = bytes.readUInt32LE(HEADER + 32);
     this.#stored(file, (fine) => {
       if (!fine) return this.#refuse(command, REFUSAL.virusInfected, then);
       file.read(at, length, (result) => {
@@ -449,6 +462,7 @@ export class LiveSmb2 {
         if (result === 'end') return this.#refuse(command, STATUS.endOfFile, then);
         if (result === 'blocked') return this.#refuse(command, REFUSAL.virusInfected, then);
         if (typeof result === 'number') return this.#refuse(command, result, then);
+        if (result.length < least) return this.#refuse(command, STATUS.endOfFile, then);
         this.#say(command, STATUS.success, readAnswerBody(result), then);
       });
     });
@@ -567,6 +581,7 @@ export class LiveSmb2 {
     return {
       flow: this.#flow,
       held: this.#held,
+      makeRoom: () => this.#makeRoom(),
       get mostAtOnce(): number {
         return Math.min(limits(), AT_ONCE);
       },
@@ -579,6 +594,15 @@ export class LiveSmb2 {
         window.send({ bytes, keys: live.session.keys, seal: sealed, from: undefined, answered });
       },
     };
+  }
+
+  #makeRoom(): void {
+    const enough = this.#flow.limits.heldPerFlow / 4;
+    for (const { files } of this.#live.values())
+      for (const file of files.values()) {
+        if (this.#held.bytes <= enough) return;
+        if (file.idle) file.forgetRead();
+      }
   }
 
   // ── To the server, and back ────────────────────────────────────────────────────────────────────────────────────────────
