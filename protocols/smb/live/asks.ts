@@ -19,9 +19,17 @@ const REFUSED: ReadonlyMap<number, number> = new Map([
   [0x0014_01fc, REFUSAL.notSupported],
 ]);
 
+const PIPES = 2;
+const PRINTER = 3;
+
 /** The status that an IOCTL is refused with; undefined: it may go on. */
 export function refusedControl(bytes: Buffer): number | undefined {
   return bytes.length < HEADER + 8 ? REFUSAL.invalidParameter : REFUSED.get(bytes.readUInt32LE(HEADER + 4));
+}
+
+/** Are there files in a share? What the server calls pipes must be called so by the client too: some clients do not ask. */
+export function hasFiles(share: string | undefined, type: number | undefined): boolean {
+  return type !== PRINTER && (type !== PIPES || !/\\IPC\$$/i.test(share ?? ''));
 }
 
 /** Contexts of CREATE that take a handle of an earlier connection on: `DHnC`, `DH2C`. */

@@ -12,7 +12,7 @@ import { COMMAND, fileIdAt, HEADER, readHeader, SAME_FILE, STATUS } from '../smb
 import { parseCreate, parseCreated, parseSetInfo, parseTreeConnect } from '../smb2-requests.js';
 import { type Setup, Smb2Security } from '../smb2-security.js';
 import { Session, type Sessions } from '../smb2-session.js';
-import { reconnects, refusedControl, sizePlace } from './asks.js';
+import { hasFiles, reconnects, refusedControl, sizePlace } from './asks.js';
 import { type FileSession, idText, LiveFile } from './live-file.js';
 import {
   type Command,
@@ -82,6 +82,8 @@ interface LiveSession {
   readonly files: Map<string, LiveFile>;
 }
 
+const STUCK = { taken: 'smb2-signed-late', many: 'smb2-requests-limit', other: 'smb2-other-answer' } as const;
+
 /** What a command came to, for the next one in its chain. */
 type Then = (answer: Buffer) => void;
 const NOTHING: Then = () => {};
@@ -111,9 +113,7 @@ export class LiveSmb2 {
     this.#sessions = sessions;
     this.#wire = wire;
     this.#security = new Smb2Security(flow, sessions);
-    this.#window = new ServerWindow(wire, flow.limits.smbRequests, (why) =>
-      this.#end(why === 'taken' ? 'smb2-signed-late' : 'smb2-requests-limit'),
-    );
+    this.#window = new ServerWindow(wire, flow.limits.smbRequests, (why) => this.#end(STUCK[why]));
   }
 
   /** The keys of a session, by the id in a transform header. */
@@ -147,6 +147,7 @@ export class LiveSmb2 {
     const commands = commandsIn(bytes, sealed, wire);
     if (commands === undefined) return this.#end('smb2-cut');
     if (commands.some(({ header }) => header.response)) return this.#end('smb2-wrong-direction');
+    if (commands.some(({ header }) => header.messageId > Number.MAX_SAFE_INTEGER)) return this.#end('smb2-cut');
     if (this.#signed !== undefined) return this.#signed.client(commands, bytes, wire);
     let live: LiveSession | undefined;
     for (const command of commands) {
@@ -255,7 +256,11 @@ export class LiveSmb2 {
       case COMMAND.sessionSetup:
         return this.#setup(command, live, then);
     }
-    if (live === undefined) return this.#forward(command, undefined, undefined, then);
+    if (live === undefined) {
+      // What belongs to no session that was set up here is not seen by us as the server would see it.
+      if (header.command !== COMMAND.echo) return this.#refuse(command, REFUSAL.sessionDeleted, then);
+      return this.#forward(command, undefined, undefined, then);
+    }
     switch (header.command) {
       case COMMAND.logoff:
         return this.#settled([...live.files.values()], () =>
@@ -382,7 +387,7 @@ export class LiveSmb2 {
       const { header, bytes } = answer;
       if (header.status !== STATUS.success || bytes.length < HEADER + 16) return undefined;
       if (live.trees.size >= this.#flow.limits.smbHandles) this.#end('smb2-handles-limit');
-      else live.trees.set(header.treeId, { share, disk: bytes[HEADER + 2] === 1 });
+      else live.trees.set(header.treeId, { share, disk: hasFiles(share, bytes[HEADER + 2]) });
       return undefined;
     };
     this.#forward(command, live, known, then);

@@ -24,6 +24,7 @@ export const REFUSAL = {
   objectNameNotFound: 0xc000_0034,
   fileClosed: 0xc000_0128,
   insufficientResources: 0xc000_009a,
+  sessionDeleted: 0xc000_0203,
   virusInfected: 0xc000_0906,
 } as const;
 
@@ -53,7 +54,7 @@ export function commandsIn(message: Buffer, sealed: boolean, wire: Buffer | unde
 export function readdressed({ bytes }: Command, id: number): Buffer {
   const copy = Buffer.from(bytes);
   copy.writeUInt32LE(0, OF.next);
-  copy.writeUInt32LE(copy.readUInt32LE(OF.flags) & ~RELATED, OF.flags);
+  copy.writeUInt32LE((copy.readUInt32LE(OF.flags) & ~RELATED) >>> 0, OF.flags);
   setId(copy, id);
   return copy;
 }

@@ -11,7 +11,7 @@ import { Extent } from '../extent.js';
 import { nameAlso, streamOf } from '../opened-file.js';
 import { COMMAND, fileIdAt, HEADER, number64, STATUS } from '../smb2-message.js';
 import { parseCreate, parseCreated, parseSetInfo, parseTreeConnect } from '../smb2-requests.js';
-import { reconnects, refusedControl } from './asks.js';
+import { hasFiles, reconnects, refusedControl } from './asks.js';
 import { HeldBytes } from './held-bytes.js';
 import { type Command, REFUSAL } from './message.js';
 import { framed, type Wire } from './wire.js';
@@ -267,7 +267,7 @@ export class SignedSmb2 {
     switch (header.command) {
       case COMMAND.treeConnect:
         if (bytes.length >= HEADER + 16 && this.#trees.size < this.#flow.limits.smbHandles)
-          this.#trees.set(treeName(command), { share: asked.share, disk: bytes[HEADER + 2] === 1 });
+          this.#trees.set(treeName(command), { share: asked.share, disk: hasFiles(asked.share, bytes[HEADER + 2]) });
         return undefined;
       case COMMAND.create: {
         const created = parseCreated(bytes, 0, bytes.length);

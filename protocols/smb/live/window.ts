@@ -29,8 +29,8 @@ const MOST_CHARGE = 256;
 export class ServerWindow {
   readonly #wire: Wire;
   readonly #most: number;
-  /** A request that must keep its number cannot, or too many wait: the connection cannot go on. */
-  readonly #stuck: (why: 'taken' | 'many') => void;
+  /** A request that must keep its number cannot, too many wait, or an answer is one to another command: the connection cannot go on. */
+  readonly #stuck: (why: 'taken' | 'many' | 'other') => void;
   /** Requests may be of more than one credit. */
   multiCredit = false;
   #next = 0;
@@ -39,7 +39,7 @@ export class ServerWindow {
   readonly #asked = new Map<number, Outgoing>();
   readonly #byClient = new Map<number, number>();
 
-  constructor(wire: Wire, most: number, stuck: (why: 'taken' | 'many') => void) {
+  constructor(wire: Wire, most: number, stuck: (why: 'taken' | 'many' | 'other') => void) {
     this.#wire = wire;
     this.#most = most;
     this.#stuck = stuck;
@@ -82,6 +82,10 @@ export class ServerWindow {
     const { messageId, status, async } = command.header;
     const out = this.#asked.get(messageId);
     if (out === undefined) return false;
+    if (out.bytes.readUInt16LE(12) !== command.header.command) {
+      this.#stuck('other');
+      return true;
+    }
     this.#credits += creditsOf(command.bytes);
     if (status === STATUS.pending && async) out.interim?.(command);
     else {

@@ -43,7 +43,7 @@ export class Wire {
   }
 
   #unsign(bytes: Buffer): void {
-    bytes.writeUInt32LE(bytes.readUInt32LE(FLAGS) & ~SIGNED, FLAGS);
+    bytes.writeUInt32LE((bytes.readUInt32LE(FLAGS) & ~SIGNED) >>> 0, FLAGS);
     bytes.fill(0, SIGNATURE, HEADER);
   }
 
