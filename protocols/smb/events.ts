@@ -11,7 +11,19 @@ export const SMB_EVENTS = {
   'smb-bad-seal': 'a sealed message that does not open with the keys of its session',
   'smb-bad-compression':
     'a compressed message that is damaged, lies about its size, or is larger than the limit `smbMessage`: it is not read',
-  'smb-live': 'live SMB is not inspected yet: the connection ends',
+  'smb1-live':
+    'SMB 1 is not inspected live: newer dialects of the offer go on, and where there is none the client is told so',
+  'smb2-channel-refused':
+    'a further connection for a session (multichannel) is refused live: halves of files could come over each',
+  'smb2-remains': 'what was made on the server for a file that is blocked could not be removed: it is empty',
+  'smb2-signed':
+    'messages that are signed, and no credentials: nothing is changed from here on, only held, and what is infected ends the connection',
+  'smb2-signed-late': 'a message that may not be changed, behind others that had to be: the connection ends',
+  'smb2-signed-refused': 'what would be refused, in a session that only its ends can sign for: the connection ends',
+  'smb2-signed-upload':
+    'a file that is blocked was written in a session that only its ends can sign for: the connection ends',
+  'smb2-signed-download':
+    'a file that is blocked was read in a session that only its ends can sign for: the connection ends',
   'smb-cut-after-write': 'a file was cut after it was written: what is left of it is not what was seen',
   'smb-zeroed-after-write': 'a part of a file was set to zeros after it was written',
   'smb2-cut': 'a message, or a command of it, ends before what it must have',

@@ -195,7 +195,8 @@ function finish({ file, seen }: Stream, size: number | undefined): void {
   else file.abort('reset');
 }
 
-function nameAlso(file: FileStream, path: string): void {
+/** Its other names, for the file filter. */
+export function nameAlso(file: FileStream, path: string): void {
   const stream = streamOf(path);
   for (const name of [leaf(path), stream]) if (name !== undefined) file.renamed?.(name);
 }
@@ -205,7 +206,7 @@ function leaf(path: string): string {
 }
 
 /** The `evil.exe` of `file.txt:evil.exe:$DATA` ([MS-FSCC] 2.1.5): it runs under that name. */
-function streamOf(path: string): string | undefined {
+export function streamOf(path: string): string | undefined {
   const stream = leaf(path).split(':', 2)[1];
   return stream === '' ? undefined : stream;
 }

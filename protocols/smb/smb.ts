@@ -1,6 +1,6 @@
 /**
  * SMB ([MS-SMB2], [MS-CIFS]) over TCP, or in NetBIOS sessions (RFC 1002 section 4.3): messages by their length, then by their mark to the dialect.
- * In recordings what is read and written becomes files. Live connections are ended: nothing is held here yet.
+ * In recordings what is read and written becomes files; live connections are `live/live.ts`'s.
  * README.md maps the sections and says what is deliberately not done.
  */
 import type { Buffer } from 'node:buffer';
@@ -17,6 +17,7 @@ import {
 import { MiB } from '../../src/core/limits.js';
 import { decompressed } from './compressed.js';
 import type { SmbEvent } from './events.js';
+import { LiveSmb } from './live/live.js';
 import { OpenedFile } from './opened-file.js';
 import { Smb1 } from './smb1.js';
 import { Smb1Signing } from './smb1-signing.js';
@@ -45,7 +46,7 @@ export const smb: Protocol = {
   probe,
   decoders: ({ crypto, secrets }) => {
     const sessions = new Sessions(crypto, secrets);
-    return (flow) => new SmbConnection(flow, sessions);
+    return (flow) => (flow.passive ? new SmbConnection(flow, sessions) : new LiveSmb(flow, sessions));
   },
 };
 
@@ -96,11 +97,6 @@ class SmbConnection implements Decoder {
   }
 
   push(side: Side, chunk: Buffer): void {
-    if (!this.#flow.passive) {
-      this.#once('smb-live', side);
-      this.#flow.reset('smb-live' satisfies SmbEvent);
-      return;
-    }
     const direction = this.#directions[side];
     for (let at = 0; at < chunk.length || direction.length === direction.done; ) {
       if (direction.hunting) {

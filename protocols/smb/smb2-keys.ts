@@ -63,10 +63,18 @@ function kdf(crypto: Crypto, key: Buffer, label: string, context: Buffer, bytes:
 }
 
 /** Is the signature of one message right? `message` is all of it, with its padding in a compound. */
-export function signatureFits(crypto: Crypto, { agreement, signing }: SessionKeys, message: Buffer): boolean {
+export function signatureFits(crypto: Crypto, keys: SessionKeys, message: Buffer): boolean {
+  return signature(crypto, keys, message).equals(message.subarray(48, 64));
+}
+
+/** Puts the signature into a message whose flag says that it has one. */
+export function sign(crypto: Crypto, keys: SessionKeys, message: Buffer): void {
+  signature(crypto, keys, message).copy(message, 48);
+}
+
+function signature(crypto: Crypto, { agreement, signing }: SessionKeys, message: Buffer): Buffer {
   const zeroed = Buffer.from(message);
   zeroed.fill(0, 48, 64);
-  const signature = message.subarray(48, 64);
   let made: Buffer;
   if (agreement.dialect < DIALECT.smb300) made = crypto.hmac('sha256', signing, [zeroed]);
   else if (agreement.signing === 2) {
@@ -76,7 +84,7 @@ export function signatureFits(crypto: Crypto, { agreement, signing }: SessionKey
     nonce[8] = (message.readUInt32LE(16) & 1) | (message.readUInt16LE(12) === 0x0c ? 2 : 0);
     made = crypto.gmac(signing, nonce, [zeroed]);
   } else made = crypto.cmac(signing, [zeroed]);
-  return made.subarray(0, 16).equals(signature);
+  return made.subarray(0, 16);
 }
 
 export const TRANSFORM_HEADER = 52;
@@ -88,7 +96,7 @@ export function openSealed(
   key: Buffer,
   message: Buffer,
 ): Buffer | undefined {
-  const gcm = agreement.cipher === 2 || agreement.cipher === 4;
+  const gcm = isGcm({ agreement });
   const nonce = message.subarray(20, 20 + (gcm ? 12 : 11));
   const sealed = message.subarray(TRANSFORM_HEADER);
   if (message.readUInt32LE(36) !== sealed.length) return undefined;
@@ -100,4 +108,22 @@ export function openSealed(
     sealed,
     message.subarray(4, 20),
   );
+}
+
+/** GCM takes 12 bytes of nonce, CCM 11. */
+export function isGcm({ agreement }: Pick<SessionKeys, 'agreement'>): boolean {
+  return agreement.cipher === 2 || agreement.cipher === 4;
+}
+
+/** Seals one message, with its transform header in front. */
+export function sealed(crypto: Crypto, keys: SessionKeys, key: Buffer, nonce: Buffer, message: Buffer): Buffer {
+  const header = Buffer.alloc(TRANSFORM_HEADER);
+  header.writeUInt32BE(0xfd53_4d42, 0);
+  nonce.copy(header, 20);
+  header.writeUInt32LE(message.length, 36);
+  header.writeUInt16LE(1, 42);
+  message.copy(header, 44, 40, 48);
+  const made = crypto.seal(isGcm(keys) ? 'gcm' : 'ccm', key, nonce, header.subarray(20), message);
+  made.tag.copy(header, 4);
+  return Buffer.concat([header, made.sealed]);
 }

@@ -46,7 +46,7 @@ export interface Setup {
 }
 
 /** How messages of a session are signed on this connection. */
-interface Signing {
+export interface Signing {
   /** Undefined: no credentials. */
   readonly keys: SessionKeys | undefined;
   /** One of the two ends lets nothing through that is not signed. */
@@ -152,6 +152,16 @@ export class Smb2Security {
     for (const secret of this.#secrets)
       if (secret.kind === 'session' && id.equals(secret.id)) return Buffer.from(secret.key);
     return undefined;
+  }
+
+  /** How messages of a session are signed that was set up here; undefined: nobody signs (a guest, or it is not set up). */
+  signing(session: Session): Signing | undefined {
+    return this.#signing.get(session);
+  }
+
+  /** What NEGOTIATE settled. */
+  get agreement(): Agreement {
+    return this.#agreement;
   }
 
   /** Are there keys to check what this session signs? */

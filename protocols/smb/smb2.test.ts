@@ -151,15 +151,6 @@ test('compressed messages give the same files as clear ones', () => {
   assert.deepEqual(everySplit(session(packed.slice(0, 12))).size, 1);
 });
 
-test('live SMB ends the connection: it is not inspected yet', () => {
-  const { trace, written } = runSession(
-    { ...session(small.slice(0, 1)), modes: ['live'] },
-    { mode: 'live', verdicts: 'at once' },
-  );
-  assert.match(trace, /reset smb-live/);
-  assert.equal(written[SERVER].length, 0);
-});
-
 test('keys of a 3.1.1 session open what they sealed, and their signature fits', () => {
   const { crypto } = decoderContext();
   for (const cipher of [1, 2, 3, 4]) {

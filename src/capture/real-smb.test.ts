@@ -44,7 +44,7 @@ interface Scanned {
 /** Records what `talk` does with the server, and scans it. */
 async function recorded(
   context: TestContext,
-  start: (context: TestContext, port: number) => Promise<void>,
+  start: (context: TestContext, port: number) => Promise<unknown>,
   talk: (port: number) => void,
 ): Promise<(options?: readonly string[], change?: (capture: Buffer) => void) => Scanned> {
   const directory = scratch(context, 'smb');
@@ -96,7 +96,7 @@ function expectAll(clients: readonly SmbClient[], { rows, log, flows }: Scanned)
 
 async function expectFilesOf(
   context: TestContext,
-  start: (context: TestContext, port: number) => Promise<void>,
+  start: (context: TestContext, port: number) => Promise<unknown>,
   clients: readonly SmbClient[],
 ): Promise<void> {
   const scanned = await recorded(context, start, (port) => {

@@ -26,7 +26,7 @@ import { firewallPolicy } from './sections/firewall-policy.js';
 import { firewallProxyPolicy } from './sections/firewall-proxy-policy.js';
 import { firewallServiceCustom, firewallServiceGroup } from './sections/firewall-service.js';
 import { firewallVip } from './sections/firewall-vip.js';
-import { inspectdListener, inspectdSettings } from './sections/inspectd.js';
+import { inspectdListener, inspectdSettings, inspectdSmbAccount } from './sections/inspectd.js';
 import { logSyslogdSetting } from './sections/log-syslogd-setting.js';
 import { profileProtocolOptions, toProtocolOptionsProfile } from './sections/profile-protocol-options.js';
 import { sslSshProfile, toSslProfile } from './sections/ssl-ssh-profile.js';
@@ -59,6 +59,7 @@ export const SECTIONS = {
   'vpn certificate local': vpnCertificateLocal,
   'inspectd settings': inspectdSettings,
   'inspectd listener': inspectdListener,
+  'inspectd smb-account': inspectdSmbAccount,
 } as const;
 type Sections = typeof SECTIONS;
 

@@ -106,6 +106,15 @@ export function parsed<T>(allowed: string, parse: (text: string) => T | undefine
   return single<T | undefined>(allowed, undefined, (word, reader) => parse(word.text) ?? wrong(word, allowed, reader));
 }
 
+/** A password or hash that `fits`: what is wrong with it is said without repeating it. */
+export function secret(allowed: string, fits: RegExp): OptionKind<string | undefined> {
+  return single<string | undefined>(allowed, undefined, (word, reader) => {
+    if (fits.test(word.text)) return word.text;
+    reader.error(word, `allowed: ${allowed}`);
+    return undefined;
+  });
+}
+
 /** Free text of at most `most` characters. */
 export function text(most: number): OptionKind<string | undefined> {
   const allowed = `text of at most ${most} characters`;

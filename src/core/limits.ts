@@ -77,6 +77,9 @@ export interface Limits {
   readonly smbHandles: number;
   readonly smbRequests: number;
   readonly smbSessions: number;
+  /** Live: what is kept of one file that is read or written, until it is judged as oversize; and its stretches that the server has not got. */
+  readonly smbHeld: number;
+  readonly smbStretches: number;
 
   // content
   /** A file is collected in memory up to this size, then spooled. */
@@ -192,6 +195,8 @@ export const DEFAULT_LIMITS: Limits = {
   smbHandles: 65_536,
   smbRequests: 8_192,
   smbSessions: 10_000,
+  smbHeld: 64 * MiB,
+  smbStretches: 16_384,
 
   slot: 32 * MiB,
   slots: 96 * MiB,

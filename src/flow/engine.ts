@@ -780,15 +780,15 @@ class TrackedFile implements FileStream {
   }
 
   gap(length: number): void {
-    if (!this.over) this.inner.gap(length);
+    if (!this.over && !this.#oversize) this.inner.gap(length);
   }
 
   malformed(code: string): void {
-    if (!this.over) this.inner.malformed(code);
+    if (!this.over && !this.#oversize) this.inner.malformed(code);
   }
 
   renamed(name: string): void {
-    if (!this.over) this.inner.renamed?.(name);
+    if (!this.over && !this.#oversize) this.inner.renamed?.(name);
   }
 
   end(): void {

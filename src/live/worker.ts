@@ -16,6 +16,7 @@ import type { ToPrimary, ToWorker, WorkerSetup } from './messages.js';
 import { type PinholeEvent, Pinholes } from './pinholes.js';
 import { ProcessShare } from './process-share.js';
 import { type Routes, routesOf } from './routes.js';
+import { secretsOf } from './secrets-of.js';
 import { SessionLog } from './session-log.js';
 import { Interceptor } from './tls/interceptor.js';
 import { Counters } from './totals.js';
@@ -78,6 +79,7 @@ class Worker {
       log,
       limits,
       signatures: setup.signatures,
+      secrets: secretsOf(config),
       ...clamdOf(config),
     });
     const interceptor = await Interceptor.create({ config, stateDirectory: setup.stateDirectory, limits });

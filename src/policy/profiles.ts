@@ -81,6 +81,8 @@ export interface ProtocolOptions {
   readonly mends?: boolean;
   /** `clientcomfort`: what is still being scanned goes out in portions, so that its receiver does not give up. */
   readonly comfort?: Comfort | undefined;
+  /** SMB: let sealed sessions pass that nobody here has the keys of. */
+  readonly passEncrypted?: boolean;
 }
 
 export interface ProtocolOptionsProfile {

@@ -13,6 +13,7 @@ import { Detector } from '../flow/detect.js';
 import { FlowEngine, type FlowServices } from '../flow/engine.js';
 import type { Ruling } from '../inspector/inspector.js';
 import { sessionOf } from '../inspector/session-facts.js';
+import type { ProtocolOptions } from '../policy/profiles.js';
 import { protocolKey } from '../policy/protocol-key.js';
 import type { StageContext } from './context.js';
 import type { ConnectionOutput, StageEvent } from './output.js';
@@ -203,9 +204,9 @@ export class StagedConnection {
   }
 
   #open(meta: FileMeta, judged: (verdict: Verdict) => void): FileStream {
-    const { bounds, match } = this.#ruled();
+    const { bounds } = this.#ruled();
     const file: RootFile = this.#context.inspection.open(meta, (root) => this.#inspected(file, root, judged), bounds);
-    const { comfort } = match.profiles.protocolOptions.protocols[protocolKey(this.#service()) ?? 'http'];
+    const { comfort } = this.#options();
     if (comfort !== undefined && meta.mayTrickle === true)
       this.#comforted.set(
         file.id,
@@ -257,6 +258,7 @@ export class StagedConnection {
 
   /** What is none of our protocols may pass where none of them is at home; all else ends. */
   #mayBypass(reason: BypassReason): boolean {
+    if (reason === 'smb-encrypted') return this.#options().passEncrypted === true;
     if (reason === 'policy' || (reason === 'tls-no-keys' && this.#passTls)) return true;
     if (reason !== 'unknown-protocol' && reason !== 'tls-no-keys') return false;
     const port = this.facts.port ?? this.facts.server.port;
@@ -275,6 +277,10 @@ export class StagedConnection {
         : inspector.ruling(facts.match, service);
     if (service !== undefined) this.#ruling = ruling;
     return ruling;
+  }
+
+  #options(): ProtocolOptions {
+    return this.#ruled().match.profiles.protocolOptions.protocols[protocolKey(this.#service()) ?? 'http'];
   }
 
   #service(): { readonly service: string | undefined } {

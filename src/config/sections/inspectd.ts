@@ -1,10 +1,10 @@
 /**
- * What FortiOS has no words for, in sections of our own: `config inspectd settings` (files and bounds of the daemon) and
- * `config inspectd listener` (clients that say where they want to go).
+ * What FortiOS has no words for, in sections of our own: `config inspectd settings` (files and bounds of the daemon),
+ * `config inspectd listener` (clients that say where they want to go) and `config inspectd smb-account` (whose sealed and signed sessions are read).
  */
 import { isIP } from 'node:net';
 import type { Endpoint } from '../../core/session.js';
-import { choice, integer, ipAddresses, type OptionKind, parsed, reference, text } from '../options.js';
+import { choice, integer, ipAddresses, type OptionKind, parsed, reference, secret, text } from '../options.js';
 import { nameKey, singleSection, tableSection } from '../section.js';
 
 /** `10.0.0.1:25`, `[fd00::1]:25`. */
@@ -38,6 +38,17 @@ export const inspectdSettings = singleSection({
   /** Where Prometheus finds us. */
   metrics: endpoint(),
 });
+
+/** Without a domain: whatever domain the client names. A hash is MD4 of the password, 32 hex digits, and stands in its place. */
+export const inspectdSmbAccount = tableSection(
+  {
+    username: text(255),
+    domain: text(255),
+    password: secret('text of at most 255 characters', /^.{0,255}$/s),
+    'nt-hash': secret('32 hex digits', /^[0-9a-f]{32}$/i),
+  },
+  { key: nameKey(63) },
+);
 
 export const inspectdListener = tableSection(
   {

@@ -6,7 +6,7 @@ import {
   type ProtocolKey,
   type ProtocolOptionsProfile,
 } from '../../policy/profiles.js';
-import { accepted, flags, integer, ports, text, toggle, unsupported, withoutEffect } from '../options.js';
+import { accepted, choice, flags, integer, ports, text, toggle, unsupported, withoutEffect } from '../options.js';
 import { type Entry, nameKey, singleSection, tableSection } from '../section.js';
 
 /** What all protocols that are scanned share; `words`: what `set options` may name. */
@@ -98,6 +98,8 @@ export const profileProtocolOptions = tableSection(
           ...window,
           'server-credential-type': accepted,
           'domain-controller': accepted,
+          /** Our own: sealed sessions that no account of `config inspectd smb-account` opens. */
+          'encrypted-session': choice(['block', 'pass'], 'block'),
         },
         ['server-keytab'],
       ),
@@ -130,6 +132,7 @@ export function toProtocolOptionsProfile(entry: Entry<typeof profileProtocolOpti
         scanBzip2: section.scanBzip2,
         // FortiOS's default profile has it; only who writes a list can leave it out.
         ...(key === 'smtp' && section.given.has('options') && !options.has('splice') ? { mends: true } : {}),
+        ...('encryptedSession' in section ? { passEncrypted: section.encryptedSession === 'pass' } : {}),
         ...(options.has('clientcomfort') && 'comfortInterval' in section
           ? { comfort: { interval: section.comfortInterval, amount: section.comfortAmount } }
           : {}),

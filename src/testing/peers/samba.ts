@@ -10,8 +10,12 @@ export const USER = 'mail';
 export const PASSWORD = 'only-for-this-test';
 export const SHARE = 'share';
 
-/** `settings` are lines of the global section of its configuration. */
-export async function startSamba(context: TestContext, port: number, settings: readonly string[] = []): Promise<void> {
+/** `settings` are lines of the global section of its configuration. Returns the directory that it shares. */
+export async function startSamba(
+  context: TestContext,
+  port: number,
+  settings: readonly string[] = [],
+): Promise<string> {
   let stop = async (): Promise<void> => {};
   const base = serverDirectory(context, 'samba', () => stop());
   for (const name of ['private', 'lock', 'state', 'cache', 'pid', 'ncalrpc', SHARE]) mkdirSync(join(base, name));
@@ -43,6 +47,7 @@ export async function startSamba(context: TestContext, port: number, settings: r
   const smbd = spawn(pathOf('smbd') ?? 'smbd', ['-F', '-s', configuration], { stdio: 'ignore' });
   stop = () => ended(smbd);
   await listening(port);
+  return join(base, SHARE);
 }
 
 export const SMBTORTURE = join(UNPACKED, 'usr/bin/smbtorture');

@@ -1,0 +1,383 @@
+/**
+ * One opened file of a live session. What is written is kept and acknowledged here; the server gets it when the whole was judged: at CLOSE, and before
+ * whatever else would show it (FLUSH, a read, a new name, another open). What is read is fetched whole and judged, and reads are answered out of
+ * what was judged. What is too much to keep is judged by its beginning, as oversize, and then passes as it comes.
+ */
+import { Buffer } from 'node:buffer';
+import type { FileMeta, FileStream } from '../../../src/core/file.js';
+import { CLIENT, type Flow, type Unit } from '../../../src/core/flow.js';
+import { nameAlso, streamOf } from '../opened-file.js';
+import { COMMAND, fileIdAt, HEADER, STATUS } from '../smb2-message.js';
+import { HeldBytes } from './held-bytes.js';
+import { type Command, closeBody, openBody, readBody, setSizeBody, writeBody } from './message.js';
+
+/** What a live file asks of its session. */
+export interface FileSession {
+  readonly flow: Flow;
+  /** A request of the proxy's own about this file's tree. */
+  ask(command: number, body: Buffer, payload: number, answered: (answer: Command) => void): void;
+  /** Bytes of a read or write that could go at once. */
+  readonly mostAtOnce: number;
+  /** `file` was ended: what is it? */
+  judged(file: FileStream, then: (blocked: boolean) => void): void;
+  /** Bytes held for all files of the connection. */
+  readonly held: { bytes: number };
+  /** Lets go of what was read of files that nobody reads just now, where much is held. */
+  makeRoom(): void;
+}
+
+export interface OpenedAs {
+  readonly id: Buffer;
+  readonly share: string | undefined;
+  readonly path: string | undefined;
+  /** The server made it, or emptied it. */
+  readonly fresh: boolean;
+  readonly reads: boolean;
+  readonly writes: boolean;
+  readonly size: number;
+}
+
+/** What a read comes to: bytes, the end of the file, a status of the server's, or a refusal. */
+export type ReadResult = Buffer | 'end' | 'blocked' | 'pass' | number;
+
+const READ_DATA = HEADER + 16;
+
+export class LiveFile {
+  readonly #session: FileSession;
+  readonly opened: OpenedAs;
+  /** Names that it was given since. */
+  readonly #names: string[] = [];
+  #writing: HeldBytes | undefined;
+  #writingUnit: Unit | undefined;
+  /** What lies below what is written is on the server and was not fetched yet. */
+  #baseUnknown: boolean;
+  #sizeSet = false;
+  /** Something of it has gone to the server. */
+  #stored = false;
+  #reading: HeldBytes | undefined;
+  #readingUnit: Unit | undefined;
+  #readable = false;
+  #writable = false;
+  #writeBlocked = false;
+  #readBlocked = false;
+  /** A write that the server refused when it got what was kept. */
+  #failure = STATUS.success as number;
+  #busy = false;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(session: FileSession, opened: OpenedAs) {
+    this.#session = session;
+    this.opened = opened;
+    this.#baseUnknown = !opened.fresh;
+  }
+
+  /** Something was written that the server has not got. */
+  get dirty(): boolean {
+    return this.#writing !== undefined && (this.#writing.stretches > 0 || this.#sizeSet);
+  }
+
+  /** What was written may not be. */
+  get blocked(): boolean {
+    return this.#writeBlocked;
+  }
+
+  /** Writes pass: it was judged as oversize, and may. */
+  get passesWrites(): boolean {
+    return this.#writable;
+  }
+
+  get failure(): number {
+    return this.#failure;
+  }
+
+  /** Nothing of it need remain on the server: it was made or emptied for what was blocked. */
+  get removable(): boolean {
+    return this.opened.fresh;
+  }
+
+  get stored(): boolean {
+    return this.#stored;
+  }
+
+  /** Its size as its writer knows it. */
+  sizeOver(size: number): number {
+    const writing = this.#writing;
+    if (writing === undefined || !this.dirty) return size;
+    return this.#sizeSet ? writing.size : Math.max(size, writing.size);
+  }
+
+  /** Nothing is under way with it. */
+  get idle(): boolean {
+    return !this.#busy;
+  }
+
+  /** Runs `task` when nothing else is under way with this file. */
+  inTurn(task: () => void): void {
+    if (this.#busy) this.#waiting.push(task);
+    else task();
+  }
+
+  /** Something else is under way with it, until `goOn`. */
+  pause(): void {
+    this.#busy = true;
+  }
+
+  goOn(): void {
+    this.#done(() => {});
+  }
+
+  // ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Keeps what is written. True: it is time to judge and store what is kept. */
+  write(at: number, chunk: Buffer, start: number, end: number): boolean {
+    const writing = this.#hold();
+    writing.put(at, chunk, start, end, true);
+    this.forgetRead();
+    const { limits } = this.#session.flow;
+    return this.#tooMuch(writing) || writing.stretches > limits.smbStretches;
+  }
+
+  /** Its size is set, in turn with what is written. */
+  setSize(size: number): void {
+    this.#hold().setSize(size);
+    this.#sizeSet = true;
+    this.forgetRead();
+  }
+
+  /** It has another name as well. */
+  named(path: string): void {
+    this.#names.push(path);
+  }
+
+  /** Judges what was written so far, as one file, and stores it if it may be. `then` is told whether it may. */
+  store(then: (fine: boolean) => void): void {
+    const writing = this.#writing;
+    if (this.#writeBlocked || writing === undefined || !this.dirty) return then(!this.#writeBlocked);
+    this.#busy = true;
+    this.#base(writing, (complete) => {
+      const tooMuch = this.#tooMuch(writing);
+      this.#judge('upload', writing, this.#writingUnit, complete && !tooMuch, (blocked) => {
+        if (blocked) {
+          this.#writeBlocked = true;
+          this.#letGoOfWritten();
+          return this.#done(() => then(false));
+        }
+        this.#replay(writing, () => {
+          if (tooMuch) this.#writable = true;
+          if (tooMuch) this.#letGoOfWritten();
+          this.#done(() => then(true));
+        });
+      });
+    });
+  }
+
+  /** It ends without having been closed: what was written is judged for the record, and gone. */
+  drop(): void {
+    const writing = this.#writing;
+    if (writing !== undefined && this.dirty && !this.#busy) {
+      const file = this.#open('upload', this.#writingUnit);
+      writing.tell(file);
+      file.abort('reset');
+      this.#session.judged(file, () => {});
+    }
+    this.#writing = undefined;
+    this.forgetRead();
+  }
+
+  /** What it held is given back. */
+  end(): void {
+    this.#letGoOfWritten();
+    this.forgetRead();
+  }
+
+  #hold(): HeldBytes {
+    if (this.#writing !== undefined) return this.#writing;
+    this.#session.makeRoom();
+    this.#writingUnit = this.#session.flow.unit(CLIENT, 'aside');
+    this.#writing = this.#heldIn(this.#writingUnit);
+    return this.#writing;
+  }
+
+  #tooMuch({ memory }: HeldBytes): boolean {
+    const { limits } = this.#session.flow;
+    return memory > limits.smbHeld || this.#session.held.bytes > limits.heldPerFlow - limits.smbHeld / 2;
+  }
+
+  /** Fetches what lies below what is written. `then`: is all of it known? */
+  #base(writing: HeldBytes, then: (complete: boolean) => void): void {
+    if (!this.#baseUnknown) return then(true);
+    const known = (complete: boolean): void => {
+      if (complete) this.#baseUnknown = false;
+      then(complete);
+    };
+    const { path, reads, id } = this.opened;
+    if (reads) return this.#fetch(id, writing, true, (result) => known(result === 'whole'));
+    if (path === undefined) return then(false);
+    this.#session.ask(COMMAND.create, openBody(path, 'read'), 0, ({ header, bytes }) => {
+      if (header.status !== STATUS.success || bytes.length < HEADER + 80) return then(false);
+      const other = Buffer.from(bytes.subarray(HEADER + 64, HEADER + 80));
+      this.#fetch(other, writing, true, (result) =>
+        this.#session.ask(COMMAND.close, closeBody(other), 0, () => known(result === 'whole')),
+      );
+    });
+  }
+
+  /** Gives the server what it is owed, a stretch after the other. */
+  #replay(writing: HeldBytes, then: () => void): void {
+    const { id } = this.opened;
+    const owed = writing.takeOwed(this.#session.mostAtOnce);
+    if (owed === undefined) {
+      if (!this.#sizeSet) return then();
+      this.#sizeSet = false;
+      return this.#session.ask(COMMAND.setInfo, setSizeBody(id, writing.size), 0, ({ header }) => {
+        if (header.status !== STATUS.success) this.#failure = header.status;
+        then();
+      });
+    }
+    this.#stored = true;
+    this.#session.ask(COMMAND.write, writeBody(id, owed.at, owed.data), owed.data.length, ({ header, bytes }) => {
+      if (header.status !== STATUS.success || bytes.readUInt32LE(HEADER + 4) !== owed.data.length) {
+        this.#failure = header.status !== STATUS.success ? header.status : 0xc000_007f;
+        writing.forgive();
+        return then();
+      }
+      this.#replay(writing, then);
+    });
+  }
+
+  #letGoOfWritten(): void {
+    if (this.#writing !== undefined) this.#session.held.bytes -= this.#writing.memory;
+    this.#writing = undefined;
+    this.#sizeSet = false;
+    this.#writingUnit?.replace();
+    this.#writingUnit = undefined;
+  }
+
+  // ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** `length` bytes from `at`, out of what was judged. `then` may be told at once. */
+  read(at: number, length: number, then: (result: ReadResult) => void, again = false): void {
+    if (this.#readBlocked) return then('blocked');
+    if (this.#readable) return then('pass');
+    const reading = this.#reading;
+    if (reading === undefined) return this.#readWhole(() => this.read(at, length, then, true), then);
+    if (length === 0 || at < reading.size) return then(reading.read(at, length));
+    if (again) return then('end');
+    // It may have grown since.
+    this.#busy = true;
+    this.#session.ask(COMMAND.read, readBody(this.opened.id, at, 1), 1, ({ header }) => {
+      if (header.status === STATUS.endOfFile) return this.#done(() => then('end'));
+      this.forgetRead();
+      this.#readWhole(() => this.read(at, length, then, true), then);
+    });
+  }
+
+  /** What was fetched is out of date. */
+  forgetRead(): void {
+    this.#readBlocked = false;
+    this.#readable = false;
+    const reading = this.#reading;
+    if (reading === undefined) return;
+    this.#session.held.bytes -= reading.memory;
+    this.#reading = undefined;
+    this.#readingUnit?.replace();
+    this.#readingUnit = undefined;
+  }
+
+  #readWhole(then: () => void, failed: (status: number) => void): void {
+    this.#busy = true;
+    this.#session.makeRoom();
+    const unit = this.#session.flow.unit(CLIENT, 'aside');
+    const bytes = this.#heldIn(unit);
+    this.#fetch(this.opened.id, bytes, false, (result) => {
+      const dropped = (): void => {
+        this.#session.held.bytes -= bytes.memory;
+        unit.replace();
+      };
+      if (typeof result === 'number') {
+        dropped();
+        return this.#done(() => failed(result));
+      }
+      this.#judge('download', bytes, unit, result === 'whole', (blocked) => {
+        this.#readBlocked = blocked;
+        if (blocked || result === 'more') dropped();
+        else {
+          this.#reading = bytes;
+          this.#readingUnit = unit;
+        }
+        this.#readable = !blocked && result === 'more';
+        this.#done(then);
+      });
+    });
+  }
+
+  /** Reads all of it from the server. `under`: into what is written. A number: the server's refusal. */
+  #fetch(id: Buffer, into: HeldBytes, under: boolean, then: (result: 'whole' | 'more' | number) => void): void {
+    const next = (at: number): void => {
+      if (this.#tooMuch(into)) return then('more');
+      const length = this.#session.mostAtOnce;
+      this.#session.ask(COMMAND.read, readBody(id, at, length), length, ({ header, bytes }) => {
+        const { status } = header;
+        if (status === STATUS.endOfFile) return then('whole');
+        const start = bytes[HEADER + 2] ?? 0;
+        const count = bytes.length < READ_DATA ? 0 : bytes.readUInt32LE(HEADER + 4);
+        if (status !== STATUS.success && status !== STATUS.bufferOverflow) return then(status);
+        if (count === 0 || count > length || start < READ_DATA || start + count > bytes.length) return then('whole');
+        if (under) into.putUnder(at, bytes, start, start + count);
+        else into.put(at, bytes, start, start + count, false);
+        next(at + count);
+      });
+    };
+    next(0);
+  }
+
+  // ── Judging ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #judge(
+    direction: 'upload' | 'download',
+    bytes: HeldBytes,
+    unit: Unit | undefined,
+    complete: boolean,
+    then: (blocked: boolean) => void,
+  ): void {
+    const file = this.#open(direction, unit);
+    bytes.tell(file);
+    if (!complete) file.gap(0);
+    file.end();
+    this.#session.judged(file, then);
+  }
+
+  #open(direction: 'upload' | 'download', unit: Unit | undefined): FileStream {
+    const { path, share } = this.opened;
+    const name = path?.replace(/^\\+/, '');
+    const meta: FileMeta = { name, direction, ...(share === undefined ? {} : { path: share }) };
+    const file = this.#session.flow.openFile(meta, unit);
+    const stream = name === undefined ? undefined : streamOf(name);
+    if (stream !== undefined) file.renamed?.(stream);
+    for (const each of this.#names) nameAlso(file, each);
+    return file;
+  }
+
+  #heldIn(unit: Unit): HeldBytes {
+    const { flow, held } = this.#session;
+    return new HeldBytes((page) => {
+      held.bytes += page.length;
+      flow.send(CLIENT, page, unit);
+    });
+  }
+
+  #done(then: () => void): void {
+    this.#busy = false;
+    then();
+    while (!this.#busy) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      next();
+    }
+  }
+}
+
+/** A file id in the words of `smb2-message.ts`. */
+export function idText(id: Buffer): string {
+  return fileIdAt(id, 0);
+}

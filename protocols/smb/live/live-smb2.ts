@@ -1,0 +1,771 @@
+/**
+ * SMB 2 and 3 live ([MS-SMB2] 3.2, 3.3): the proxy is the client's server for what it keeps, and the server's client for all else. Compounds are
+ * taken apart and their commands done one after the other; requests go on under numbers of the proxy's own (`window.ts`); files are kept and judged
+ * (`live-file.ts`). Sessions whose messages nobody but their ends can sign are handed to `signed-smb2.ts`.
+ */
+import { Buffer } from 'node:buffer';
+import type { FileId, FileStream, Verdict } from '../../../src/core/file.js';
+import { CLIENT, type Flow, SERVER } from '../../../src/core/flow.js';
+import type { SmbEvent } from '../events.js';
+import { DIALECT, type SessionKeys, signatureFits } from '../smb2-keys.js';
+import { COMMAND, fileIdAt, HEADER, readHeader, SAME_FILE, STATUS } from '../smb2-message.js';
+import { parseCreate, parseCreated, parseSetInfo, parseTreeConnect } from '../smb2-requests.js';
+import { type Setup, Smb2Security } from '../smb2-security.js';
+import { Session, type Sessions } from '../smb2-session.js';
+import { hasFiles, reconnects, refusedControl, sizePlace } from './asks.js';
+import { type FileSession, idText, LiveFile } from './live-file.js';
+import {
+  type Command,
+  closeBody,
+  commandsIn,
+  errorBody,
+  openBody,
+  ownAnswer,
+  ownRequest,
+  REFUSAL,
+  readAnswerBody,
+  readdressed,
+  setId,
+  setInfoAnswerBody,
+  setSizeBody,
+  setStatus,
+  writeAnswerBody,
+} from './message.js';
+import { SignedSmb2 } from './signed-smb2.js';
+import { ServerWindow } from './window.js';
+import type { Wire } from './wire.js';
+
+const CREDIT = 65_536;
+/** Own requests ask for so many credits beyond what they take. */
+const RESERVE = 64;
+/** A read or write of our own is not larger. */
+const AT_ONCE = 1024 * 1024;
+
+/** Where the file id lies in a request's body, by command. */
+const FILE_ID: ReadonlyMap<number, number> = new Map([
+  [COMMAND.close, 8],
+  [COMMAND.flush, 8],
+  [COMMAND.lock, 8],
+  [COMMAND.ioctl, 8],
+  [COMMAND.queryDirectory, 8],
+  [COMMAND.changeNotify, 8],
+  [COMMAND.read, 16],
+  [COMMAND.write, 16],
+  [COMMAND.setInfo, 16],
+  [COMMAND.queryInfo, 24],
+]);
+
+/** What a client signs in a session that need not be signed: those that protect what was negotiated. */
+const SIGNED_BY_CUSTOM: ReadonlySet<number> = new Set([
+  COMMAND.treeConnect,
+  COMMAND.ioctl,
+  COMMAND.sessionSetup,
+  COMMAND.logoff,
+]);
+
+/** Statuses that a server gives before it looks at signatures, and answers that come without. */
+const NEED_NO_SIGNATURE: ReadonlySet<number> = new Set([
+  COMMAND.negotiate,
+  COMMAND.sessionSetup,
+  COMMAND.oplockBreak,
+  COMMAND.cancel,
+]);
+
+interface LiveTree {
+  readonly share: string | undefined;
+  disk: boolean;
+}
+
+interface LiveSession {
+  readonly session: Session;
+  readonly trees: Map<number, LiveTree>;
+  readonly files: Map<string, LiveFile>;
+}
+
+const STUCK = { taken: 'smb2-signed-late', many: 'smb2-requests-limit', other: 'smb2-other-answer' } as const;
+
+/** What a command came to, for the next one in its chain. */
+type Then = (answer: Buffer) => void;
+const NOTHING: Then = () => {};
+
+export class LiveSmb2 {
+  readonly #flow: Flow;
+  readonly #sessions: Sessions;
+  readonly #wire: Wire;
+  readonly #security: Smb2Security;
+  readonly #window: ServerWindow;
+  readonly #live = new Map<string, LiveSession>();
+  readonly #awaited = new Map<FileId, (blocked: boolean) => void>();
+  readonly #held = { bytes: 0 };
+  #maxRead = CREDIT;
+  #maxWrite = CREDIT;
+  /** Requests of the client's that have no answer yet, and the bytes of those that wait here. */
+  #open = 0;
+  #parked = 0;
+  #stopped = false;
+  #over = false;
+  /** The proxy has said something by itself: numbers may differ from here on. */
+  #spoke = false;
+  #signed: SignedSmb2 | undefined;
+
+  constructor(flow: Flow, sessions: Sessions, wire: Wire) {
+    this.#flow = flow;
+    this.#sessions = sessions;
+    this.#wire = wire;
+    this.#security = new Smb2Security(flow, sessions);
+    this.#window = new ServerWindow(wire, flow.limits.smbRequests, (why) => this.#end(STUCK[why]));
+  }
+
+  /** The keys of a session, by the id in a transform header. */
+  keysOf(high: number, low: number): SessionKeys | undefined {
+    return this.#live.get(sessionName(high, low))?.session.keys;
+  }
+
+  /** It was ended. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The client is not read for now. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Has anything been numbered anew? Then nobody but us can carry the connection on. */
+  get spoke(): boolean {
+    return this.#spoke;
+  }
+
+  /** NEGOTIATE of SMB 1 went to the server, which answers it in SMB 2. */
+  smb1Negotiated(): void {
+    this.#window.skip();
+    this.#open++;
+  }
+
+  /** A message of the client's; `bytes` and `wire` are ours. */
+  client(bytes: Buffer, sealed: boolean, wire: Buffer | undefined): void {
+    const commands = commandsIn(bytes, sealed, wire);
+    if (commands === undefined) return this.#end('smb2-cut');
+    if (commands.some(({ header }) => header.response)) return this.#end('smb2-wrong-direction');
+    if (commands.some(({ header }) => header.messageId > Number.MAX_SAFE_INTEGER)) return this.#end('smb2-cut');
+    if (this.#signed !== undefined) return this.#signed.client(commands, bytes, wire);
+    let live: LiveSession | undefined;
+    for (const command of commands) {
+      if (!command.header.related) live = this.#sessionOf(command);
+      const signed = this.#signedBy(command, live, commands.length > 1);
+      if (signed === 'wrong') return this.#end('smb2-bad-signature');
+      if (signed === 'unknown') return this.#handOver(() => this.#signed?.client(commands, bytes, wire));
+    }
+    this.#chain(commands, 0, undefined);
+  }
+
+  /** A message of the server's. */
+  server(bytes: Buffer, sealed: boolean, wire: Buffer | undefined): void {
+    const commands = commandsIn(bytes, sealed, wire);
+    if (commands === undefined) return this.#end('smb2-cut');
+    if (commands.some(({ header }) => !header.response)) return this.#end('smb2-wrong-direction');
+    if (this.#signed !== undefined) return this.#signed.server(commands, bytes, wire);
+    for (const command of commands) {
+      if (!this.#flow.passive && this.#trusted(command)) this.#answer(command);
+    }
+  }
+
+  verdict(id: FileId, verdict: Verdict): void {
+    const then = this.#awaited.get(id);
+    this.#awaited.delete(id);
+    then?.(verdict.action === 'block' || verdict.action === 'strip');
+    this.#signed?.verdict(id, verdict);
+  }
+
+  wake(now: number): void {
+    this.#signed?.wake(now);
+  }
+
+  /** The client says no more: what it wrote and did not close is not stored. */
+  clientEnded(): void {
+    for (const { files } of this.#live.values()) for (const file of files.values()) file.drop();
+    this.#signed?.clientEnded();
+  }
+
+  // ── The client's commands ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The commands of a compound, one after the other; what is related goes on with the file of the one before. */
+  #chain(commands: readonly Command[], at: number, before: Buffer | undefined): void {
+    const command = commands[at];
+    if (command === undefined) return;
+    if (!command.header.related || before === undefined) {
+      const related = commands[at + 1]?.header.related === true;
+      this.#first(command, related ? (answer) => this.#chain(commands, at + 1, answer) : NOTHING);
+      if (!related) this.#chain(commands, at + 1, undefined);
+      return;
+    }
+    const previous = commands[at - 1];
+    const bytes = Buffer.from(command.bytes);
+    // Session and tree are those of the command before, whatever stands here.
+    if (previous !== undefined) previous.bytes.copy(bytes, 36, 36, 48);
+    const place = FILE_ID.get(command.header.command);
+    const next = (then: Buffer): void => this.#chain(commands, at + 1, then);
+    if (place !== undefined && bytes.length >= HEADER + place + 16) {
+      if (fileIdAt(bytes, HEADER + place) === SAME_FILE) {
+        const known = lastFile(before, previous);
+        if (known === undefined) {
+          const status = before.readUInt32LE(8);
+          this.#open++;
+          return this.#refuse(command, status === STATUS.success ? REFUSAL.invalidParameter : status, next);
+        }
+        known.copy(bytes, HEADER + place);
+      }
+    }
+    const related = { ...command, bytes, header: readHeader(bytes, 0) };
+    (commands as Command[])[at] = related;
+    this.#first(related, next);
+  }
+
+  /** Who signed it? `unknown`: somebody whose key nobody here has, and who does so for more than what is signed by custom. */
+  #signedBy(
+    { header, bytes, sealed }: Command,
+    live: LiveSession | undefined,
+    compound: boolean,
+  ): 'right' | 'wrong' | 'unknown' {
+    if (live === undefined || sealed || !header.signed || header.command === COMMAND.cancel) return 'right';
+    const { keys } = live.session;
+    if (keys !== undefined) return signatureFits(this.#sessions.crypto, keys, bytes) ? 'right' : 'wrong';
+    const custom = SIGNED_BY_CUSTOM.has(header.command) && !compound;
+    return custom || this.#security.signing(live.session) === undefined ? 'right' : 'unknown';
+  }
+
+  /** May it be done? */
+  #first(command: Command, then: Then): void {
+    const { header, sealed } = command;
+    if (header.command === COMMAND.cancel) return this.#cancel(command);
+    if (++this.#open > this.#flow.limits.smbRequests) return this.#end('smb2-requests-limit');
+    const live = this.#sessionOf(command);
+    const signing = live === undefined ? undefined : this.#security.signing(live.session);
+    if (signing?.required === true && !sealed && !header.signed && !NEED_NO_SIGNATURE.has(header.command))
+      return this.#refuse(command, REFUSAL.accessDenied, then);
+    this.#request(command, live, then);
+  }
+
+  #request(command: Command, live: LiveSession | undefined, then: Then): void {
+    const { bytes, header } = command;
+    const end = bytes.length;
+    switch (header.command) {
+      case COMMAND.negotiate:
+        this.#security.negotiate(bytes, 0, end);
+        return this.#forward(command, undefined, (answer) => this.#negotiated(answer), then, true);
+      case COMMAND.sessionSetup:
+        return this.#setup(command, live, then);
+    }
+    if (live === undefined) {
+      // What belongs to no session that was set up here is not seen by us as the server would see it.
+      if (header.command !== COMMAND.echo) return this.#refuse(command, REFUSAL.sessionDeleted, then);
+      return this.#forward(command, undefined, undefined, then);
+    }
+    switch (header.command) {
+      case COMMAND.logoff:
+        return this.#settled([...live.files.values()], () =>
+          this.#forward(command, live, (answer) => this.#leave(live, answer, () => true), then),
+        );
+      case COMMAND.treeConnect:
+        return this.#treeConnect(command, live, then);
+      case COMMAND.treeDisconnect: {
+        const tree = live.trees.get(header.treeId);
+        const within = (file: LiveFile): boolean => this.#treeOf.get(file) === tree;
+        return this.#settled([...live.files.values()].filter(within), () =>
+          this.#forward(command, live, (answer) => this.#leave(live, answer, within), then),
+        );
+      }
+    }
+    const tree = live.trees.get(header.treeId);
+    if (tree?.disk === false) {
+      const control = header.command === COMMAND.ioctl ? refusedControl(bytes) : undefined;
+      if (control !== undefined) return this.#refuse(command, control, then);
+      return this.#forward(command, live, undefined, then);
+    }
+    this.#inDisk(command, live, tree, then);
+  }
+
+  /** In a share with files. */
+  #inDisk(command: Command, live: LiveSession, tree: LiveTree | undefined, then: Then): void {
+    const { bytes, header } = command;
+    if (header.command === COMMAND.create) return this.#create(command, live, tree, then);
+    const place = FILE_ID.get(header.command);
+    if (place === undefined) return this.#forward(command, live, undefined, then);
+    if (bytes.length < HEADER + place + 16) return this.#refuse(command, REFUSAL.invalidParameter, then);
+    if (header.command === COMMAND.ioctl) {
+      const control = refusedControl(bytes);
+      if (control !== undefined) return this.#refuse(command, control, then);
+    }
+    const file = live.files.get(fileIdAt(bytes, HEADER + place));
+    if (file === undefined) {
+      if (header.command === COMMAND.read || header.command === COMMAND.write)
+        return this.#refuse(command, REFUSAL.fileClosed, then);
+      return this.#forward(command, live, undefined, then);
+    }
+    this.#parked += bytes.length;
+    this.#pace();
+    file.inTurn(() => {
+      this.#parked -= bytes.length;
+      this.#pace();
+      switch (header.command) {
+        case COMMAND.read:
+          return this.#read(command, live, file, then);
+        case COMMAND.write:
+          return this.#write(command, live, file, then);
+        case COMMAND.close:
+          return this.#close(command, live, file, then);
+        // What others see behind a lock, or a flush, must be there.
+        case COMMAND.lock:
+        case COMMAND.flush:
+          return this.#stored(file, (fine) =>
+            fine ? this.#forward(command, live, undefined, then) : this.#refuse(command, REFUSAL.virusInfected, then),
+          );
+        case COMMAND.setInfo:
+          return this.#setInfo(command, live, file, then);
+        case COMMAND.queryInfo:
+          return this.#forward(command, live, (answer) => withSize(command, answer, file), then);
+        default:
+          return this.#forward(command, live, undefined, then);
+      }
+    });
+  }
+
+  // ── Sessions and trees ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #negotiated(answer: Command): undefined {
+    const { bytes, header } = answer;
+    if (header.status !== STATUS.success) return undefined;
+    if (!this.#security.negotiated(bytes, 0, bytes.length)) return undefined;
+    this.#window.multiCredit = (bytes.readUInt32LE(HEADER + 24) & 4) !== 0;
+    this.#maxRead = Math.max(4096, bytes.readUInt32LE(HEADER + 32));
+    this.#maxWrite = Math.max(4096, bytes.readUInt32LE(HEADER + 36));
+    return undefined;
+  }
+
+  #setup(command: Command, live: LiveSession | undefined, then: Then): void {
+    const { bytes } = command;
+    if (bytes.length < HEADER + 24) return this.#refuse(command, REFUSAL.invalidParameter, then);
+    // A channel of a session that is open elsewhere: halves of a file could come over each.
+    if ((bytes[HEADER + 2] ?? 0) & 1) {
+      this.#odd('smb2-channel-refused');
+      return this.#refuse(command, REFUSAL.notSupported, then);
+    }
+    const setup = this.#security.setup(live?.session, bytes, 0, bytes.length);
+    const hashed = this.#security.agreement.dialect === DIALECT.smb311;
+    this.#forward(command, live, (answer) => this.#setUp(answer, setup), then, hashed);
+  }
+
+  #setUp(answer: Command, setup: Setup | undefined): undefined {
+    const { header, bytes } = answer;
+    const name = sessionName(header.sessionHigh, header.sessionLow);
+    let live = this.#live.get(name);
+    if (live === undefined) {
+      if (header.status !== STATUS.success && header.status !== STATUS.moreProcessing) return undefined;
+      if (this.#live.size >= this.#flow.limits.smbSessions) {
+        this.#end('smb2-requests-limit');
+        return undefined;
+      }
+      live = { session: new Session(name), trees: new Map(), files: new Map() };
+      this.#live.set(name, live);
+    }
+    this.#security.setUp(header, live.session, setup, bytes, 0, bytes.length);
+    if (header.status !== STATUS.success && header.status !== STATUS.moreProcessing) this.#forget(name, live);
+    const signing = this.#security.signing(live.session);
+    if (header.status === STATUS.success && signing?.required === true && signing.keys === undefined)
+      this.#handOver(() => {});
+    return undefined;
+  }
+
+  #forget(name: string, { files }: LiveSession): void {
+    for (const file of files.values()) file.end();
+    this.#live.delete(name);
+  }
+
+  #treeConnect(command: Command, live: LiveSession, then: Then): void {
+    const share = parseTreeConnect(command.bytes, 0, command.bytes.length);
+    const known = (answer: Command): undefined => {
+      const { header, bytes } = answer;
+      if (header.status !== STATUS.success || bytes.length < HEADER + 16) return undefined;
+      if (live.trees.size >= this.#flow.limits.smbHandles) this.#end('smb2-handles-limit');
+      else live.trees.set(header.treeId, { share, disk: hasFiles(share, bytes[HEADER + 2]) });
+      return undefined;
+    };
+    this.#forward(command, live, known, then);
+  }
+
+  /** They are gone with their tree or session. */
+  #leave(live: LiveSession, answer: Command, gone: (file: LiveFile) => boolean): undefined {
+    if (answer.header.status !== STATUS.success) return undefined;
+    for (const [id, file] of live.files) {
+      if (!gone(file)) continue;
+      file.end();
+      live.files.delete(id);
+    }
+    return undefined;
+  }
+
+  /** Stores what was written to files that nobody closed. */
+  #settled(files: readonly LiveFile[], then: () => void): void {
+    const [file, ...others] = files;
+    if (file === undefined) return then();
+    file.inTurn(() => this.#stored(file, () => this.#settled(others, then)));
+  }
+
+  // ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  readonly #treeOf = new WeakMap<LiveFile, LiveTree>();
+
+  #create(command: Command, live: LiveSession, tree: LiveTree | undefined, then: Then): void {
+    const { bytes } = command;
+    const asked = parseCreate(bytes, 0, bytes.length);
+    if (asked === undefined) return this.#refuse(command, REFUSAL.invalidParameter, then);
+    // What was kept for a handle is gone with its connection.
+    if (reconnects(bytes)) return this.#refuse(command, REFUSAL.objectNameNotFound, then);
+    if (live.files.size >= this.#flow.limits.smbHandles) {
+      this.#odd('smb2-handles-limit');
+      return this.#refuse(command, REFUSAL.insufficientResources, then);
+    }
+    const key = asked.path?.toLowerCase();
+    const same = [...live.files.values()].filter(
+      (file) => file.dirty && this.#treeOf.get(file) === tree && file.opened.path?.toLowerCase() === key,
+    );
+    const like = bytes;
+    const opened = (answer: Command): undefined => {
+      const created =
+        answer.header.status === STATUS.success ? parseCreated(answer.bytes, 0, answer.bytes.length) : undefined;
+      if (created === undefined) return undefined;
+      const file = new LiveFile(this.#fileSession(live, like, command.sealed), {
+        id: Buffer.from(answer.bytes.subarray(HEADER + 64, HEADER + 80)),
+        share: tree?.share,
+        path: asked.path,
+        fresh: created.fresh && !created.directory,
+        reads: asked.reads,
+        writes: asked.writes,
+        size: created.size,
+      });
+      if (tree !== undefined) this.#treeOf.set(file, tree);
+      live.files.get(created.id)?.end();
+      live.files.set(created.id, file);
+      return undefined;
+    };
+    this.#settled(same, () => this.#forward(command, live, opened, then));
+  }
+
+  #read(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
+    const { bytes } = command;
+    if (bytes.length < HEADER + 48 || bytes.readUInt32LE(HEADER + 36) !== 0)
+      return this.#refuse(command, REFUSAL.invalidParameter, then);
+    const length = bytes.readUInt32LE(HEADER + 4);
+    const at = Number(bytes.readBigUInt64LE(HEADER + 8));
+    if (length > this.#maxRead) return this.#refuse(command, REFUSAL.invalidParameter, then);
+    if (length > 0 && at + length > Number.MAX_SAFE_INTEGER) return this.#refuse(command, STATUS.endOfFile, then);
+    const least = bytes.readUInt32LE(HEADER + 32);
+    this.#stored(file, (fine) => {
+      if (!fine) return this.#refuse(command, REFUSAL.virusInfected, then);
+      file.read(at, length, (result) => {
+        if (result === 'pass') return this.#forward(command, live, undefined, then);
+        if (result === 'end') return this.#refuse(command, STATUS.endOfFile, then);
+        if (result === 'blocked') return this.#refuse(command, REFUSAL.virusInfected, then);
+        if (typeof result === 'number') return this.#refuse(command, result, then);
+        if (result.length < least) return this.#refuse(command, STATUS.endOfFile, then);
+        this.#say(command, STATUS.success, readAnswerBody(result), then);
+      });
+    });
+  }
+
+  #write(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
+    const { bytes } = command;
+    if (bytes.length < HEADER + 48) return this.#refuse(command, REFUSAL.invalidParameter, then);
+    const start = bytes.readUInt16LE(HEADER + 2);
+    const length = bytes.readUInt32LE(HEADER + 4);
+    const at = Number(bytes.readBigUInt64LE(HEADER + 8));
+    const channel = bytes.readUInt32LE(HEADER + 32);
+    if (file.blocked) return this.#refuse(command, REFUSAL.virusInfected, then);
+    const within = start >= HEADER + 48 && start + length <= bytes.length;
+    if ((!within && length > 0) || channel !== 0 || length > this.#maxWrite || at + length > Number.MAX_SAFE_INTEGER) {
+      if (!within) this.#odd('smb2-data-length');
+      return this.#refuse(command, REFUSAL.invalidParameter, then);
+    }
+    if (file.passesWrites || length === 0) return this.#forward(command, live, undefined, then);
+    this.#outdate(live, file);
+    const due = file.write(at, bytes, start, start + length);
+    const done = (): void => this.#say(command, STATUS.success, writeAnswerBody(length), then);
+    if (!due) return done();
+    this.#stored(file, (fine) => (fine ? done() : this.#refuse(command, REFUSAL.virusInfected, then)));
+  }
+
+  /** What was read of the same file by other handles is not what is in it any more. */
+  #outdate(live: LiveSession, { opened }: LiveFile): void {
+    for (const file of live.files.values()) if (file.opened.path === opened.path) file.inTurn(() => file.forgetRead());
+  }
+
+  #setInfo(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
+    const set = parseSetInfo(command.bytes, 0, command.bytes.length);
+    if (set === undefined) return this.#refuse(command, REFUSAL.invalidParameter, then);
+    const { info } = set;
+    if (info.kind === 'rename') {
+      file.named(info.path);
+      return this.#named(file, info.path, (fine) =>
+        fine ? this.#forward(command, live, undefined, then) : this.#refuse(command, REFUSAL.accessDenied, then),
+      );
+    }
+    if ((info.kind === 'size' || info.kind === 'allocation') && file.dirty) {
+      if (info.size > Number.MAX_SAFE_INTEGER) return this.#refuse(command, REFUSAL.invalidParameter, then);
+      if (info.kind === 'size' || info.size < file.sizeOver(0)) file.setSize(info.size);
+      return this.#say(command, STATUS.success, setInfoAnswerBody(), then);
+    }
+    file.forgetRead();
+    this.#forward(command, live, undefined, then);
+  }
+
+  /** A new name: with what is written, or by itself. */
+  #named(file: LiveFile, path: string, then: (fine: boolean) => void): void {
+    if (file.dirty) return this.#stored(file, then);
+    const { share } = file.opened;
+    const unit = this.#flow.unit(CLIENT, 'aside');
+    const name = path.replace(/^\\+/, '');
+    const meta = { name, direction: 'upload', ...(share === undefined ? {} : { path: share }) } as const;
+    const stream = this.#flow.openFile(meta, unit);
+    stream.end();
+    file.pause();
+    this.#awaited.set(stream.id, (blocked) => {
+      unit.replace();
+      then(!blocked);
+      file.goOn();
+    });
+  }
+
+  /** Stores what was written, if it may be; what may not leaves nothing behind. */
+  #stored(file: LiveFile, then: (fine: boolean) => void): void {
+    file.store(then);
+  }
+
+  #close(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
+    file.store((fine) => {
+      if (fine && file.failure === STATUS.success)
+        return this.#forward(command, live, (answer) => this.#closed(live, file, answer), then);
+      const status = fine ? file.failure : REFUSAL.virusInfected;
+      const { id, path } = file.opened;
+      const session = this.#fileSession(live, command.bytes, command.sealed);
+      const close = (): void =>
+        session.ask(COMMAND.close, closeBody(id), 0, () => {
+          file.end();
+          live.files.delete(idText(id));
+          if (fine || !file.removable || path === undefined) return this.#refuse(command, status, then);
+          this.#remove(session, path, () => this.#refuse(command, status, then));
+        });
+      if (fine || !file.stored) return close();
+      session.ask(COMMAND.setInfo, setSizeBody(id, 0), 0, close);
+    });
+  }
+
+  #closed(live: LiveSession, file: LiveFile, { header }: Command): undefined {
+    if (header.status !== STATUS.success) return undefined;
+    file.end();
+    live.files.delete(idText(file.opened.id));
+    return undefined;
+  }
+
+  /** What was made for a file that may not be is removed. */
+  #remove(session: FileSession, path: string, then: () => void): void {
+    session.ask(COMMAND.create, openBody(path, 'delete'), 0, ({ header, bytes }) => {
+      if (header.status !== STATUS.success || bytes.length < HEADER + 80) {
+        this.#odd('smb2-remains');
+        return then();
+      }
+      session.ask(COMMAND.close, closeBody(Buffer.from(bytes.subarray(HEADER + 64, HEADER + 80))), 0, then);
+    });
+  }
+
+  #fileSession(live: LiveSession, like: Buffer, sealed: boolean): FileSession {
+    const header = Buffer.from(like.subarray(0, HEADER));
+    const signs = readHeader(header, 0).signed && live.session.keys !== undefined;
+    const window = this.#window;
+    const most = (limit: number): number => Math.min(limit, AT_ONCE, Math.max(1, window.credits) * CREDIT);
+    const limits = (): number => most(window.multiCredit ? Math.min(this.#maxRead, this.#maxWrite) : CREDIT);
+    return {
+      flow: this.#flow,
+      held: this.#held,
+      makeRoom: () => this.#makeRoom(),
+      get mostAtOnce(): number {
+        return Math.min(limits(), AT_ONCE);
+      },
+      judged: (file: FileStream, then) => this.#awaited.set(file.id, then),
+      ask: (command, body, payload, answered) => {
+        this.#spoke = true;
+        const charge = window.multiCredit ? Math.max(1, Math.ceil(payload / CREDIT)) : 0;
+        const bytes = ownRequest(header, command, body, charge, RESERVE);
+        if (signs) bytes.writeUInt32LE(8, 16);
+        window.send({ bytes, keys: live.session.keys, seal: sealed, from: undefined, answered });
+      },
+    };
+  }
+
+  #makeRoom(): void {
+    const enough = this.#flow.limits.heldPerFlow / 4;
+    for (const { files } of this.#live.values())
+      for (const file of files.values()) {
+        if (this.#held.bytes <= enough) return;
+        if (file.idle) file.forgetRead();
+      }
+  }
+
+  // ── To the server, and back ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Sends a command of the client's on. `then` sees the answer before the client does, after `look`, which may give another one in its place.
+   * `fixed`: it must keep its number.
+   */
+  #forward(
+    command: Command,
+    live: LiveSession | undefined,
+    look: ((answer: Command) => Buffer | undefined) | undefined,
+    then: Then,
+    hashed = false,
+  ): void {
+    const { header, wire, sealed } = command;
+    const keys = live?.session.keys;
+    const fixed = hashed || (header.signed && !sealed && keys === undefined);
+    const id = header.messageId;
+    this.#window.send({
+      bytes: readdressed(command, id),
+      keys,
+      seal: sealed,
+      from: { id, wire, fixed },
+      interim: (answer) => this.#relay(id, answer, keys, undefined),
+      answered: (answer) => {
+        const other = look?.(answer);
+        this.#open--;
+        this.#relay(id, answer, keys, other);
+        then(other ?? answer.bytes);
+      },
+    });
+  }
+
+  /** An answer under the client's number. */
+  #relay(id: number, answer: Command, keys: SessionKeys | undefined, other: Buffer | undefined): void {
+    if (other === undefined && answer.header.messageId === id && answer.wire !== undefined)
+      return this.#wire.forward(CLIENT, answer.wire);
+    const bytes = other ?? readdressed(answer, id);
+    setId(bytes, id);
+    this.#wire.send(CLIENT, bytes, keys, answer.sealed);
+  }
+
+  #answer(command: Command): void {
+    if (this.#window.answer(command)) return;
+    const { header, bytes, wire } = command;
+    if (header.command === COMMAND.negotiate && !this.#spoke && this.#open > 0) {
+      // To the NEGOTIATE of SMB 1.
+      this.#open--;
+      this.#negotiated(command);
+      this.#window.granted(bytes.readUInt16LE(14));
+      this.#relay(header.messageId, command, undefined, undefined);
+      return;
+    }
+    if (header.command !== COMMAND.oplockBreak) return this.#odd('smb2-unasked-answer');
+    if (wire !== undefined) this.#wire.forward(CLIENT, wire);
+    else this.#wire.send(CLIENT, Buffer.from(bytes), this.#sessionOf(command)?.session.keys, command.sealed);
+  }
+
+  /** Is an answer signed as its session wants it? What the proxy signs anew it must have checked. */
+  #trusted({ header, bytes, sealed }: Command): boolean {
+    if (sealed || NEED_NO_SIGNATURE.has(header.command) || header.status === STATUS.pending) return true;
+    const live = this.#live.get(sessionName(header.sessionHigh, header.sessionLow));
+    const keys = live?.session.keys;
+    if (live === undefined || keys === undefined) return true;
+    if (header.signed) {
+      if (header.status !== STATUS.success || signatureFits(this.#sessions.crypto, keys, bytes)) return true;
+      this.#end('smb2-bad-signature');
+      return false;
+    }
+    if (this.#security.signing(live.session)?.required !== true || header.status !== STATUS.success) return true;
+    this.#end('smb2-unsigned');
+    return false;
+  }
+
+  #refuse(command: Command, status: number, then: Then): void {
+    this.#say(command, status, errorBody(), then);
+  }
+
+  /** Answers in the server's place. */
+  #say(command: Command, status: number, body: Buffer, then: Then): void {
+    this.#spoke = true;
+    this.#open--;
+    const bytes = ownAnswer(command, status, body);
+    setStatus(bytes, status);
+    this.#wire.send(CLIENT, bytes, this.#sessionOf(command)?.session.keys, command.sealed);
+    then(bytes);
+  }
+
+  #cancel(command: Command): void {
+    const { header, wire, sealed } = command;
+    const number = header.async ? header.messageId : this.#window.numberOf(header.messageId);
+    if (number === undefined) return;
+    const keys = this.#sessionOf(command)?.session.keys;
+    if (number === header.messageId && wire !== undefined) return this.#wire.forward(SERVER, wire);
+    if (header.signed && keys === undefined && !sealed) return;
+    this.#wire.send(SERVER, readdressed(command, number), keys, sealed);
+  }
+
+  // ── The connection ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #sessionOf({ header }: Command): LiveSession | undefined {
+    return this.#live.get(sessionName(header.sessionHigh, header.sessionLow));
+  }
+
+  /** Nobody here can sign for this session: from now on nothing of the connection is changed. */
+  #handOver(then: () => void): void {
+    if (this.#spoke) return this.#end('smb2-signed-late');
+    this.#odd('smb2-signed');
+    const trees = [...this.#live.values()].map(({ session, trees: known }) => ({ session: session.id, trees: known }));
+    this.#signed = new SignedSmb2(this.#flow, this.#wire, trees);
+    then();
+  }
+
+  /** A client that sends on while its files are judged is not read. */
+  #pace(): void {
+    const much = this.#parked > 2 * this.#flow.limits.smbMessage;
+    if (much === this.#stopped) return;
+    this.#stopped = much;
+    if (much) this.#flow.stop(CLIENT);
+    else this.#flow.resume(CLIENT);
+  }
+
+  #odd(event: SmbEvent): void {
+    this.#flow.anomaly(event, CLIENT);
+  }
+
+  #end(event: SmbEvent): void {
+    this.#over = true;
+    this.#flow.anomaly(event, CLIENT);
+    this.#flow.reset(event);
+  }
+}
+
+/** A session of a connection, by its id. */
+export function sessionName(high: number, low: number): string {
+  return `${high}.${low}`;
+}
+
+/** The file of the command before: of its answer, if that opened it, or as its request named it. */
+function lastFile(answer: Buffer, request: Command | undefined): Buffer | undefined {
+  const status = answer.readUInt32LE(8);
+  if (status !== STATUS.success && status !== STATUS.bufferOverflow) return undefined;
+  if (answer.readUInt16LE(12) === COMMAND.create)
+    return answer.length < HEADER + 80 ? undefined : answer.subarray(HEADER + 64, HEADER + 80);
+  const place = FILE_ID.get(answer.readUInt16LE(12));
+  return place === undefined || request === undefined
+    ? undefined
+    : request.bytes.subarray(HEADER + place, HEADER + place + 16);
+}
+
+/** The answer to a question for a file's size, with what was written and is kept; undefined: as it is. */
+function withSize(request: Command, answer: Command, file: LiveFile): Buffer | undefined {
+  if (!file.dirty || answer.header.status !== STATUS.success) return undefined;
+  const at = sizePlace(request.bytes, answer.bytes);
+  if (at === undefined) return undefined;
+  const bytes = readdressed(answer, 0);
+  const size = file.sizeOver(Number(bytes.readBigUInt64LE(at)));
+  bytes.writeBigUInt64LE(BigInt(size), at);
+  return bytes;
+}
