@@ -15,7 +15,7 @@ import type { Ruling } from '../inspector/inspector.js';
 import { sessionOf } from '../inspector/session-facts.js';
 import type { Fate } from '../policy/outcome.js';
 import type { SessionProfiles } from '../policy/profiles.js';
-import { protocolKey } from '../policy/protocol-key.js';
+import { isMail, protocolKey } from '../policy/protocol-key.js';
 import type { StageContext } from './context.js';
 import type { ConnectionOutput, StageEvent } from './output.js';
 
@@ -195,7 +195,7 @@ export class StagedConnection {
       anomaly: (code, side) => this.#anomaly(code, side),
       mayBypass: (reason) => this.#mayBypass(reason),
       bypassed: (reason) => this.#event({ kind: 'bypassed', reason, allowed: this.#mayBypass(reason) }),
-      mostOf: (meta) => (isMail(meta) ? Number.POSITIVE_INFINITY : this.#ruled().bounds.oversize),
+      mostOf: (meta) => (this.#isMail(meta) ? Number.POSITIVE_INFINITY : this.#ruled().bounds.oversize),
       holding: (change) => context.hold(change),
       failed: (error) => {
         this.#event({ kind: 'failed', error });
@@ -286,6 +286,11 @@ export class StagedConnection {
     if (known === undefined) this.#event({ kind: 'anomaly', code, side });
   }
 
+  /** Of a message the parts are measured, not the whole, and what is taken out of mail has to be as long as it was. */
+  #isMail({ mail, declaredType }: FileMeta): boolean {
+    return mail !== undefined || declaredType === 'message/rfc822' || isMail(protocolKey(this.#service()));
+  }
+
   /** What is none of our protocols may pass where none of them is at home; all else ends. */
   #mayBypass(reason: BypassReason): boolean {
     if (reason === 'policy' || (reason === 'tls-no-keys' && this.#passTls)) return true;
@@ -327,9 +332,4 @@ export class StagedConnection {
   #event(event: StageEvent): void {
     this.#output.event?.(event);
   }
-}
-
-/** Of a message the parts are measured, not the whole. */
-function isMail({ mail, declaredType }: FileMeta): boolean {
-  return mail !== undefined || declaredType === 'message/rfc822';
 }
