@@ -12,6 +12,8 @@ export interface Limits {
   readonly waiting: number;
   /** Bytes looked at before a connection's protocol is given up as unknown. */
   readonly probe: number;
+  /** Live: milliseconds that bytes wait, where no protocol is at home, until it is known what they are. */
+  readonly detectTime: number;
   /** Bytes held in units of one flow. */
   readonly heldPerFlow: number;
   /** The same of all live flows of one process. */
@@ -161,6 +163,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   waiting: 1 * MiB,
   probe: 4 * KiB,
+  detectTime: 1_000,
   heldPerFlow: 128 * MiB,
   heldInAll: 512 * MiB,
   comfortTail: 64 * KiB,
