@@ -4,7 +4,7 @@ export * from './core/errors.js';
 export type * from './core/file.js';
 export type * from './core/flow.js';
 export { CLIENT, opposite, SERVER } from './core/flow.js';
-export { DEFAULT_LIMITS, type Limits } from './core/limits.js';
+export { DEFAULT_LIMITS, LIVE_LIMITS, type Limits } from './core/limits.js';
 export type * from './core/session.js';
 export { FileSink } from './log/file-sink.js';
 export { MemorySink } from './log/memory-sink.js';

@@ -37,7 +37,7 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     const held = this.message;
     if (held === undefined || held.file.id !== id || this.waiting !== 'verdict') return;
     if (verdict.action === 'block' || (verdict.action === 'strip' && !held.strippable))
-      this.#refuse(held, verdict.replacement);
+      this.#refuse(held, verdict.replacement, verdict.temporary === true);
     else this.#deliver(held, verdict);
   }
 
@@ -181,10 +181,10 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
   }
 
   /** The message is blocked; the server has seen nothing of it. */
-  #refuse(held: HeldMessage, text: string): void {
+  #refuse(held: HeldMessage, text: string, temporary: boolean): void {
     held.discard();
     this.#undo();
-    for (let i = this.finals; i > 0; i--) this.flow.send(CLIENT, say.refusal(text));
+    for (let i = this.finals; i > 0; i--) this.flow.send(CLIENT, say.refusal(text, temporary));
     this.#settled();
   }
 

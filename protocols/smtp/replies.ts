@@ -31,8 +31,11 @@ export function lastChunk(size: number): Buffer {
   return Buffer.from(`BDAT ${size} LAST\r\n`);
 }
 
-/** `554 5.7.1`: the message is refused. The text names a file as its sender named it, so nothing of it may end the line. */
-export function refusal(text: string): Buffer {
-  const line = `554 5.7.1 ${text.replace(/[^\x20-\x7e]+/g, ' ').trim()}`;
+/**
+ * `554 5.7.1`: the message is refused; `451 4.7.1`: it may be accepted later. The text names a file as its sender named it, so nothing of it
+ * may end the line.
+ */
+export function refusal(text: string, temporary = false): Buffer {
+  const line = `${temporary ? '451 4.7.1' : '554 5.7.1'} ${text.replace(/[^\x20-\x7e]+/g, ' ').trim()}`;
   return Buffer.from(`${line.slice(0, LONGEST_REPLY - 2)}\r\n`);
 }

@@ -111,6 +111,7 @@ test('a body of ten megabytes without a line end is one message', () => {
 test('the text of a refusal cannot end its line', () => {
   assert.equal(refusal('file "a\r\n250 ok\r\n.exe" \u00e9').toString(), '554 5.7.1 file "a 250 ok .exe"\r\n');
   assert.equal(refusal('x'.repeat(2000)).length, 512);
+  assert.equal(refusal('not now', true).toString(), '451 4.7.1 not now\r\n');
 });
 
 test('paths are read with quotes, source routes, and without brackets', () => {

@@ -10,6 +10,7 @@ import type { AskOptions } from './ask.js';
 import type { CheckOptions } from './check.js';
 import type { ExplainOptions } from './explain.js';
 import type { SubmitOptions, WorkerOptions } from './fleet.js';
+import type { QuarantineOptions } from './quarantine.js';
 import type { ScanOptions } from './scan.js';
 import { parseSecret } from './secret.js';
 import type { ServeOptions } from './serve.js';
@@ -258,6 +259,31 @@ for (const [name, summary] of [
       const { ask } = await import('./ask.js');
       process.exitCode = await ask([name, ...words], options);
     });
+
+program
+  .command('quarantine [words...]')
+  .summary('the infected files that were kept: list, show, release, delete')
+  .description(
+    'Looks into the directory where the daemon keeps infected files ("config antivirus quarantine"; "set quarantine enable" in a profile).\n' +
+      'A file is named by its SHA-256, or the beginning of it. Whatever is released is infected still.',
+  )
+  .option('-c, --config <file>', 'the configuration of the daemon: it names the state directory')
+  .option('--directory <dir>', 'the quarantine itself')
+  .addHelpText(
+    'after',
+    `
+Exit status: 0 done, 2 it could not be done.
+
+Examples:
+  inspectd quarantine list -c utm.conf
+  inspectd quarantine show 275a021b -c utm.conf               when, from where, under which names
+  inspectd quarantine release 275a021b ./sample -c utm.conf   a copy, readable by you alone
+  inspectd quarantine delete 275a021b -c utm.conf`,
+  )
+  .action(async (words: string[], options: QuarantineOptions) => {
+    const { quarantine } = await import('./quarantine.js');
+    process.exitCode = await quarantine(words, options);
+  });
 
 /** Bytes of the files among them; what cannot be looked at is said later. */
 function sizeOf(inputs: readonly string[]): number {

@@ -14,6 +14,7 @@ import { PREDEFINED, PREDEFINED_SERVICES, predefinedAntivirus } from './predefin
 import { Problems } from './problems.js';
 import { type ResultOf, readSection } from './section.js';
 import { antivirusProfile, toAntivirusProfile } from './sections/antivirus-profile.js';
+import { antivirusQuarantine } from './sections/antivirus-quarantine.js';
 import { antivirusSettings } from './sections/antivirus-settings.js';
 import { fileFilterProfile, toFileFilterProfile } from './sections/file-filter-profile.js';
 import {
@@ -39,6 +40,7 @@ import { CONFIG_CHARACTERS, readWords, type Word } from './words.js';
 /** The sections that inspectd owns, by name. A new one: a file in sections/ and a line here. */
 export const SECTIONS = {
   'antivirus profile': antivirusProfile,
+  'antivirus quarantine': antivirusQuarantine,
   'antivirus settings': antivirusSettings,
   'file-filter profile': fileFilterProfile,
   'firewall profile-protocol-options': profileProtocolOptions,

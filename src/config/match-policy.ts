@@ -135,6 +135,7 @@ function profilesOf(config: Config, policy: FirewallPolicy | ProxyPolicy): Sessi
     protocolOptions:
       byName(config.protocolOptions, policy.profileProtocolOptions ?? 'default') ?? DEFAULT_PROTOCOL_OPTIONS_PROFILE,
     replacementMessages,
+    failOpen: config.sections['antivirus settings'].failOpen,
   };
 }
 

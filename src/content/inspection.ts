@@ -9,7 +9,7 @@ import type { FileMeta, Inspected } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
 import type { Storage } from './collection.js';
 import { JoinedFiles } from './joined-files.js';
-import { type ContentTaker, FileNode, type RootFile, type Tools } from './node.js';
+import { type ContentTaker, FileNode, type InfectedTaker, type RootFile, type Tools } from './node.js';
 import { SlotPool } from './slots.js';
 import { Spool } from './spool.js';
 import { type Clock, type FileBounds, FileTree } from './tree.js';
@@ -53,11 +53,18 @@ export class Inspection {
   /**
    * Starts a file. `done` is called once, with the file and all that came out of it in order of opening: within its `end` or
    * `abort` when no work left the thread, else later. `bounds`: what the session's profile adds to the engine's limits. `ended` is given
-   * its bytes when it ends, before they are inspected.
+   * its bytes when it ends, before they are inspected. `infected` is given each infected file below it and, at last, itself, before `done`.
    */
-  open(meta: FileMeta, done: (root: Inspected) => void, bounds?: FileBounds, ended?: ContentTaker): RootFile {
+  open(
+    meta: FileMeta,
+    done: (root: Inspected) => void,
+    bounds?: FileBounds,
+    ended?: ContentTaker,
+    infected?: InfectedTaker,
+  ): RootFile {
     const tree = new FileTree(this.#limits, this.#clock, () => done(root.inspected), bounds);
-    const place = { tree, parent: undefined, mimeDepth: 0, nesting: 0, budget: undefined, reading: undefined, ended };
+    const outermost = { parent: undefined, mimeDepth: 0, nesting: 0, budget: undefined, reading: undefined };
+    const place = { ...outermost, tree, ended, infected };
     const root = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place);
     return root;
   }

@@ -69,6 +69,12 @@ export interface MessageReader {
 /** Given a file's bytes when it ends, with what is known of it by then; it may not keep `content`. */
 export type ContentTaker = (content: Content, info: FileInfo) => void;
 
+/**
+ * Given the bytes of a file in which, or in what came out of which, viruses were found: by then all of that is known. The file keeps its bytes
+ * until the promise settles, and is not done before. A failure is the taker's own to tell.
+ */
+export type InfectedTaker = (content: Content, info: FileInfo, viruses: ReadonlySet<string>) => void | Promise<void>;
+
 /** A root file, as its decoder and engine see it. */
 export interface RootFile extends FileStream {
   /** Something about it that only the engine knows (overlapping segments); before its end. */
@@ -96,6 +102,8 @@ interface Place {
   readonly reading: string | undefined;
   /** Of a root: who wants its bytes. */
   readonly ended: ContentTaker | undefined;
+  /** Of the whole tree: who wants the bytes of infected files. */
+  readonly infected: InfectedTaker | undefined;
 }
 
 export class FileNode implements RootFile, ChildStream {
@@ -135,6 +143,14 @@ export class FileNode implements RootFile, ChildStream {
   readonly #scanned: (readonly Finding[])[] = [];
   readonly #contained: Finding[] = [];
   #waiting = 0;
+
+  // Where somebody wants infected files.
+  /** What the collection holds, once it is sealed. */
+  #content: Content | undefined;
+  /** Files that came out of this one and are not done; what was found in those that are. */
+  #inner = 0;
+  readonly #viruses = new Set<string>();
+  #settled = false;
 
   constructor(meta: FileMeta, tools: Tools, storage: Storage, nextId: () => FileId, place: Place, child?: ChildMeta) {
     this.id = nextId();
@@ -329,9 +345,11 @@ export class FileNode implements RootFile, ChildStream {
       budget,
       reading: child.reading ?? this.#place.reading,
       ended: undefined,
+      infected: this.#place.infected,
     };
     const node = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place, child);
     this.#children.push(node.inspected);
+    this.#inner++;
     return node;
   }
 
@@ -502,6 +520,7 @@ export class FileNode implements RootFile, ChildStream {
       return;
     }
     this.#info.sha256 = sha256;
+    this.#content = content;
     this.#try('keep', () => this.#tools.keep?.(sha256, content));
     this.#try('join', () => this.#place.ended?.(content, this.#info));
     if (this.#stage !== undefined) {
@@ -681,6 +700,40 @@ export class FileNode implements RootFile, ChildStream {
     if (this.#waiting > 0) return;
     for (const findings of this.#scanned) this.#findings.push(...findings);
     for (const finding of this.#contained) this.report(finding);
+    if (this.#place.infected === undefined) {
+      this.#close();
+      return;
+    }
+    this.#settled = true;
+    this.#handOver(this.#place.infected);
+  }
+
+  /** One of the files that came out of this one is done. */
+  #innerDone(infected: InfectedTaker, viruses: ReadonlySet<string>): void {
+    this.#inner--;
+    for (const virus of viruses) this.#viruses.add(virus);
+    if (this.#settled) this.#handOver(infected);
+  }
+
+  /** When all that came out of it is done, too: who wants infected files gets this one, if it is one. */
+  #handOver(infected: InfectedTaker): void {
+    if (this.#inner > 0) return;
+    for (const finding of this.#findings) if (finding.kind === 'infected') this.#viruses.add(finding.virus);
+    const close = (): void => {
+      this.#close();
+      const { parent } = this.#place;
+      if (parent !== undefined) parent.#innerDone(infected, this.#viruses);
+    };
+    const content = this.#content;
+    const taken =
+      this.#viruses.size === 0 || content === undefined
+        ? undefined
+        : this.#try('infected', () => infected(content, this.#info, this.#viruses));
+    if (taken === undefined) close();
+    else taken.then(close, close);
+  }
+
+  #close(): void {
     this.#dropCollection();
     this.#place.tree.closed();
   }
@@ -688,6 +741,7 @@ export class FileNode implements RootFile, ChildStream {
   #dropCollection(): void {
     this.#collection?.release();
     this.#collection = undefined;
+    this.#content = undefined;
   }
 }
 

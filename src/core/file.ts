@@ -85,6 +85,8 @@ export interface Verdict {
   readonly replacement: string;
   /** `strip`: what to exchange, ascending. */
   readonly edits: readonly Edit[];
+  /** `block`: only because it could not be inspected now (a scanner failed). Where a protocol can ask to try again later, it does. */
+  readonly temporary?: true;
 }
 
 /** How much of a file was seen: all of it, cut short, with a hole, or only up to a limit of ours. */

@@ -12,6 +12,8 @@ export interface Limits {
   readonly waiting: number;
   /** Bytes looked at before a connection's protocol is given up as unknown. */
   readonly probe: number;
+  /** Live: milliseconds that bytes wait, where no protocol is at home, until it is known what they are. */
+  readonly detectTime: number;
   /** Bytes held in units of one flow. */
   readonly heldPerFlow: number;
   /** The same of all live flows of one process. */
@@ -110,6 +112,8 @@ export interface Limits {
   readonly nesting: number;
   readonly unpackTime: number;
   readonly scanTime: number;
+  /** Milliseconds that a file waits for a scanner that is busy with others, before its scan fails. A recording has time. */
+  readonly scanWait: number;
   /** Files that one thread asks a clamd about at the same time. */
   readonly clamdConnections: number;
   /** Bytes of a file's head that decide its type. */
@@ -138,6 +142,11 @@ export interface Limits {
   readonly slowBytes: number;
   /** Milliseconds that sessions get to end by themselves when the daemon stops. */
   readonly drainTime: number;
+  /** Bytes in quarantine where the configuration sets no quota; files in it; files of one process that wait to be put there; milliseconds for one. */
+  readonly quarantineBytes: number;
+  readonly quarantineFiles: number;
+  readonly quarantineWaiting: number;
+  readonly quarantineTime: number;
 
   // capture
   /** A handshake message of TLS; sessions of a capture that may be resumed; bytes of one key log. */
@@ -159,6 +168,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   waiting: 1 * MiB,
   probe: 4 * KiB,
+  detectTime: 1_000,
   heldPerFlow: 128 * MiB,
   heldInAll: 512 * MiB,
   comfortTail: 64 * KiB,
@@ -216,6 +226,7 @@ export const DEFAULT_LIMITS: Limits = {
   nesting: 12,
   unpackTime: 10_000,
   scanTime: 30_000,
+  scanWait: Number.POSITIVE_INFINITY,
   clamdConnections: 4,
   typeHead: 4 * KiB,
   scanWindow: 64 * MiB,
@@ -233,6 +244,10 @@ export const DEFAULT_LIMITS: Limits = {
   slowTime: 180_000,
   slowBytes: 1_024,
   drainTime: 60_000,
+  quarantineBytes: 1 * GiB,
+  quarantineFiles: 10_000,
+  quarantineWaiting: 64,
+  quarantineTime: 30_000,
 
   tlsHandshake: 256 * KiB,
   tlsSessions: 10_000,
@@ -244,3 +259,6 @@ export const DEFAULT_LIMITS: Limits = {
   fragments: 4 * MiB,
   flowIdle: 3_600_000,
 };
+
+/** Live, somebody waits for the verdict. */
+export const LIVE_LIMITS: Limits = { ...DEFAULT_LIMITS, scanWait: 60_000 };

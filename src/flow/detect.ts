@@ -41,12 +41,15 @@ export class Detector implements Decoder {
   /** What each side sent so far, while nobody knows: at most `limits.probe` bytes. */
   readonly #heads: [Buffer, Buffer] = [NOTHING, NOTHING];
   readonly #ended: [boolean, boolean] = [false, false];
+  readonly #untold: Side[] = [];
   /** Sides that sent something, in the order in which they began. */
   readonly #order: Side[] = [];
   #midstream = false;
   #inTls = false;
   /** The side whose bytes wait until the other's earlier ones were decoded. */
   #second: Side | undefined;
+  /** Live: 'asked' for the time, then when it is given up that what came be known. */
+  #patience: number | 'asked' | undefined;
 
   constructor(flow: Flow, detection: Detection) {
     this.#flow = flow;
@@ -68,6 +71,7 @@ export class Detector implements Decoder {
       }
     }
     this.#inner?.push(side, chunk);
+    this.#tellEnds();
     if (this.#second !== undefined && side !== this.#second) {
       const second = this.#second;
       this.#second = undefined;
@@ -79,6 +83,15 @@ export class Detector implements Decoder {
     this.#ended[side] = true;
     if (this.#inner !== undefined) this.#inner.end(side);
     else if (this.#ended[opposite(side)] && this.#order.length > 0) this.#flow.bypass('unknown-protocol');
+    else {
+      this.#untold.push(side);
+      if (!this.#flow.passive) this.#waitFor(this.#detection.candidates);
+    }
+  }
+
+  /** Sides that ended before it was known who was to hear of it. */
+  #tellEnds(): void {
+    if (this.#inner !== undefined) for (const side of this.#untold.splice(0)) this.#inner.end(side);
   }
 
   gap(side: Side, length: number): void {
@@ -99,7 +112,11 @@ export class Detector implements Decoder {
   }
 
   wake(now: number): void {
-    this.#inner?.wake(now);
+    if (this.#inner !== undefined) this.#inner.wake(now);
+    else if (this.#patience === 'asked') {
+      this.#patience = now + this.#detection.limits.detectTime;
+      this.#flow.wakeAt(this.#patience);
+    } else if (this.#patience !== undefined) this.#flow.bypass('unknown-protocol');
   }
 
   /** True when there is a decoder now. */
@@ -129,10 +146,19 @@ export class Detector implements Decoder {
       return true;
     }
     const bothSpoke = this.#heads[opposite(side)].length > 0;
-    if (left.length === 0 && (bothSpoke || chunk.length >= this.#detection.limits.probe))
-      this.#flow.bypass('unknown-protocol');
-    else if (chunk.length >= this.#detection.limits.probe) this.#flow.bypass('unknown-protocol');
+    // Live, the other side may be waiting for these very bytes before it says anything.
+    const nobody = left.length === 0 && (bothSpoke || !this.#flow.passive);
+    if (nobody || chunk.length >= this.#detection.limits.probe) this.#flow.bypass('unknown-protocol');
+    else if (!this.#flow.passive) this.#waitFor(left);
     return false;
+  }
+
+  /** Those that are at home here are waited for, up to a whole line; the others for a while. */
+  #waitFor(left: readonly Candidate[]): void {
+    if (this.#patience !== undefined) return;
+    if (left.some(({ protocol }) => this.#portsOf(protocol).includes(this.#detection.port))) return;
+    this.#patience = 'asked';
+    this.#flow.wakeAt(0);
   }
 
   /** It starts with a handshake: what lies inside is looked at when that is read. */

@@ -2,67 +2,11 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { FileStream, Verdict } from '../core/file.js';
-import type { Decoder, Flow, Side, Unit } from '../core/flow.js';
+import type { Decoder, Flow, Unit } from '../core/flow.js';
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import { lineEnd } from '../core/lines.js';
-import { FlowEngine, type FlowServices } from './engine.js';
-
-const PASS: Verdict = { action: 'pass', replacement: '', edits: [] };
-
-/** A decoder made of what a test cares for. */
-function decoder(parts: Partial<Decoder>): Decoder {
-  return { push() {}, end() {}, gap() {}, verdict() {}, unanswered() {}, wake() {}, ...parts };
-}
-
-/** An engine with everything that it says written down. */
-function bench(make: (flow: Flow) => Partial<Decoder>, passive = false) {
-  const said: string[] = [];
-  const sent: [Buffer[], Buffer[]] = [[], []];
-  const judges: ((verdict: Verdict) => void)[] = [];
-  let ids = 0;
-  const services: FlowServices = {
-    openFile: (_meta, judged) => {
-      judges.push(judged);
-      const id = ++ids;
-      const stream: FileStream = {
-        id,
-        write: (chunk, start, end) => said.push(`file ${id}: ${chunk.toString('latin1', start, end)}`),
-        writeAt: () => {},
-        gap: (length) => said.push(`file ${id}: gap ${length}`),
-        malformed: (code) => said.push(`file ${id}: malformed ${code}`),
-        end: () => said.push(`file ${id}: end`),
-        abort: (reason) => said.push(`file ${id}: abort ${reason}`),
-      };
-      return stream;
-    },
-    fileEnding: () => {},
-    expect: (related, ready) => ready(related.target),
-    wakeAt: () => {},
-    anomaly: (code, side, offset) => said.push(`anomaly ${code} ${side} at ${offset}`),
-    bypassed: (reason) => said.push(`bypassed ${reason}`),
-    failed: (error) => said.push(`failed ${(error as Error).message}`),
-    openLayer: () => undefined,
-    adopted: () => {},
-  };
-  const engine: FlowEngine = new FlowEngine({
-    id: 1,
-    limits: DEFAULT_LIMITS,
-    services,
-    output: passive
-      ? undefined
-      : {
-          write: (toward, bytes) => sent[toward].push(Buffer.from(bytes)),
-          finish: (toward) => said.push(`fin to ${toward}`),
-          reset: (reason) => said.push(`reset ${reason}`),
-          layer: (kind) => said.push(`layer ${kind}`),
-          pause: (side, paused) => said.push(`${paused ? 'pause' : 'go on'} ${side}`),
-        },
-    decode: (flow) => decoder(make(flow)),
-  });
-  return { engine, said, judges, sent: (side: Side) => Buffer.concat(sent[side]).toString('latin1') };
-}
+import { bench, holding, PASS } from '../testing/engine-bench.js';
 
 /** Passes whole lines. */
 const byLine = (flow: Flow, seen: string[] = []): Partial<Decoder> => ({
@@ -117,25 +61,6 @@ test('a stopped side waits, and comes again from its first untaken byte after th
   assert.deepEqual(order, ['0 ab', '1 ok', 'done', '0 abcd', 'done']);
   assert.deepEqual(said, ['pause 0', 'go on 0']);
 });
-
-/** Holds everything from the client in a unit that a file guards. */
-function holding(flow: Flow, settle: (unit: Unit, verdict: Verdict) => void): Partial<Decoder> {
-  let unit: Unit | undefined;
-  let file: FileStream | undefined;
-  return {
-    push(side, chunk) {
-      if (side === SERVER) return flow.pass(chunk.length);
-      unit ??= flow.unit(SERVER, 'held');
-      file ??= flow.openFile({ name: 'x', direction: 'upload' }, unit);
-      file.write(chunk, 0, chunk.length);
-      flow.pass(chunk.length, unit);
-      if (chunk.includes('.')) file.end();
-    },
-    verdict(_id, verdict) {
-      if (unit !== undefined) settle(unit, verdict);
-    },
-  };
-}
 
 test('a held unit goes only after the verdict, and what follows it waits', () => {
   const { engine, judges, sent } = bench((flow) => holding(flow, (unit) => unit.release()));

@@ -129,6 +129,8 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
   #heldBytes = 0;
   #openUnits = 0;
   #paused: [boolean, boolean] = [false, false];
+  /** FIN was asked for. */
+  readonly #finished: [boolean, boolean] = [false, false];
 
   // The chunk being pushed.
   #side: Side = CLIENT;
@@ -313,7 +315,9 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
   }
 
   finish(toward: Side): void {
-    if (this.#state !== 'dead') this.#lines[toward].append({ mark: 'fin' });
+    if (this.#state === 'dead') return;
+    this.#finished[toward] = true;
+    this.#lines[toward].append({ mark: 'fin' });
   }
 
   reset(reason: string, only?: Side): void {
@@ -343,6 +347,14 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
         }
         input.discard();
       }
+      // FIN that came while nobody knew what to do with it.
+      if (!this.passive)
+        for (const side of [CLIENT, SERVER] as const) {
+          const input = this.#inputs[side];
+          if (!input.finDue) continue;
+          input.ended = true;
+          if (!this.#finished[opposite(side)]) this.finish(opposite(side));
+        }
     });
     this.#run();
   }

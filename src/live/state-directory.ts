@@ -10,6 +10,11 @@ export function stateDirectory(config: Config | undefined): string {
   return join(process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'inspectd');
 }
 
+/** `state`: the state directory. */
+export function quarantineDirectory(state: string): string {
+  return join(state, 'quarantine');
+}
+
 export function controlSocket(config: Config | undefined): string {
   return config?.sections['inspectd settings'].controlSocket ?? join(stateDirectory(config), 'control.sock');
 }

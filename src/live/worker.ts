@@ -18,6 +18,7 @@ import { ProcessShare } from './process-share.js';
 import { type Routes, routesOf } from './routes.js';
 import { secretsOf } from './secrets-of.js';
 import { SessionLog } from './session-log.js';
+import { quarantineDirectory } from './state-directory.js';
 import { Interceptor } from './tls/interceptor.js';
 import { Counters } from './totals.js';
 
@@ -74,16 +75,21 @@ class Worker {
     const { config } = readConfig(setup.config, setup.path);
     const limits = limitsOf(config);
     const log = openDaemonLog(config);
+    let worker: Worker | undefined;
     const stage = await InspectionStage.start({
       config,
       log,
       limits,
       signatures: setup.signatures,
       secrets: secretsOf(config),
+      quarantine: quarantineDirectory(setup.stateDirectory),
+      problem: (what) => {
+        if (worker !== undefined) worker.#sessionLog.note('quarantine', what);
+      },
       ...clamdOf(config),
     });
     const interceptor = await Interceptor.create({ config, stateDirectory: setup.stateDirectory, limits });
-    const worker = new Worker({ config, limits, log, stage, interceptor, ids, tell });
+    worker = new Worker({ config, limits, log, stage, interceptor, ids, tell });
     await worker.#share.listen(worker.#routes.doors);
     return worker;
   }

@@ -14,6 +14,7 @@ const EVENTS = {
   uninspected: [99_011, 'notice', 'Session passed uninspected'],
   ended: [99_012, 'warning', 'Session ended by inspection'],
   pinhole: [99_013, 'warning', 'Expectation session refused'],
+  quarantine: [99_015, 'error', 'Quarantine failed'],
   'internal-error': [99_014, 'error', 'Inspection failed'],
 } as const satisfies Record<string, readonly [number, Level, string]>;
 export type EventName = keyof typeof EVENTS;

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import { type FileInfo, type FileMeta, UNSCANNABLE_REASONS } from '../core/file.js';
 import type { SessionInfo } from '../core/session.js';
-import { ACTIONS, type Outcome } from '../policy/outcome.js';
+import { ACTIONS, type Fate, type Outcome } from '../policy/outcome.js';
 import { formatRecord } from './format.js';
 import { parsedValue, parseLine } from './parse-line.js';
 import { type FieldName, fieldValue } from './record.js';
@@ -121,6 +121,23 @@ test('each reason of a scan error has an id, in pairs of stopped and passed', ()
   assert.deepEqual(
     [ids[1]?.['encrypted'], ids[1]?.['partiallycorrupted'], ids[1]?.['engine-error']],
     ['008963', '008976', '008974'],
+  );
+});
+
+test("an infected file says whether it was put into quarantine, in FortiOS's words", () => {
+  const said = (fate?: Fate) => {
+    const context = { eventTime: 0n, zone: UTC, ...(fate === undefined ? {} : { fate }) };
+    return fieldValue(toRecord({ ...infected, ...inMail }, SESSION, context), 'quarskip');
+  };
+  assert.deepEqual(
+    [said(), said('not-asked'), said('kept'), said('too-large'), said('not-kept')],
+    [
+      'Quarantine-disabled',
+      'Quarantine-disabled',
+      'No-skip',
+      'No-quarantine-for-oversized-files.',
+      'File-was-not-quarantined.',
+    ],
   );
 });
 

@@ -6,7 +6,7 @@
 import type { FileInfo } from '../core/file.js';
 import type { SessionInfo } from '../core/session.js';
 import { serviceName } from '../core/session.js';
-import type { Outcome } from '../policy/outcome.js';
+import type { Fate, Outcome } from '../policy/outcome.js';
 import { header, type RecordContext } from './header.js';
 import { fileFilterMessage, type Message, virusMessage } from './messages.js';
 import { type Field, field, type LogRecord } from './record.js';
@@ -14,9 +14,17 @@ import { CRACTION_MALWARE, DEFAULT_THREAT_WEIGHT, type ThreatWeight } from './th
 
 export interface UtmContext extends RecordContext {
   readonly threatWeight?: ThreatWeight;
-  /** What became of an infected file beside being stopped: FortiOS's `quarskip`. */
-  readonly quarantine?: string;
+  /** What became of an infected file beside being stopped; left out: nobody asked for quarantine. */
+  readonly fate?: Fate;
 }
+
+/** FortiOS's `quarskip`: why a file was not put into quarantine. */
+const QUARSKIP: Readonly<Record<Fate, string>> = {
+  'not-asked': 'Quarantine-disabled',
+  kept: 'No-skip',
+  'too-large': 'No-quarantine-for-oversized-files.',
+  'not-kept': 'File-was-not-quarantined.',
+};
 
 /** The record of an outcome. */
 export function toRecord(outcome: Outcome, session: SessionInfo, context: UtmContext): LogRecord {
@@ -29,7 +37,7 @@ export function toRecord(outcome: Outcome, session: SessionInfo, context: UtmCon
   const weight = context.threatWeight ?? DEFAULT_THREAT_WEIGHT;
   const fields = [
     ...heading('virus', message, session, context),
-    ...virusBody(outcome, session, message, context.quarantine),
+    ...virusBody(outcome, session, message, context.fate),
     ...threat(outcome.kind, weight),
   ];
   return { level: message.level, eventTime: context.eventTime, fields };
@@ -56,12 +64,7 @@ function heading(
 /** The record's service field has five characters: the reason why SMTP over TLS is SMTPS, also after STARTTLS on port 25. */
 const VIRUS_SERVICE_LENGTH = 5;
 
-function virusBody(
-  outcome: VirusOutcome,
-  session: SessionInfo,
-  message: Message,
-  quarantine: string | undefined,
-): Field[] {
+function virusBody(outcome: VirusOutcome, session: SessionInfo, message: Message, fate: Fate | undefined): Field[] {
   const { user } = session;
   return [
     ...field('msg', message.msg),
@@ -85,7 +88,7 @@ function virusBody(
     ...endpointUser(session),
     ...field('srcdomain', user.srcdomain),
     ...field('filename', leafName(outcome.file)),
-    ...found(outcome, quarantine),
+    ...found(outcome, fate),
     ...field('profile', outcome.profile),
     ...field('user', user.user),
     ...field('group', user.group),
@@ -164,11 +167,11 @@ function lastSeparator(path: string): number {
 }
 
 /** What was found, and what became of it. */
-function found(outcome: VirusOutcome, quarantine = 'Quarantine-disabled'): Field[] {
+function found(outcome: VirusOutcome, fate: Fate = 'not-asked'): Field[] {
   switch (outcome.kind) {
     case 'infected':
       return [
-        ...field('quarskip', quarantine),
+        ...field('quarskip', QUARSKIP[fate]),
         ...field('virus', outcome.virus),
         ...field('viruscat', 'Virus'),
         ...field('dtype', outcome.dtype),
@@ -180,7 +183,7 @@ function found(outcome: VirusOutcome, quarantine = 'Quarantine-disabled'): Field
     case 'filetype-executable':
     case 'filename':
     case 'mimefragmented':
-      return field('quarskip', 'Quarantine-disabled');
+      return field('quarskip', QUARSKIP['not-asked']);
     case 'oversize':
       return [];
   }

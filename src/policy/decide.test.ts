@@ -521,3 +521,31 @@ test('password-protected matches only what needs a password, and protocols only 
   ]);
   assert.equal(filtered(mail({ types: ['exe'] }), 'SMTP', filter({ protocols: new Set(['ftp']) })).records.length, 0);
 });
+
+test('what a scanner that failed left unjudged is blocked for now, and with fail-open passes on record; what else is wrong blocks as ever', () => {
+  const failed = unscannable('engine-error');
+  const verdict = (findings: readonly Finding[], failOpen: boolean) => {
+    const using = profiles({ avScan: 'block' }, {}, { failOpen });
+    const decision = createPolicy(using).decide(mail({ findings }), session('SMTP'));
+    const { action, temporary } = decision.verdict;
+    return [action, temporary, ...decision.outcomes.map((each) => `${each.kind}:${each.action}`)];
+  };
+  assert.deepEqual(verdict([failed], false), ['block', true, 'scanerror:blocked']);
+  assert.deepEqual(verdict([unscannable('gap')], false), ['block', undefined, 'scanerror:blocked']);
+  assert.deepEqual(verdict([failed], true), ['monitor', undefined, 'scanerror:passthrough']);
+  assert.deepEqual(verdict([failed, unscannable('gap')], true), ['block', undefined, 'scanerror:blocked']);
+  assert.deepEqual(verdict([failed, virus], true), ['block', undefined, 'infected:blocked']);
+});
+
+test('a message names where the file lies in quarantine, when it does', () => {
+  const using = profiles(
+    { avScan: 'block' },
+    {},
+    { replacementMessages: { ...BUILT_IN_PROFILES.replacementMessages, 'smtp-virus': 'kept as [%%QUARFILENAME%%]' } },
+  );
+  const root = mail({ findings: [virus], sha256: 'abc' });
+  const said = (quarantined: boolean) =>
+    createPolicy(using).decide(root, session('SMTP'), () => quarantined).verdict.replacement;
+  assert.equal(said(true), 'kept as [abc]');
+  assert.equal(said(false), 'kept as []');
+});

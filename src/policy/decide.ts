@@ -19,13 +19,7 @@ import { inspectionLimits } from './inspection-limits.js';
 import { headersOf, isMessage, objectsOf, type PolicyObject } from './objects.js';
 import type { Action, Decision, Outcome, Policy } from './outcome.js';
 import { underLimits } from './profile-limits.js';
-import {
-  type AntivirusProfile,
-  BUILT_IN_PROFILES,
-  type ProtocolKey,
-  type ProtocolOptionsProfile,
-  type SessionProfiles,
-} from './profiles.js';
+import { type AntivirusProfile, BUILT_IN_PROFILES, type ProtocolKey, type SessionProfiles } from './profiles.js';
 import { isMail, protocolKey } from './protocol-key.js';
 import { type MessageType, renderMessage, replyLine } from './replacement-messages.js';
 import { replacementPart } from './replacement-part.js';
@@ -45,7 +39,9 @@ export function createPolicy(
   profiles: SessionProfiles = BUILT_IN_PROFILES,
   typesOfName: TypesOfName = () => [],
 ): Policy {
-  return { decide: (root, session) => decide(profiles, typesOfName, root, session) };
+  return {
+    decide: (root, session, quarantined) => decide(profiles, typesOfName, root, session, quarantined ?? (() => false)),
+  };
 }
 
 function decide(
@@ -53,6 +49,7 @@ function decide(
   typesOfName: TypesOfName,
   inspected: Inspected,
   session: SessionInfo,
+  quarantined: (file: FileId) => boolean,
 ): Decision {
   const key = protocolKey(session);
   const root = scans(profiles, key)
@@ -84,7 +81,7 @@ function decide(
     }
   }
   return {
-    verdict: verdictFor(profiles, root, session, key, effect, removed, outcomes.length > 0),
+    verdict: verdictFor(profiles, root, session, key, effect, removed, outcomes.length > 0, quarantined),
     outcomes,
     verdicts: fileVerdicts(root, blocked),
   };
@@ -166,7 +163,7 @@ function chargesOf(
     }
   }
   if (profiles.antivirus !== undefined && scans(profiles, key)) {
-    const antivirus = antivirusCharges(profiles.antivirus, profiles.protocolOptions, typesOfName, key, object);
+    const antivirus = antivirusCharges(profiles, profiles.antivirus, typesOfName, key, object);
     const [worst] = antivirus;
     if (worst !== undefined) {
       charges.push(worst);
@@ -181,8 +178,8 @@ function chargesOf(
 
 /** What the antivirus profile makes of an object, worst first. */
 function antivirusCharges(
+  { protocolOptions, failOpen }: SessionProfiles,
   profile: AntivirusProfile,
-  protocolOptions: ProtocolOptionsProfile,
   typesOfName: TypesOfName,
   key: ProtocolKey | undefined,
   object: PolicyObject,
@@ -232,7 +229,7 @@ function antivirusCharges(
         const asked = options.archiveBlock.has(reason) || (key === 'cifs' && block);
         return { says: scanerror, blocks: asked, logged: options.archiveLog.has(reason) };
       }
-      return { says: scanerror, blocks: block, logged: true };
+      return { says: scanerror, blocks: block && !(reason === 'engine-error' && failOpen === true), logged: true };
     });
   // What blocks comes before what does not, in the order of the findings otherwise.
   for (const blocks of [true, false])
@@ -279,11 +276,15 @@ function verdictFor(
   effect: Effect,
   removed: readonly Removed[],
   logged: boolean,
+  quarantined: (file: FileId) => boolean,
 ): Verdict {
   const [first] = removed;
   if (first === undefined) return { action: logged ? 'monitor' : 'pass', replacement: '', edits: [] };
-  const text = (each: Removed) => messageFor(profiles, session, key, effect, each);
-  if (effect === 'refuse') return { action: 'block', replacement: replyLine(text(first)), edits: [] };
+  const text = (each: Removed) => messageFor(profiles, session, key, effect, each, quarantined);
+  if (effect === 'refuse') {
+    const temporary = removed.every(({ outcome }) => outcome.kind === 'scanerror' && isFailure(outcome.reason));
+    return { action: 'block', replacement: replyLine(text(first)), edits: [], ...(temporary && { temporary }) };
+  }
   const edits: Edit[] = [];
   for (const each of removed) {
     const place = each.object.place ?? { start: 0, end: root.info.size, message: isMessage(root) ? root : undefined };
@@ -296,6 +297,11 @@ function verdictFor(
     edits.push({ start: place.start, end: place.end, instead: replacementPart(replaced, text(each), length) });
   }
   return { action: 'strip', replacement: text(first), edits: outermost(edits) };
+}
+
+/** Will another try find it otherwise? A scanner may answer then. */
+function isFailure(reason: string): boolean {
+  return reason === 'engine-error';
 }
 
 /** Ascending, without those that lie in another: what goes as a whole goes once. */
@@ -315,6 +321,7 @@ function messageFor(
   key: ProtocolKey | undefined,
   effect: Effect,
   { object, outcome }: Removed,
+  quarantined: (file: FileId) => boolean,
 ): string {
   const { info } = object.node;
   const headers = info.headers ?? headersOfParents(object.node.info, outcome.root);
@@ -322,6 +329,7 @@ function messageFor(
     FILE: info.meta.name ?? candidateNames(info)[0] ?? (object.kind === 'message' ? 'message' : 'unnamed'),
     VIRUS: outcome.kind === 'infected' ? outcome.virus : undefined,
     FILE_TYPE: outcome.kind === 'file-filter' ? (outcome.match?.fileType ?? outcome.fileType) : info.types[0],
+    QUARFILENAME: quarantined(info.id) ? info.sha256 : undefined,
     REASON: outcome.kind === 'scanerror' ? outcome.reason : undefined,
     PROTOCOL: serviceName(session),
     SOURCE_IP: session.client.address,

@@ -2,7 +2,7 @@
  * The objects of a file tree: what a record or an edit is about. In a message each part is one, attached messages are looked into, and
  * an archive is one object with all that it holds. The message itself is an object for what is wrong with it as a whole.
  */
-import type { Inspected, MailHeaders } from '../core/file.js';
+import type { FileInfo, Inspected, MailHeaders } from '../core/file.js';
 
 /** The bytes of the root that go when an object goes. */
 export interface Place {
@@ -22,13 +22,31 @@ export interface PolicyObject {
 
 /** Taken apart as mail; what merely looks like mail (an .eml on a share) is a leaf. */
 export function isMessage(node: Inspected): boolean {
-  const declared = node.info.meta.declaredType;
+  return isMessageFile(node.info);
+}
+
+function isMessageFile(info: FileInfo): boolean {
+  const declared = info.meta.declaredType;
   return (
-    node.info.headers !== undefined ||
+    info.headers !== undefined ||
     declared === 'message/rfc822' ||
     declared === 'message/global' ||
     declared === 'message/news'
   );
+}
+
+/** Is it a file that records are about: no message, and nothing but messages around it? */
+export function isOutermostFile(info: FileInfo): boolean {
+  if (isMessageFile(info)) return false;
+  for (let around = info.parent; around !== undefined; around = around.parent) if (!isMessageFile(around)) return false;
+  return true;
+}
+
+/** Headers of the message that it lies in. */
+export function headersAround(info: FileInfo): MailHeaders | undefined {
+  for (let around = info.parent; around !== undefined; around = around.parent)
+    if (around.headers !== undefined) return around.headers;
+  return undefined;
 }
 
 /** In order, parts before the message that they are in. */

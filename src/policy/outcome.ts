@@ -6,6 +6,13 @@ import type { SessionInfo } from '../core/session.js';
 export const ACTIONS = ['blocked', 'passthrough', 'monitored', 'attachment-removed'] as const;
 export type Action = (typeof ACTIONS)[number];
 
+/**
+ * What became of an infected file beside being stopped: it is in quarantine, or is not: nobody asked for it, it is larger than what is kept
+ * there, it could not be put there.
+ */
+export const FATES = ['not-asked', 'kept', 'too-large', 'not-kept'] as const;
+export type Fate = (typeof FATES)[number];
+
 interface Reported {
   /** The object: a part of a message, or the file itself. An archive is one object: its members are not reported by themselves. */
   readonly file: FileInfo;
@@ -56,5 +63,6 @@ export interface Decision {
 
 /** Findings to verdict: pure, synchronous, the only reader of profiles. */
 export interface Policy {
-  decide(root: Inspected, session: SessionInfo): Decision;
+  /** `quarantined`: files that were put into quarantine, for the texts that name them. */
+  decide(root: Inspected, session: SessionInfo, quarantined?: (file: FileId) => boolean): Decision;
 }

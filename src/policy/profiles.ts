@@ -99,6 +99,8 @@ export interface SessionProfiles {
   readonly fileFilter: FileFilterProfile | undefined;
   readonly protocolOptions: ProtocolOptionsProfile;
   readonly replacementMessages: ReplacementMessages;
+  /** What a scanner that failed (is down, hangs, answers oddly) could not judge passes, and is on record. Otherwise it is blocked. */
+  readonly failOpen?: boolean;
 }
 
 /** What FortiOS takes where a profile leaves an option unset. */

@@ -27,7 +27,7 @@ export interface YaraPool extends Scanner {
 }
 
 export interface YaraPoolOptions {
-  readonly limits: Pick<Limits, 'scanTime' | 'scanWindow' | 'scanOverlap'>;
+  readonly limits: Pick<Limits, 'scanTime' | 'scanWindow' | 'scanOverlap'> & Partial<Pick<Limits, 'scanWait'>>;
   /** Processes at most; more are started only when all are busy. */
   readonly processes?: number;
 }
@@ -87,9 +87,13 @@ class Pool implements YaraPool {
 
   async scan(_info: unknown, content: Content): Promise<readonly Finding[]> {
     const runner = await this.#take();
-    let deadline: NodeJS.Timeout | undefined;
+    const { scanWait = Number.POSITIVE_INFINITY } = this.#limits;
+    let deadline = Number.isFinite(scanWait)
+      ? setTimeout(() => runner.kill(`not ready within ${scanWait} ms`), scanWait)
+      : undefined;
     try {
       await runner.ready;
+      clearTimeout(deadline);
       deadline = setTimeout(
         () => runner.kill(`timeout: longer than ${this.#limits.scanTime} ms`),
         this.#limits.scanTime,
@@ -118,8 +122,26 @@ class Pool implements YaraPool {
         if (idle.alive) return idle.busy();
         this.#all.delete(idle);
       } else if (this.#all.size < this.#most) return this.#spawn(this.#paths);
-      else await new Promise<void>((resolve) => this.#queue.push(resolve));
+      else await this.#turn();
     }
+  }
+
+  /** Settles when a process may be free; rejects with SourceError when that takes too long. */
+  #turn(): Promise<void> {
+    const wait = this.#limits.scanWait ?? Number.POSITIVE_INFINITY;
+    return new Promise((resolve, reject) => {
+      const next = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = Number.isFinite(wait)
+        ? setTimeout(() => {
+            this.#queue.splice(this.#queue.indexOf(next), 1);
+            reject(new SourceError(`busy with other files for ${wait} ms`));
+          }, wait)
+        : undefined;
+      this.#queue.push(next);
+    });
   }
 
   #spawn(paths: readonly string[]): Runner {

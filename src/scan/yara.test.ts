@@ -154,6 +154,18 @@ test('a rule that does not end is killed at its deadline and named, and the next
   }
 });
 
+test('a file waits for a busy process as long as it may, and is unscannable then', async () => {
+  const limits = { ...DEFAULT_LIMITS, scanTime: 500, scanWait: 50 };
+  const pool = await createYaraPool([ENDLESS], { limits });
+  try {
+    const results = await Promise.allSettled([found(pool, memory('first')), found(pool, memory('second'))]);
+    assert.match(String((results[0] as PromiseRejectedResult).reason), /timeout: longer than 500 ms/);
+    assert.match(String((results[1] as PromiseRejectedResult).reason), /busy with other files for 50 ms/);
+  } finally {
+    pool.close();
+  }
+});
+
 test('a file whose rule did not end is unscannable, with the name of the rule file', async () => {
   const pool = await createYaraPool([ENDLESS], { limits: { ...DEFAULT_LIMITS, scanTime: 100 } });
   try {

@@ -5,16 +5,17 @@
 import type { Buffer } from 'node:buffer';
 import { PROTOCOLS } from '../../protocols/index.js';
 import type { PolicyMatch } from '../config/match-policy.js';
-import type { RootFile } from '../content/node.js';
-import type { FileMeta, FileStream, Inspected, Verdict } from '../core/file.js';
+import type { InfectedTaker, RootFile } from '../content/node.js';
+import type { FileId, FileMeta, FileStream, Inspected, Verdict } from '../core/file.js';
 import type { BypassReason, Protocol, Related, Side } from '../core/flow.js';
 import type { Endpoint, InterfaceFacts, SessionInfo, TlsFacts, UserFacts } from '../core/session.js';
 import { Detector } from '../flow/detect.js';
 import { FlowEngine, type FlowServices } from '../flow/engine.js';
 import type { Ruling } from '../inspector/inspector.js';
 import { sessionOf } from '../inspector/session-facts.js';
-import type { ProtocolOptions } from '../policy/profiles.js';
-import { protocolKey } from '../policy/protocol-key.js';
+import type { Fate } from '../policy/outcome.js';
+import type { ProtocolOptions, SessionProfiles } from '../policy/profiles.js';
+import { isMail, protocolKey } from '../policy/protocol-key.js';
 import type { StageContext } from './context.js';
 import type { ConnectionOutput, StageEvent } from './output.js';
 
@@ -194,7 +195,7 @@ export class StagedConnection {
       anomaly: (code, side) => this.#anomaly(code, side),
       mayBypass: (reason) => this.#mayBypass(reason),
       bypassed: (reason) => this.#event({ kind: 'bypassed', reason, allowed: this.#mayBypass(reason) }),
-      mostOf: (meta) => (isMail(meta) ? Number.POSITIVE_INFINITY : this.#ruled().bounds.oversize),
+      mostOf: (meta) => (this.#isMail(meta) ? Number.POSITIVE_INFINITY : this.#ruled().bounds.oversize),
       holding: (change) => context.hold(change),
       failed: (error) => {
         this.#event({ kind: 'failed', error });
@@ -204,8 +205,16 @@ export class StagedConnection {
   }
 
   #open(meta: FileMeta, judged: (verdict: Verdict) => void): FileStream {
-    const { bounds } = this.#ruled();
-    const file: RootFile = this.#context.inspection.open(meta, (root) => this.#inspected(file, root, judged), bounds);
+    const { bounds, match } = this.#ruled();
+    const fates = new Map<FileId, Fate>();
+    const infected = this.#infected(match.profiles, fates);
+    const file: RootFile = this.#context.inspection.open(
+      meta,
+      (root) => this.#inspected(file, root, infected === undefined ? undefined : fates, judged),
+      bounds,
+      undefined,
+      infected,
+    );
     const { comfort } = this.#options();
     if (comfort !== undefined && meta.mayTrickle === true)
       this.#comforted.set(
@@ -215,11 +224,28 @@ export class StagedConnection {
     return file;
   }
 
+  /** Whether infected files are kept is settled when they are opened; what became of each is noted in `fates`. */
+  #infected(profiles: SessionProfiles, fates: Map<FileId, Fate>): InfectedTaker | undefined {
+    const { quarantining } = this.#context;
+    if (quarantining?.wants(profiles, this.session) !== true) return undefined;
+    return (content, info, viruses) => {
+      fates.set(info.id, 'not-kept');
+      return quarantining.keep(content, info, viruses, this.session).then((fate) => {
+        if (fate !== undefined) fates.set(info.id, fate);
+      });
+    };
+  }
+
   /** Everything is known of a file: policy decides, the records are written, then the verdict is told. */
-  #inspected(file: FileStream, root: Inspected, judged: (verdict: Verdict) => void): void {
+  #inspected(
+    file: FileStream,
+    root: Inspected,
+    fates: ReadonlyMap<FileId, Fate> | undefined,
+    judged: (verdict: Verdict) => void,
+  ): void {
     const { policy } = this.#ruled();
-    const decision = policy.decide(root, this.session);
     const { session } = this;
+    const decision = policy.decide(root, session, (id) => fates?.get(id) === 'kept');
     const done = (): void => {
       this.#uncomfort(file.id);
       this.#event({ kind: 'judged', action: decision.verdict.action });
@@ -229,7 +255,11 @@ export class StagedConnection {
     try {
       for (const outcome of decision.outcomes) {
         this.#event({ kind: 'outcome', outcome });
-        const written = this.#context.log(outcome, session, root);
+        const written = this.#context.log(
+          outcome,
+          session,
+          fates === undefined ? 'not-asked' : (fates.get(outcome.file.id) ?? 'not-kept'),
+        );
         if (written !== undefined) {
           waits ??= [];
           waits.push(written);
@@ -254,6 +284,11 @@ export class StagedConnection {
     if (known === undefined && this.#odd.size >= this.#context.limits.anomaliesPerFlow) return;
     this.#odd.set(code, (known ?? 0) + 1);
     if (known === undefined) this.#event({ kind: 'anomaly', code, side });
+  }
+
+  /** Of a message the parts are measured, not the whole, and what is taken out of mail has to be as long as it was. */
+  #isMail({ mail, declaredType }: FileMeta): boolean {
+    return mail !== undefined || declaredType === 'message/rfc822' || isMail(protocolKey(this.#service()));
   }
 
   /** What is none of our protocols may pass where none of them is at home; all else ends. */
@@ -302,9 +337,4 @@ export class StagedConnection {
   #event(event: StageEvent): void {
     this.#output.event?.(event);
   }
-}
-
-/** Of a message the parts are measured, not the whole. */
-function isMail({ mail, declaredType }: FileMeta): boolean {
-  return mail !== undefined || declaredType === 'message/rfc822';
 }

@@ -1,11 +1,11 @@
 /** What a connection in the stage is given by the stage that it is in. */
 import type { Inspection } from '../content/inspection.js';
-import type { Inspected } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
 import type { SessionInfo } from '../core/session.js';
 import type { Candidate } from '../flow/detect.js';
 import type { Inspector } from '../inspector/inspector.js';
-import type { Outcome } from '../policy/outcome.js';
+import type { Fate, Outcome } from '../policy/outcome.js';
+import type { Quarantining } from './quarantining.js';
 
 /** What the connections of one stage share. */
 export interface StageContext {
@@ -13,8 +13,10 @@ export interface StageContext {
   readonly inspection: Inspection;
   readonly limits: Limits;
   readonly candidates: readonly Candidate[];
-  /** Writes the record of an outcome. */
-  log(outcome: Outcome, session: SessionInfo, root: Inspected): void | Promise<void>;
+  /** Where infected files are kept, if anywhere. */
+  readonly quarantining: Quarantining | undefined;
+  /** Writes the record of an outcome; `fate`: what became of an infected file beside that. */
+  log(outcome: Outcome, session: SessionInfo, fate: Fate): void | Promise<void>;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
   /** Runs once after so many milliseconds, or until the function returned is called. */

@@ -9,7 +9,7 @@
  */
 import { PROTOCOLS } from '../../protocols/index.js';
 import { type Config, readConfig } from '../config/config.js';
-import { DEFAULT_LIMITS, type Limits } from '../core/limits.js';
+import { LIVE_LIMITS, type Limits } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
 import { createCrypto } from '../crypto/crypto.js';
 import { candidates } from '../flow/detect.js';
@@ -22,6 +22,7 @@ import { BUILT_IN_SIGNATURES } from '../scan/signatures.js';
 import { type ConnectionFacts, StagedConnection } from './connection.js';
 import type { StageContext } from './context.js';
 import type { ConnectionOutput } from './output.js';
+import { Quarantining } from './quarantining.js';
 
 export interface StageOptions {
   /** FortiOS CLI text, or a configuration that was read. Without one: antivirus on with block, no file filter. */
@@ -34,6 +35,13 @@ export interface StageOptions {
   readonly limits?: Partial<Limits>;
   /** Where utm records go; a verdict waits until its records are written. Without one they are lost, and `output.event` is told outcomes. */
   readonly log?: LogSink;
+  /**
+   * A directory of the stage's own for infected files, made when the first is kept; several stages and processes may share it. What is kept
+   * there the configuration says (`config antivirus quarantine`, `set quarantine enable` in a profile). Without one nothing is.
+   */
+  readonly quarantine?: string;
+  /** What goes wrong without changing a verdict: an infected file that could not be kept. */
+  readonly problem?: (what: string) => void;
   /** The zone of the records' date and time; the system's unless told. */
   readonly zone?: TimeZone;
   /** Nanoseconds since 1970. */
@@ -53,10 +61,10 @@ export class InspectionStage {
   static async start(options: StageOptions = {}): Promise<InspectionStage> {
     const setup = setupOf(options);
     const zone = options.zone ?? timeZone(setup.config?.sections['system global'].timezone);
-    return new InspectionStage(options, await Inspector.start(setup), zone);
+    return new InspectionStage(options, setup, await Inspector.start(setup), zone);
   }
 
-  private constructor(options: StageOptions, inspector: Inspector, zone: TimeZone) {
+  private constructor(options: StageOptions, setup: InspectorSetup, inspector: Inspector, zone: TimeZone) {
     this.#options = options;
     this.#inspector = inspector;
     const { limits } = inspector;
@@ -66,7 +74,18 @@ export class InspectionStage {
       inspection: inspector.inspection,
       limits,
       candidates: candidates(PROTOCOLS, { crypto: createCrypto(), secrets: options.secrets ?? [] }),
-      log: (outcome, session) => options.log?.write(toRecord(outcome, session, { eventTime: wallClock(), zone })),
+      quarantining:
+        options.quarantine === undefined
+          ? undefined
+          : new Quarantining(
+              options.quarantine,
+              setup.config,
+              limits,
+              () => Number(wallClock() / 1_000_000n),
+              (what) => options.problem?.(`quarantine ${options.quarantine}: ${what}`),
+            ),
+      log: (outcome, session, fate) =>
+        options.log?.write(toRecord(outcome, session, { eventTime: wallClock(), zone, fate })),
       now: () => performance.now(),
       timer: (ms, run) => {
         const timer = setTimeout(run, ms);
@@ -98,12 +117,15 @@ export class InspectionStage {
    * that they were admitted by. Rejects with ConfigError, and then all stays as it was.
    */
   async reload(options: Pick<StageOptions, 'config' | 'signatures' | 'clamd'>): Promise<void> {
-    await this.#inspector.reload(setupOf({ ...this.#options, ...options }));
+    const setup = setupOf({ ...this.#options, ...options });
+    await this.#inspector.reload(setup);
+    this.#context.quarantining?.configure(setup.config);
   }
 
   /** Ends its processes. Close its connections before. */
   close(): void {
     this.#inspector.close();
+    this.#context.quarantining?.close();
   }
 }
 
@@ -112,7 +134,7 @@ function setupOf(options: StageOptions): InspectorSetup {
   return {
     config: typeof config === 'string' ? readConfig(config, 'configuration').config : config,
     signatures: [BUILT_IN_SIGNATURES, ...(options.signatures ?? [])],
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits: { ...LIVE_LIMITS, ...options.limits },
     clamd: options.clamd,
   };
 }

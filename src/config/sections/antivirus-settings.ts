@@ -1,4 +1,4 @@
-/** `config antivirus settings`. `clamd` is our own: where a clamd is asked as well, `HOST:PORT` or the path of its socket. */
+/** `config antivirus settings`. `clamd` is our own: where a clamd is asked as well, `HOST:PORT` or the path of its socket; and so is `fail-open`. */
 import { type ClamdAddress, parseClamdAddress } from '../../scan/clamd/address.js';
 import { accepted, choice, integer, type OptionKind, parsed, toggle, withoutEffect } from '../options.js';
 import { singleSection } from '../section.js';
@@ -13,6 +13,8 @@ export const antivirusSettings = singleSection({
   'cache-infected-result': toggle(true),
   'cache-clean-result': accepted,
   clamd: clamdAddress(),
+  /** Our own, named as in `config ips global`: what a scanner that failed could not judge passes, on record. */
+  'fail-open': toggle(false),
 });
 
 function clamdAddress(): OptionKind<ClamdAddress | undefined> {

@@ -10,6 +10,7 @@ import { gzipSync } from 'node:zlib';
 import { SourceError } from '../../core/errors.js';
 import type { Content, FileInfo, Finding, Scanner } from '../../core/file.js';
 import { type Limits, MiB } from '../../core/limits.js';
+import { Slots } from '../slots.js';
 import { type ClamdAddress, clamdAddressText } from './address.js';
 import { ask } from './connection.js';
 import { CLAMD, findingsOf } from './verdict.js';
@@ -20,10 +21,10 @@ const LAST = Buffer.alloc(4);
 /** Deeper than MaxRecursion can sensibly be (its default is 17). */
 const NESTING = 120;
 
-export type ClamdLimits = Pick<Limits, 'scanTime' | 'clamdConnections'>;
+export type ClamdLimits = Pick<Limits, 'scanTime' | 'clamdConnections'> & Partial<Pick<Limits, 'scanWait'>>;
 
 export function createClamdScanner(address: ClamdAddress, limits: ClamdLimits): Scanner {
-  const slots = new Slots(limits.clamdConnections);
+  const slots = new Slots(limits.clamdConnections, limits.scanWait ?? Number.POSITIVE_INFINITY);
   return {
     name: CLAMD,
     async scan(_info: FileInfo, content: Content): Promise<readonly Finding[]> {
@@ -77,28 +78,4 @@ function nested(): Buffer {
 
 function bytesOf(bytes: Buffer): Content {
   return { length: bytes.length, bytes, read: (at, length) => bytes.subarray(at, at + length) };
-}
-
-/** So many at a time; the others wait in the order in which they came. */
-class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  take(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  giveBack(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  }
 }

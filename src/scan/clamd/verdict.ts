@@ -16,6 +16,8 @@ export function findingsOf(answer: string): readonly Finding[] {
   const virus = NAME.exec(answer)?.[1];
   if (virus === undefined || virus.includes('"'))
     throw new SourceError(`clamd gave no verdict: ${JSON.stringify(answer.slice(0, 100))}`);
+  // What it found has no name: it is not known what it is.
+  if (virus === '(null)') return [{ kind: 'unscannable', reason: 'limit', detail: `${CLAMD}: ${virus}` }];
   if (virus.startsWith('Heuristics.Limits.Exceeded'))
     return [{ kind: 'unscannable', reason: 'limit', detail: `${CLAMD}: ${virus}` }];
   if (virus.startsWith('Heuristics.Encrypted'))
