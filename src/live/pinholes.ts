@@ -147,7 +147,9 @@ export class Pinholes {
     const timer = setTimeout(() => other.destroy(), this.#options.limits.dialTime);
     other.on('error', () => {});
     socket.once('close', () => other.destroy());
+    let reached = false;
     other.once('connect', () => {
+      reached = true;
       clearTimeout(timer);
       socket.removeAllListeners('close');
       other.pause();
@@ -156,7 +158,7 @@ export class Pinholes {
     });
     other.once('close', () => {
       clearTimeout(timer);
-      if (!other.pending) return;
+      if (reached) return;
       this.#options.event({ kind: 'refused', session: hole.session, target: hole.target, why: 'unreachable' });
       socket.resetAndDestroy();
     });

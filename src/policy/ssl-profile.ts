@@ -81,7 +81,7 @@ export function predefinedSslProfile(name: string): SslProfile {
         {
           deepInspection: deepInspection && key !== 'ssl',
           ports: DEFAULT_PORTS[key],
-          clientCertificate: 'bypass',
+          clientCertificate: key === 'ssl' || key === 'https' ? 'bypass' : 'inspect',
           expired: 'block',
           revoked: 'block',
           untrusted: 'allow',

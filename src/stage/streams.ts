@@ -107,14 +107,15 @@ export class JoinedStreams {
       this.#ends[opposite(side)].hold('peer', false);
       end.hold('answers', false);
     });
-    end.on('end', () => {
-      if (!alive()) return;
+    const ended = (): void => {
+      if (!alive() || end.ended) return;
       end.ended = true;
       if (this.#hooks.strictEnd === true && (stream as MayBeTruncated).truncated === true)
         return this.#lost(side, 'truncated');
       this.connection.end(side);
       this.#closeIfDone();
-    });
+    };
+    end.on('end', ended);
     end.on('error', (error: NodeJS.ErrnoException) => {
       if (alive()) this.#lost(side, error.code ?? 'error');
     });
@@ -125,7 +126,8 @@ export class JoinedStreams {
       else this.#lost(side, 'closed');
     });
     end.hold('start', false);
-    // It went before anybody listened: its events are over.
+    // It ended or went before anybody listened: its events are over.
+    if (stream.readableEnded) setImmediate(ended);
     if (stream.destroyed)
       setImmediate(() => {
         if (alive()) this.#lost(side, 'closed');

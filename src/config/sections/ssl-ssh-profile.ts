@@ -132,7 +132,8 @@ function toProtocol(entry: Profile, key: SslKey): SslProtocol {
   return {
     deepInspection: deep === 'deep-inspection',
     ports: key === 'ssl' ? [] : entry[key].ports,
-    clientCertificate: options.clientCertificate ?? options.clientCertRequest ?? 'bypass',
+    // vsftpd and others ask, and go on without one: FortiOS's bypass for ftps would leave them unread.
+    clientCertificate: options.clientCertificate ?? options.clientCertRequest ?? (isOurs(key) ? 'inspect' : 'bypass'),
     expired: options.expiredServerCert,
     revoked: options.revokedServerCert,
     untrusted: options.untrustedServerCert,
@@ -142,6 +143,11 @@ function toProtocol(entry: Profile, key: SslKey): SslProtocol {
     nameCheck: options.sniServerCertCheck,
     minVersion: options.minAllowedSslVersion,
   };
+}
+
+/** The protocols that are looked into here. */
+function isOurs(key: SslKey): boolean {
+  return key !== 'ssl' && key !== 'https';
 }
 
 function toExemption(entry: Profile['sslExempt'] extends ReadonlyMap<string, infer E> ? E : never): SslExemption[] {

@@ -1,7 +1,7 @@
 /**
  * A Duplex between a socket and TLS that tells a close_notify from a bare FIN: Node's TLS ends the same way for both, and relaying a cut
- * file as a complete one would undo what close_notify is for (RFC 8446 §6.1). The socket's FIN is handed up two turns late: if TLS has
- * ended before it, the peer said so.
+ * file as a complete one would undo what close_notify is for (RFC 8446 §6.1). TLS reads all that it is given at once: if it
+ * has not ended when the socket's FIN reaches it, the peer never said so.
  */
 import type { Buffer } from 'node:buffer';
 import { Duplex } from 'node:stream';
@@ -18,18 +18,25 @@ export class HonestEnd extends Duplex {
     socket.on('data', (chunk: Buffer) => {
       if (!this.push(chunk)) socket.pause();
     });
-    socket.on('end', () => setImmediate(() => setImmediate(() => this.#tell())));
+    socket.on('end', () => this.#tell());
     socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => {
-      if (!this.destroyed && !this.readableEnded) setImmediate(() => setImmediate(() => this.#tell()));
+      if (!this.readableEnded) this.#tell();
     });
   }
 
-  /** Adds the property that JoinedStreams asks for: the stream inside TLS ended without close_notify. */
-  watch(inner: TLSSocket): TLSSocket {
+  /** To be called before its handshake. Adds the property that JoinedStreams asks for: the stream inside TLS ended without close_notify. */
+  watch(inner: TLSSocket): void {
+    let closed = false;
     let truncated = false;
-    inner.prependOnceListener('end', () => {
-      truncated = this.#told;
+    const push = inner.push.bind(inner);
+    inner.push = (chunk: unknown, encoding?: BufferEncoding) => {
+      if (chunk === null) closed = true;
+      return push(chunk, encoding);
+    };
+    // In front of TLS's own listener: what it has read is read.
+    this.prependOnceListener('end', () => {
+      truncated = !closed;
     });
     Object.defineProperty(inner, 'truncated', { get: () => truncated });
     Object.defineProperty(inner, 'resetAndDestroy', {
@@ -38,7 +45,6 @@ export class HonestEnd extends Duplex {
         this.reset();
       },
     });
-    return inner;
   }
 
   /** A RST for the peer, so that what it has is no complete file. */

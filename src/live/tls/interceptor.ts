@@ -166,7 +166,8 @@ export class Interceptor {
       const event = refused?.event ?? 'handshake-failed';
       const silent =
         event === 'handshake-failed' || event === 'blocked' ? !profile.logs.negotiation : !profile.logs.anomalies;
-      if (!silent) say(event, seenFacts(hello), refused?.detail ?? codeOf(error), hello?.serverName);
+      if (!silent)
+        say(event, seenFacts(hello), refused === undefined ? codeOf(error) : refused.detail, hello?.serverName);
       await lastWords(client, refused?.alert ?? ALERT.handshakeFailure);
       return undefined;
     } finally {
@@ -203,6 +204,7 @@ export class Interceptor {
       ...(kept?.ticket === undefined ? {} : { session: kept.ticket }),
     };
     const upstream = tlsConnect(wanted);
+    honest?.watch(upstream);
     upstream.on('OCSPResponse', (answer: Buffer | null) => {
       stapled = answer ?? undefined;
     });
@@ -253,6 +255,7 @@ export class Interceptor {
       secureContext: context,
       ...(typeof upstream.alpnProtocol === 'string' ? { ALPNProtocols: [upstream.alpnProtocol] } : {}),
     });
+    honestClient?.watch(downstream);
     downstream.on('error', () => {});
     try {
       await this.#within(downstream, 'secure', undefined);
@@ -271,8 +274,8 @@ export class Interceptor {
     }
     if (profile.logs.handshakes && !isData) say('handshake', tls);
     return {
-      client: honestClient?.watch(downstream) ?? downstream,
-      server: honest?.watch(upstream) ?? upstream,
+      client: downstream,
+      server: upstream,
       facts: tls,
     };
   }
