@@ -299,6 +299,9 @@ peerTest(
       'ls',
       'allinfo f4.txt',
     ]);
+    // 3.1.1 signs this even where nothing need be signed.
+    smbclient(port, 'SMB3_11', here, ['get f5.txt back.txt', 'put f5.txt', `tcon ${SHARE}`, 'get f6.txt again.txt']);
+    assert.equal(readFileSync(join(here, 'again.txt'), 'utf8'), 'file 6');
     assert.match(said, /g1\.txt/);
     const there = readdirSync(share);
     assert.equal(there.length, 39);

@@ -257,14 +257,18 @@ test('damaged messages of either end throw nothing and let nothing through', asy
         maxLength: 4,
       }),
       fc.boolean(),
-      async (harms, atServer) => {
+      fc.boolean(),
+      async (harms, atServer, signs) => {
         const harm = (command: number, bytes: Buffer): Buffer => {
           for (const each of harms)
             if (each.command === command && 4 + each.at < bytes.length && !OTHER_COMMAND.includes(each.at))
               bytes[4 + each.at] = each.value;
           return bytes;
         };
-        const rig = new SmbRig(stage, atServer ? { answers: (command, answer) => [harm(command, answer)] } : {});
+        const rig = new SmbRig(stage, {
+          signs,
+          ...(atServer ? { answers: (command: number, answer: Buffer) => [harm(command, answer)] } : {}),
+        });
         rig.server.files.set('bad.com', evil);
         const sends = [
           m.negotiate(0, [0x0210]),
@@ -292,6 +296,98 @@ test('damaged messages of either end throw nothing and let nothing through', asy
     ),
     { numRuns: 1000, seed: 7 },
   );
+});
+
+/** Signed by nobody that is known. */
+function withFlag(bytes: Buffer): Buffer {
+  bytes.writeUInt32LE(bytes.readUInt32LE(4 + 16) | 8, 4 + 16);
+  bytes.fill(7, 4 + 48, 4 + 64);
+  return bytes;
+}
+
+test('a request that may not be changed goes as it came, behind what fills up the numbers in front of it', async () => {
+  const rig = await begun();
+  const file = await rig.open('mine.txt');
+  for (let at = 0; at < 5; at++) await rig.ask((id) => m.write(id, file, at, Buffer.from('x')));
+  let sent: Buffer = Buffer.alloc(0);
+  const { status } = await rig.ask((id) => {
+    sent = withFlag(m.treeConnect(id, '\\\\server\\other'));
+    return sent;
+  });
+  assert.equal(status, 0);
+  assert.ok(Buffer.concat(rig.server.received).includes(sent));
+  assert.ok(rig.server.commands.includes(COMMAND.echo));
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, 0);
+  assert.equal(rig.server.files.get('mine.txt')?.toString(), 'xxxxx');
+});
+
+test('a request that may not be changed, and whose number is taken, ends the connection', async () => {
+  const rig = await begun();
+  rig.server.files.set('long', Buffer.alloc(200_000, 'x'));
+  const file = await rig.open('long', 1);
+  await rig.ask((id) => m.read(id, file, 0, 10));
+  await rig.ask((id) => withFlag(m.treeConnect(id, '\\\\server\\other')));
+  assert.equal(rig.reason, 'smb2-signed-late');
+});
+
+// ── Signed, and nobody here has the key ─────────────────────────────────────────────────────────────────────────────────
+
+const signed: SmbMischief = { signs: true };
+
+test('signed without credentials: a file is held until it was judged, and a blocked one ends the connection', async () => {
+  const rig = await begun(signed);
+  assert.ok(rig.anomalies.includes('smb2-signed'));
+  const good = await rig.open('good.txt', 1);
+  assert.ok((await rig.ask((id) => m.read(id, good, 0, 4096))).bytes.includes('nothing bad'));
+  const bad = await rig.open('bad.com', 1);
+  await rig.ask((id) => m.read(id, bad, 0, 4096));
+  assert.equal(rig.reason, 'smb2-signed-download');
+  clean(rig);
+});
+
+test('signed without credentials: a client that waits for each answer gets a clean file, piece by piece, and never all of an infected one', async () => {
+  const rig = await begun(signed);
+  const good = await rig.open('good.txt', 1);
+  let got = '';
+  for (let at = 0; at < 11; at += 4)
+    got += (await rig.ask((id) => m.read(id, good, at, 4))).bytes.toString('latin1', 4 + 64 + 16);
+  assert.equal(got, 'nothing bad');
+  const [one, two] = [await rig.open('bad.com', 1), await rig.open('bad.com', 1)];
+  await rig.ask((id) => m.read(id, one, 0, 34));
+  await rig.ask((id) => m.read(id, two, 34, 34));
+  assert.equal(rig.reason, 'smb2-signed-download');
+  assert.ok(!rig.crossed.includes(evil.subarray(34)));
+});
+
+test('signed without credentials: what is written goes when it was judged, and nothing of an infected file does', async () => {
+  const rig = await begun(signed);
+  const mine = await rig.open('mine.txt');
+  // A client waits for each answer.
+  assert.equal((await rig.ask((id) => m.write(id, mine, 0, Buffer.from('mi')))).status, 0);
+  assert.equal((await rig.ask((id) => m.write(id, mine, 2, Buffer.from('ne')))).status, 0);
+  assert.equal((await rig.ask((id) => m.close(id, mine))).status, 0);
+  assert.equal(rig.server.files.get('mine.txt')?.toString(), 'mine');
+  const upload = await rig.open('up.com');
+  await rig.ask((id) => m.write(id, upload, 0, evil));
+  assert.equal(rig.reason, 'smb2-signed-upload');
+  assert.equal(rig.server.files.get('up.com')?.length, 0);
+  clean(rig);
+});
+
+test('signed without credentials: what would be refused ends the connection', async () => {
+  for (const make of [
+    (id: number) => m.control(id, 0x0014_40f2, 1, Buffer.alloc(48)),
+    (id: number) => reconnecting(id),
+    (id: number) => m.write(id, 77, 0, evil),
+    (id: number) => m.sessionSetup(id, Buffer.alloc(0), { session: 0x1122_3344 }, 1),
+  ]) {
+    const rig = await begun(signed);
+    const before = rig.server.commands.length;
+    await rig.ask(make);
+    assert.notEqual(rig.reason, undefined);
+    assert.equal(rig.server.commands.length, before);
+    clean(rig);
+  }
 });
 
 /** A field of a body, little-endian. */

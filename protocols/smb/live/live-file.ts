@@ -59,6 +59,8 @@ export class LiveFile {
   #readable = false;
   #writable = false;
   #writeBlocked = false;
+  /** It is longer than it was when it was opened. */
+  #grown = false;
   #readBlocked = false;
   /** A write that the server refused when it got what was kept. */
   #failure = STATUS.success as number;
@@ -267,6 +269,7 @@ export class LiveFile {
     this.#busy = true;
     this.#session.ask(COMMAND.read, readBody(this.opened.id, at, 1), 1, ({ header }) => {
       if (header.status === STATUS.endOfFile) return this.#done(() => then('end'));
+      this.#grown = true;
       this.forgetRead();
       this.#readWhole(() => this.read(at, length, then, true), then);
     });
@@ -313,9 +316,12 @@ export class LiveFile {
 
   /** Reads all of it from the server. `under`: into what is written. A number: the server's refusal. */
   #fetch(id: Buffer, into: HeldBytes, under: boolean, then: (result: 'whole' | 'more' | number) => void): void {
+    // No more numbers are taken than a client takes that reads the file: one that must keep its own can then still be sent.
+    const size = under || this.#grown || this.opened.size === 0 ? Number.POSITIVE_INFINITY : this.opened.size;
     const next = (at: number): void => {
+      if (at >= size) return then('whole');
       if (this.#tooMuch(into)) return then('more');
-      const length = this.#session.mostAtOnce;
+      const length = Math.min(this.#session.mostAtOnce, size - at);
       this.#session.ask(COMMAND.read, readBody(id, at, length), length, ({ header, bytes }) => {
         const { status } = header;
         if (status === STATUS.endOfFile) return then('whole');

@@ -19,6 +19,9 @@ import { framed, type Wire } from './wire.js';
 /** A client that says nothing for so many milliseconds while something is held waits for it. */
 const PATIENCE = 150;
 
+/** An answer without data ([MS-SMB2] 2.2.2), padded to 8 bytes. */
+const ERROR = HEADER + 16;
+
 interface Tree {
   readonly share: string | undefined;
   disk: boolean;
@@ -263,6 +266,8 @@ export class SignedSmb2 {
     this.#asked.delete(header.messageId);
     if (asked === undefined || asked.command !== header.command) return this.#end('smb2-unasked-answer');
     const done = status === STATUS.success || status === STATUS.bufferOverflow;
+    // An error has no data behind it, whatever a client makes of the status.
+    if (!done && header.command === COMMAND.read && bytes.length > ERROR) return this.#end('smb2-data-length');
     if (!done) return undefined;
     switch (header.command) {
       case COMMAND.treeConnect:
