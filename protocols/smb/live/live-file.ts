@@ -201,8 +201,9 @@ export class LiveFile {
   }
 
   #tooMuch({ memory }: HeldBytes): boolean {
-    const { limits } = this.#session.flow;
-    return memory > limits.smbHeld || this.#session.held.bytes > limits.heldPerFlow - limits.smbHeld / 2;
+    const { smbHeld, heldPerFlow } = this.#session.flow.limits;
+    // Where others hold much already, a large one gets less; a small one is never cut short for them.
+    return memory > smbHeld || (memory > smbHeld / 4 && this.#session.held.bytes > heldPerFlow - smbHeld / 2);
   }
 
   /** Fetches what lies below what is written. `then`: is all of it known? */

@@ -80,6 +80,8 @@ interface LiveSession {
   readonly session: Session;
   readonly trees: Map<number, LiveTree>;
   readonly files: Map<string, LiveFile>;
+  /** Its SESSION_SETUP is over. */
+  established: boolean;
 }
 
 const STUCK = { taken: 'smb2-signed-late', many: 'smb2-requests-limit', other: 'smb2-other-answer' } as const;
@@ -266,6 +268,12 @@ export class LiveSmb2 {
         return this.#settled([...live.files.values()], () =>
           this.#forward(command, live, (answer) => this.#leave(live, answer, () => true), then),
         );
+      // Who waits for this sees what was written until now. What is under way may itself wait for this.
+      case COMMAND.oplockBreak:
+        return this.#settled(
+          [...live.files.values()].filter(({ idle }) => idle),
+          () => this.#forward(command, live, undefined, then),
+        );
       case COMMAND.treeConnect:
         return this.#treeConnect(command, live, then);
       case COMMAND.treeDisconnect: {
@@ -351,7 +359,8 @@ export class LiveSmb2 {
       return this.#refuse(command, REFUSAL.notSupported, then);
     }
     const setup = this.#security.setup(live?.session, bytes, 0, bytes.length);
-    const hashed = this.#security.agreement.dialect === DIALECT.smb311;
+    // Keys of 3.1.1 come of every byte of this, its number included; who logs in again goes on with those that there are.
+    const hashed = this.#security.agreement.dialect === DIALECT.smb311 && live?.established !== true;
     this.#forward(command, live, (answer) => this.#setUp(answer, setup), then, hashed);
   }
 
@@ -365,11 +374,12 @@ export class LiveSmb2 {
         this.#end('smb2-requests-limit');
         return undefined;
       }
-      live = { session: new Session(name), trees: new Map(), files: new Map() };
+      live = { session: new Session(name), trees: new Map(), files: new Map(), established: false };
       this.#live.set(name, live);
     }
     this.#security.setUp(header, live.session, setup, bytes, 0, bytes.length);
     if (header.status !== STATUS.success && header.status !== STATUS.moreProcessing) this.#forget(name, live);
+    live.established ||= header.status === STATUS.success;
     const signing = this.#security.signing(live.session);
     if (header.status === STATUS.success && signing?.required === true && signing.keys === undefined)
       this.#handOver(() => {});
