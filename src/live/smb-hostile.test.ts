@@ -298,6 +298,36 @@ test('damaged messages of either end throw nothing and let nothing through', asy
   );
 });
 
+test('a blocked write behind one that was flushed leaves nothing of either', async () => {
+  const rig = await begun();
+  const file = await rig.open('two.com');
+  await rig.ask((id) => m.write(id, file, 0, evil.subarray(0, 30)));
+  // A read shows what was written: it is judged and stored.
+  assert.equal((await rig.ask((id) => m.read(id, file, 0, 30))).status, 0);
+  assert.equal(rig.server.files.get('two.com')?.length, 30);
+  await rig.ask((id) => m.write(id, file, 30, evil.subarray(30)));
+  assert.equal((await rig.ask((id) => m.read(id, file, 0, 68))).status, VIRUS_INFECTED);
+  assert.equal(rig.server.files.get('two.com')?.length, 0);
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, VIRUS_INFECTED);
+  assert.ok(!rig.server.files.has('two.com'));
+  assert.ok(!rig.crossed.includes(evil.subarray(30)));
+  assert.equal(rig.failed, undefined);
+});
+
+test('what is removed is what was written, under its new name, and not what has the old one since', async () => {
+  const rig = await begun();
+  const file = await rig.open('old.txt');
+  await rig.ask((id) => m.write(id, file, 0, Buffer.from('clean')));
+  assert.equal((await rig.ask((id) => m.renameTo(id, file, 'new.txt'))).status, 0);
+  rig.server.files.set('new.txt', rig.server.files.get('old.txt') ?? Buffer.alloc(0));
+  rig.server.files.set('old.txt', Buffer.from('of somebody else'));
+  await rig.ask((id) => m.write(id, file, 0, evil));
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, VIRUS_INFECTED);
+  assert.ok(!rig.server.files.has('new.txt'));
+  assert.ok(rig.server.files.has('old.txt'));
+  clean(rig);
+});
+
 /** Signed by nobody that is known. */
 function withFlag(bytes: Buffer): Buffer {
   bytes.writeUInt32LE(bytes.readUInt32LE(4 + 16) | 8, 4 + 16);

@@ -45,6 +45,8 @@ const READ_DATA = HEADER + 16;
 export class LiveFile {
   readonly #session: FileSession;
   readonly opened: OpenedAs;
+  /** Where it is now, within its share: a rename changes that. */
+  path: string | undefined;
   /** Names that it was given since. */
   readonly #names: string[] = [];
   #writing: HeldBytes | undefined;
@@ -70,6 +72,7 @@ export class LiveFile {
   constructor(session: FileSession, opened: OpenedAs) {
     this.#session = session;
     this.opened = opened;
+    this.path = opened.path;
     this.#baseUnknown = !opened.fresh;
   }
 
@@ -90,15 +93,6 @@ export class LiveFile {
 
   get failure(): number {
     return this.#failure;
-  }
-
-  /** Nothing of it need remain on the server: it was made or emptied for what was blocked. */
-  get removable(): boolean {
-    return this.opened.fresh;
-  }
-
-  get stored(): boolean {
-    return this.#stored;
   }
 
   /** Its size as its writer knows it. */
@@ -162,7 +156,7 @@ export class LiveFile {
         if (blocked) {
           this.#writeBlocked = true;
           this.#letGoOfWritten();
-          return this.#done(() => then(false));
+          return this.#empty(() => this.#done(() => then(false)));
         }
         this.#replay(writing, () => {
           if (tooMuch) this.#writable = true;
@@ -171,6 +165,27 @@ export class LiveFile {
         });
       });
     });
+  }
+
+  /** Closes what is blocked, and removes what was made for it. `removed`: nothing of it is left, or it was there before. */
+  discard(then: (removed: boolean) => void): void {
+    const { path } = this;
+    this.#busy = true;
+    this.#session.ask(COMMAND.close, closeBody(this.opened.id), 0, () => {
+      if (!this.opened.fresh || path === undefined) return this.#done(() => then(true));
+      this.#session.ask(COMMAND.create, openBody(path, 'delete'), 0, ({ header, bytes }) => {
+        if (header.status !== STATUS.success || bytes.length < HEADER + 80) return this.#done(() => then(false));
+        const other = Buffer.from(bytes.subarray(HEADER + 64, HEADER + 80));
+        this.#session.ask(COMMAND.close, closeBody(other), 0, () => this.#done(() => then(true)));
+      });
+    });
+  }
+
+  /** A part of it was judged and stored before: it does not remain. */
+  #empty(then: () => void): void {
+    if (!this.#stored) return then();
+    this.#stored = false;
+    this.#session.ask(COMMAND.setInfo, setSizeBody(this.opened.id, 0), 0, then);
   }
 
   /** It ends without having been closed: what was written is judged for the record, and gone. */
@@ -213,7 +228,8 @@ export class LiveFile {
       if (complete) this.#baseUnknown = false;
       then(complete);
     };
-    const { path, reads, id } = this.opened;
+    const { path } = this;
+    const { reads, id } = this.opened;
     if (reads) return this.#fetch(id, writing, true, (result) => known(result === 'whole'));
     if (path === undefined) return then(false);
     this.#session.ask(COMMAND.create, openBody(path, 'read'), 0, ({ header, bytes }) => {
