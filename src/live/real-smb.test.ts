@@ -5,9 +5,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type DaemonSetup, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
-import { freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
+import { capture, freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
 import { PASSWORD, SHARE, startSamba, USER } from '../testing/peers/samba.js';
-import { EICAR } from '../testing/peers/scanned.js';
+import { EICAR, scan } from '../testing/peers/scanned.js';
 import {
   type Dialect,
   IMPACKET_2_02,
@@ -36,6 +36,16 @@ async function served(
   const daemon = await startDaemon(context, { ...setup, doors: [{ kind: 'cifs', to: server }] });
   return { daemon, share, port: daemon.ports[0] ?? 0 };
 }
+
+interface Seen {
+  readonly name: string | null;
+  readonly sha256: string | null;
+  readonly transfer: string;
+}
+
+/** What is infected among the rows of a recording, or the records of a session, in one form. */
+const inForm = (all: readonly Seen[]): string[] =>
+  all.map(({ name, sha256: sum, transfer }) => `${transfer} ${name} ${sum}`).sort();
 
 /** What smbclient says to `commands`; it goes on behind one that fails, and its status is that of the last. */
 function smbclient(
@@ -320,5 +330,43 @@ peerTest(
     assert.match(listed, new RegExp(SHARE));
     assert.equal(daemon.records().filter((record) => record.get('action') === 'blocked').length, 1);
     assert.doesNotMatch(daemon.said(), /Error/);
+  },
+);
+
+peerTest(
+  'the same session, played directly and recorded, has the same verdicts',
+  ['smbclient', 'smbd', 'tcpdump'],
+  async (context) => {
+    const here = scratch(context, 'here');
+    writeFileSync(join(here, 'eicar.com'), EICAR);
+    writeFileSync(join(here, 'clean.bin'), randomBytes(100_000));
+    const play = (port: number): void =>
+      void smbclient(port, 'SMB3_11', here, [
+        'put clean.bin',
+        'put eicar.com',
+        'get bad.com b.com',
+        'get clean.bin c.bin',
+      ]);
+    const { daemon, share, port } = await served(context);
+    writeFileSync(join(share, 'bad.com'), EICAR);
+    play(port);
+    await daemon.record({ type: 'traffic' });
+    const live = daemon
+      .records()
+      .filter((record) => record.get('subtype') === 'virus')
+      .map((record) => ({
+        name: record.get('filename') ?? null,
+        sha256: record.get('analyticscksum') ?? null,
+        transfer: record.get('direction') === 'outgoing' ? 'upload' : 'download',
+      }));
+    const server = await freePort();
+    writeFileSync(join(await startSamba(context, server), 'bad.com'), EICAR);
+    const file = join(here, 'direct.pcap');
+    const recording = await capture(context, server, file);
+    play(server);
+    await recording.stop();
+    const { rows } = scan(context, file);
+    assert.equal(live.length, 2);
+    assert.deepEqual(inForm(live), inForm(rows.filter(({ verdict }) => verdict === 'infected')));
   },
 );

@@ -328,6 +328,58 @@ test('what is removed is what was written, under its new name, and not what has 
   clean(rig);
 });
 
+test('a file of one page more than is kept is not scannable, either way; one that just fits is', async (context) => {
+  const small = await InspectionStage.start({ limits: { smbHeld: 2 * 65_536 } });
+  context.after(() => small.close());
+  const rig = new SmbRig(small);
+  await rig.begin();
+  for (const [size, status] of [
+    [2 * 65_536, 0],
+    [2 * 65_536 + 1, VIRUS_INFECTED],
+  ] as const) {
+    const bytes = Buffer.alloc(size, 'x');
+    rig.server.files.set(`there-${size}`, bytes);
+    const there = await rig.open(`there-${size}`, 1);
+    assert.equal((await rig.ask((id) => m.read(id, there, 0, 100))).status, status);
+    const mine = await rig.open(`mine-${size}`);
+    for (let at = 0; at < size; at += 65_536)
+      await rig.ask((id) => m.write(id, mine, at, bytes.subarray(at, at + 65_536)));
+    assert.equal((await rig.ask((id) => m.close(id, mine))).status, status);
+    assert.equal(rig.server.files.get(`mine-${size}`)?.length, status === 0 ? size : undefined);
+  }
+  assert.equal(rig.failed, undefined);
+});
+
+test('more stretches than are told apart are judged and stored before there are more', async (context) => {
+  const small = await InspectionStage.start({ limits: { smbStretches: 2 } });
+  context.after(() => small.close());
+  const rig = new SmbRig(small);
+  await rig.begin();
+  const file = await rig.open('holes');
+  for (const at of [0, 2]) await rig.ask((id) => m.write(id, file, at, Buffer.from('x')));
+  assert.ok(!rig.server.commands.includes(COMMAND.write));
+  await rig.ask((id) => m.write(id, file, 4, Buffer.from('x')));
+  assert.equal(rig.server.commands.filter((command) => command === COMMAND.write).length, 3);
+  for (const at of [1, 3]) await rig.ask((id) => m.write(id, file, at, Buffer.from('y')));
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, 0);
+  assert.equal(rig.server.files.get('holes')?.toString(), 'xyxyx');
+});
+
+test('a client that sends on while its file is fetched is not read for a while, and then answered in full', async (context) => {
+  const small = await InspectionStage.start({ limits: { smbMessage: 300 } });
+  context.after(() => small.close());
+  const rig = new SmbRig(small);
+  await rig.begin();
+  rig.server.files.set('there', Buffer.alloc(100, 'x'));
+  const file = await rig.open('there');
+  const asked = Array.from({ length: 20 }, (_, at) =>
+    rig.ask((id) => (at === 0 ? m.read(id, file, 0, 100) : m.write(id, file, at, Buffer.from('y')))),
+  );
+  for (const { status } of await Promise.all(asked)) assert.equal(status, 0);
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, 0);
+  assert.equal(rig.server.files.get('there')?.toString(), `x${'y'.repeat(19)}${'x'.repeat(80)}`);
+});
+
 /** Signed by nobody that is known. */
 function withFlag(bytes: Buffer): Buffer {
   bytes.writeUInt32LE(bytes.readUInt32LE(4 + 16) | 8, 4 + 16);

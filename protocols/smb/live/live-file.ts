@@ -336,8 +336,8 @@ export class LiveFile {
     // No more numbers are taken than a client takes that reads the file: one that must keep its own can then still be sent.
     const size = under || this.#grown || this.opened.size === 0 ? Number.POSITIVE_INFINITY : this.opened.size;
     const next = (at: number): void => {
-      if (at >= size) return then('whole');
       if (this.#tooMuch(into)) return then('more');
+      if (at >= size) return then('whole');
       const length = Math.min(this.#session.mostAtOnce, size - at);
       this.#session.ask(COMMAND.read, readBody(id, at, length), length, ({ header, bytes }) => {
         const { status } = header;
