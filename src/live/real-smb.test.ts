@@ -370,3 +370,26 @@ peerTest(
     assert.deepEqual(inForm(live), inForm(rows.filter(({ verdict }) => verdict === 'infected')));
   },
 );
+
+peerTest(
+  'no client of three makers stores an infected file, or gets one',
+  CLIENTS.flatMap(({ programs }) => programs),
+  async (context) => {
+    const { daemon, share, port } = await served(context, [], { sections: ACCOUNT });
+    const here = scratch(context, 'files');
+    for (const client of CLIENTS) {
+      const name = `${client.name}-evil.com`;
+      writeFileSync(join(here, name), EICAR);
+      // It fails as the client fails; what counts is what is there.
+      try {
+        client.exchange(context, port, [join(here, name)]);
+      } catch (error) {
+        assert.ok(error instanceof assert.AssertionError);
+      }
+      const record = await daemon.record({ filename: name, action: 'blocked', direction: 'outgoing' });
+      assert.equal(record.get('virus'), 'EICAR_TEST_FILE');
+    }
+    for (const name of readdirSync(share)) assert.ok(!readFileSync(join(share, name)).includes(EICAR), name);
+    assert.doesNotMatch(daemon.said(), /Error/);
+  },
+);

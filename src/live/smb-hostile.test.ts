@@ -380,6 +380,13 @@ test('a client that sends on while its file is fetched is not read for a while, 
   assert.equal(rig.server.files.get('there')?.toString(), `x${'y'.repeat(19)}${'x'.repeat(80)}`);
 });
 
+test('no handle outlives its connection: what asks for it does not reach the server', async () => {
+  const rig = await begun();
+  assert.equal((await rig.ask((id) => reconnecting(id, 'DH2Q'))).status, 0);
+  assert.ok(!Buffer.concat(rig.server.received).includes('DH2Q'));
+  assert.ok(Buffer.concat(rig.server.received).includes('none'));
+});
+
 /** Signed by nobody that is known. */
 function withFlag(bytes: Buffer): Buffer {
   bytes.writeUInt32LE(bytes.readUInt32LE(4 + 16) | 8, 4 + 16);
@@ -478,13 +485,13 @@ function patched(bytes: Buffer, at: number, value: number, size = 4): Buffer {
   return bytes;
 }
 
-/** CREATE with a context that takes a durable handle on. */
-function reconnecting(id: number): Buffer {
+/** CREATE with a context: one that takes a durable handle on, unless told. */
+function reconnecting(id: number, tag = 'DHnC'): Buffer {
   const plain = m.create(id, 'new.bin', 3);
   const context = Buffer.alloc(40);
   context.writeUInt16LE(16, 4);
   context.writeUInt16LE(4, 6);
-  context.write('DHnC', 16, 'latin1');
+  context.write(tag, 16, 'latin1');
   const padding = Buffer.alloc(-(plain.length - 4) & 7);
   const out = Buffer.concat([plain, padding, context]);
   out.writeUIntBE(out.length - 4, 1, 3);

@@ -8,7 +8,7 @@ import { CLIENT, type Flow } from '../../../src/core/flow.js';
 import type { SmbEvent } from '../events.js';
 import { COMMAND, fileIdAt, HEADER, readHeader, STATUS } from '../smb2-message.js';
 import { parseCreate, parseCreated, parseSetInfo } from '../smb2-requests.js';
-import { reconnects, refusedControl, sizePlace } from './asks.js';
+import { reconnects, refusedControl, sizePlace, undurable } from './asks.js';
 import { type FileSession, idText, LiveFile } from './live-file.js';
 import type { LiveSession, LiveTree } from './live-session.js';
 import {
@@ -182,12 +182,11 @@ export class LiveShares {
     const same = [...live.files.values()].filter(
       (file) => file.dirty && this.#treeOf.get(file) === tree && file.path?.toLowerCase() === key,
     );
-    const like = bytes;
     const opened = (answer: Command): undefined => {
       const created =
         answer.header.status === STATUS.success ? parseCreated(answer.bytes, 0, answer.bytes.length) : undefined;
       if (created === undefined) return undefined;
-      const file = new LiveFile(this.#fileSession(live, like, command.sealed), {
+      const file = new LiveFile(this.#fileSession(live, bytes, command.sealed), {
         id: Buffer.from(answer.bytes.subarray(HEADER + 64, HEADER + 80)),
         share: tree?.share,
         path: asked.path,
@@ -201,7 +200,9 @@ export class LiveShares {
       live.files.set(created.id, file);
       return undefined;
     };
-    this.settled(same, () => this.#answering.forward(command, live, opened, then));
+    const changed = undurable(bytes);
+    const asks = changed === undefined ? command : { ...command, bytes: changed, wire: undefined };
+    this.settled(same, () => this.#answering.forward(asks, live, opened, then));
   }
 
   #read(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
