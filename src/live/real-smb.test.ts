@@ -213,23 +213,37 @@ const CLIENTS = [
   LIBSMBCLIENT,
 ];
 
-peerTest(
-  'what clients of three makers exchange with the server is the same at both ends',
-  CLIENTS.flatMap(({ programs }) => programs),
-  async (context) => {
-    const { daemon, share, port } = await served(context, [], { sections: ACCOUNT });
-    const here = scratch(context, 'files');
-    for (const client of CLIENTS) {
-      const files = [0, 1, 65_536, 2_500_001].map((size) => join(here, `${client.name}-${size}.bin`));
-      for (const [index, file] of files.entries())
-        writeFileSync(file, randomBytes([0, 1, 65_536, 2_500_001][index] ?? 0));
-      client.exchange(context, port, files);
-      for (const file of files) assert.equal(sha256(join(share, basename(file))), sha256(file), basename(file));
-    }
-    assert.doesNotMatch(daemon.said(), /Error/);
-    for (const record of daemon.records()) assert.notEqual(record.get('action'), 'blocked');
+for (const way of [
+  { name: 'with credentials', clients: CLIENTS, server: [], sections: ACCOUNT },
+  // Without them nobody reads what this one seals.
+  {
+    name: 'signed, without credentials',
+    clients: CLIENTS.filter((client) => client !== IMPACKET_3_00),
+    server: ['server signing = mandatory'],
+    sections: '',
   },
-);
+])
+  peerTest(
+    `${way.name}: what clients of three makers exchange with the server is the same at both ends`,
+    way.clients.flatMap(({ programs }) => programs),
+    async (context) => {
+      const { daemon, share, port } = await served(context, way.server, { sections: way.sections });
+      const here = scratch(context, 'files');
+      for (const client of way.clients) {
+        const files = [0, 1, 65_536, 1_500_001].map((size) => {
+          const file = join(here, `${client.name}-${size}.bin`);
+          writeFileSync(file, randomBytes(size));
+          return file;
+        });
+        client.exchange(context, port, files);
+        for (const file of files) assert.equal(sha256(join(share, basename(file))), sha256(file), basename(file));
+      }
+      const place = ['-s', '/dev/null', '-p', String(port), '-U', `${USER}%${PASSWORD}`];
+      assert.match(run('smbclient', [...place, '-L', '//127.0.0.1']), new RegExp(SHARE));
+      assert.doesNotMatch(daemon.said(), /Error/);
+      for (const record of daemon.records()) assert.notEqual(record.get('action'), 'blocked');
+    },
+  );
 
 peerTest(
   'a file filter blocks by what a file is, with a record of the form that FortiOS writes',
