@@ -146,7 +146,7 @@ export class SignedSmb2 {
     if (!this.#heard)
       for (const content of [...this.#contents]) {
         // A large file is judged less often than its client waits for it.
-        if (++content.waited * PART < content.bytes.size) continue;
+        if (++content.waited * PART < content.bytes.memory) continue;
         this.#outstanding[content.direction] = content.held.length;
         this.#judge(content);
       }
@@ -478,7 +478,7 @@ export class SignedSmb2 {
 
 /** It is small, or much of it is new: judged as often as that, a file is read a few times in all. */
 function isCheap({ bytes, fresh }: Content): boolean {
-  return bytes.size < SMALL || fresh * 8 >= bytes.size;
+  return bytes.memory < SMALL || fresh * 8 >= bytes.memory;
 }
 
 function letGo(held: Held): void {
