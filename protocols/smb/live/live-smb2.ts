@@ -183,6 +183,11 @@ export class LiveSmb2 {
       }
     }
     const related = { ...command, bytes, header: readHeader(bytes, 0) };
+    if (command.header.command === COMMAND.changeNotify && commands[at + 1]?.header.related === true) {
+      // What waits for it would wait for ever: servers refuse that too (3.3.4.2).
+      this.#open++;
+      return this.#refuse(related, REFUSAL.internalError, next);
+    }
     (commands as Command[])[at] = related;
     this.#first(related, next);
   }
