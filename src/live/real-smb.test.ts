@@ -1,7 +1,10 @@
 /** SMB through the daemon: Samba behind it, clients that we did not write in front. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type DaemonSetup, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
@@ -405,5 +408,61 @@ peerTest(
     }
     for (const name of readdirSync(share)) assert.ok(!readFileSync(join(share, name)).includes(EICAR), name);
     assert.doesNotMatch(daemon.said(), /Error/);
+  },
+);
+
+/** A relay on the way to `port` that changes one bit of what clients send in messages of `command`, in their last byte. */
+async function tampering(context: TestContext, port: number, command: number): Promise<number> {
+  const own = await freePort();
+  const relay = createServer((client) => {
+    const server = connect(port, '127.0.0.1');
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+    }
+    server.on('data', (bytes) => void client.write(bytes));
+    client.on('data', (bytes) => {
+      // Requests are small: each comes in a piece of its own.
+      if (bytes.length > 68 && bytes.readUInt32BE(4) === 0xfe53_4d42 && bytes.readUInt16LE(16) === command)
+        bytes[bytes.length - 1]! ^= 1;
+      server.write(bytes);
+    });
+  });
+  await new Promise<void>((resolve) => relay.listen(own, '127.0.0.1', resolve));
+  context.after(() => void relay.close());
+  return own;
+}
+
+peerTest(
+  'with credentials, a signed request that was changed on its way ends the connection (SMB-018)',
+  ['smbclient', 'smbd'],
+  async (context) => {
+    const { daemon, share, port } = await served(context, ['server signing = mandatory'], { sections: ACCOUNT });
+    const here = scratch(context, 'here');
+    writeFileSync(join(here, 'a.txt'), 'hello');
+    const changed = await tampering(context, port, 5);
+    const place = ['-s', '/dev/null', '-p', String(changed), '-U', `${USER}%${PASSWORD}`, `//127.0.0.1/${SHARE}`];
+    const client = spawn('smbclient', [...place, '-c', `lcd "${here}"; put a.txt`], { stdio: 'ignore' });
+    await once(client, 'exit');
+    assert.deepEqual(readdirSync(share), []);
+    await daemon.record({ msg: 'smb2-bad-signature' });
+  },
+);
+
+peerTest(
+  'a NEGOTIATE that was changed on its way is noticed by the ends, as it is without us (SMB-018)',
+  ['smbclient', 'smbd'],
+  async (context) => {
+    const { share, port } = await served(context);
+    const here = scratch(context, 'here');
+    writeFileSync(join(here, 'a.txt'), 'hello');
+    const changed = await tampering(context, port, 0);
+    const place = ['-s', '/dev/null', '-p', String(changed), '-U', `${USER}%${PASSWORD}`, `//127.0.0.1/${SHARE}`];
+    const client = spawn('smbclient', [...place, '-c', `lcd "${here}"; put a.txt`], { stdio: 'ignore' });
+    await once(client, 'exit');
+    assert.deepEqual(readdirSync(share), []);
   },
 );
