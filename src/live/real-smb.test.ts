@@ -1,13 +1,16 @@
 /** SMB through the daemon: Samba behind it, clients that we did not write in front. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type DaemonSetup, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
-import { freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
+import { capture, freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
 import { PASSWORD, SHARE, startSamba, USER } from '../testing/peers/samba.js';
-import { EICAR } from '../testing/peers/scanned.js';
+import { EICAR, scan } from '../testing/peers/scanned.js';
 import {
   type Dialect,
   IMPACKET_2_02,
@@ -36,6 +39,16 @@ async function served(
   const daemon = await startDaemon(context, { ...setup, doors: [{ kind: 'cifs', to: server }] });
   return { daemon, share, port: daemon.ports[0] ?? 0 };
 }
+
+interface Seen {
+  readonly name: string | null;
+  readonly sha256: string | null;
+  readonly transfer: string;
+}
+
+/** What is infected among the rows of a recording, or the records of a session, in one form. */
+const inForm = (all: readonly Seen[]): string[] =>
+  all.map(({ name, sha256: sum, transfer }) => `${transfer} ${name} ${sum}`).sort();
 
 /** What smbclient says to `commands`; it goes on behind one that fails, and its status is that of the last. */
 function smbclient(
@@ -203,23 +216,37 @@ const CLIENTS = [
   LIBSMBCLIENT,
 ];
 
-peerTest(
-  'what clients of three makers exchange with the server is the same at both ends',
-  CLIENTS.flatMap(({ programs }) => programs),
-  async (context) => {
-    const { daemon, share, port } = await served(context, [], { sections: ACCOUNT });
-    const here = scratch(context, 'files');
-    for (const client of CLIENTS) {
-      const files = [0, 1, 65_536, 2_500_001].map((size) => join(here, `${client.name}-${size}.bin`));
-      for (const [index, file] of files.entries())
-        writeFileSync(file, randomBytes([0, 1, 65_536, 2_500_001][index] ?? 0));
-      client.exchange(context, port, files);
-      for (const file of files) assert.equal(sha256(join(share, basename(file))), sha256(file), basename(file));
-    }
-    assert.doesNotMatch(daemon.said(), /Error/);
-    for (const record of daemon.records()) assert.notEqual(record.get('action'), 'blocked');
+for (const way of [
+  { name: 'with credentials', clients: CLIENTS, server: [], sections: ACCOUNT },
+  // Without them nobody reads what this one seals.
+  {
+    name: 'signed, without credentials',
+    clients: CLIENTS.filter((client) => client !== IMPACKET_3_00),
+    server: ['server signing = mandatory'],
+    sections: '',
   },
-);
+])
+  peerTest(
+    `${way.name}: what clients of three makers exchange with the server is the same at both ends`,
+    way.clients.flatMap(({ programs }) => programs),
+    async (context) => {
+      const { daemon, share, port } = await served(context, way.server, { sections: way.sections });
+      const here = scratch(context, 'files');
+      for (const client of way.clients) {
+        const files = [0, 1, 65_536, 1_500_001].map((size) => {
+          const file = join(here, `${client.name}-${size}.bin`);
+          writeFileSync(file, randomBytes(size));
+          return file;
+        });
+        client.exchange(context, port, files);
+        for (const file of files) assert.equal(sha256(join(share, basename(file))), sha256(file), basename(file));
+      }
+      const place = ['-s', '/dev/null', '-p', String(port), '-U', `${USER}%${PASSWORD}`];
+      assert.match(run('smbclient', [...place, '-L', '//127.0.0.1']), new RegExp(SHARE));
+      assert.doesNotMatch(daemon.said(), /Error/);
+      for (const record of daemon.records()) assert.notEqual(record.get('action'), 'blocked');
+    },
+  );
 
 peerTest(
   'a file filter blocks by what a file is, with a record of the form that FortiOS writes',
@@ -299,6 +326,9 @@ peerTest(
       'ls',
       'allinfo f4.txt',
     ]);
+    // 3.1.1 signs this even where nothing need be signed.
+    smbclient(port, 'SMB3_11', here, ['get f5.txt back.txt', 'put f5.txt', `tcon ${SHARE}`, 'get f6.txt again.txt']);
+    assert.equal(readFileSync(join(here, 'again.txt'), 'utf8'), 'file 6');
     assert.match(said, /g1\.txt/);
     const there = readdirSync(share);
     assert.equal(there.length, 39);
@@ -317,5 +347,122 @@ peerTest(
     assert.match(listed, new RegExp(SHARE));
     assert.equal(daemon.records().filter((record) => record.get('action') === 'blocked').length, 1);
     assert.doesNotMatch(daemon.said(), /Error/);
+  },
+);
+
+peerTest(
+  'the same session, played directly and recorded, has the same verdicts',
+  ['smbclient', 'smbd', 'tcpdump'],
+  async (context) => {
+    const here = scratch(context, 'here');
+    writeFileSync(join(here, 'eicar.com'), EICAR);
+    writeFileSync(join(here, 'clean.bin'), randomBytes(100_000));
+    const play = (port: number): void =>
+      void smbclient(port, 'SMB3_11', here, [
+        'put clean.bin',
+        'put eicar.com',
+        'get bad.com b.com',
+        'get clean.bin c.bin',
+      ]);
+    const { daemon, share, port } = await served(context);
+    writeFileSync(join(share, 'bad.com'), EICAR);
+    play(port);
+    await daemon.record({ type: 'traffic' });
+    const live = daemon
+      .records()
+      .filter((record) => record.get('subtype') === 'virus')
+      .map((record) => ({
+        name: record.get('filename') ?? null,
+        sha256: record.get('analyticscksum') ?? null,
+        transfer: record.get('direction') === 'outgoing' ? 'upload' : 'download',
+      }));
+    const server = await freePort();
+    writeFileSync(join(await startSamba(context, server), 'bad.com'), EICAR);
+    const file = join(here, 'direct.pcap');
+    const recording = await capture(context, server, file);
+    play(server);
+    await recording.stop();
+    const { rows } = scan(context, file);
+    assert.equal(live.length, 2);
+    assert.deepEqual(inForm(live), inForm(rows.filter(({ verdict }) => verdict === 'infected')));
+  },
+);
+
+peerTest(
+  'no client of three makers stores an infected file, or gets one',
+  CLIENTS.flatMap(({ programs }) => programs),
+  async (context) => {
+    const { daemon, share, port } = await served(context, [], { sections: ACCOUNT });
+    const here = scratch(context, 'files');
+    for (const client of CLIENTS) {
+      const name = `${client.name}-evil.com`;
+      writeFileSync(join(here, name), EICAR);
+      // It fails as the client fails; what counts is what is there.
+      try {
+        client.exchange(context, port, [join(here, name)]);
+      } catch (error) {
+        assert.ok(error instanceof assert.AssertionError);
+      }
+      const record = await daemon.record({ filename: name, action: 'blocked', direction: 'outgoing' });
+      assert.equal(record.get('virus'), 'EICAR_TEST_FILE');
+    }
+    for (const name of readdirSync(share)) assert.ok(!readFileSync(join(share, name)).includes(EICAR), name);
+    assert.doesNotMatch(daemon.said(), /Error/);
+  },
+);
+
+/** A relay on the way to `port` that changes one bit of what clients send in messages of `command`, in their last byte. */
+async function tampering(context: TestContext, port: number, command: number): Promise<number> {
+  const own = await freePort();
+  const relay = createServer((client) => {
+    const server = connect(port, '127.0.0.1');
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+    }
+    server.on('data', (bytes) => void client.write(bytes));
+    client.on('data', (bytes) => {
+      // Requests are small: each comes in a piece of its own.
+      if (bytes.length > 68 && bytes.readUInt32BE(4) === 0xfe53_4d42 && bytes.readUInt16LE(16) === command)
+        bytes[bytes.length - 1]! ^= 1;
+      server.write(bytes);
+    });
+  });
+  await new Promise<void>((resolve) => relay.listen(own, '127.0.0.1', resolve));
+  context.after(() => void relay.close());
+  return own;
+}
+
+peerTest(
+  'with credentials, a signed request that was changed on its way ends the connection (SMB-018)',
+  ['smbclient', 'smbd'],
+  async (context) => {
+    const { daemon, share, port } = await served(context, ['server signing = mandatory'], { sections: ACCOUNT });
+    const here = scratch(context, 'here');
+    writeFileSync(join(here, 'a.txt'), 'hello');
+    const changed = await tampering(context, port, 5);
+    const place = ['-s', '/dev/null', '-p', String(changed), '-U', `${USER}%${PASSWORD}`, `//127.0.0.1/${SHARE}`];
+    const client = spawn('smbclient', [...place, '-c', `lcd "${here}"; put a.txt`], { stdio: 'ignore' });
+    await once(client, 'exit');
+    assert.deepEqual(readdirSync(share), []);
+    await daemon.record({ msg: 'smb2-bad-signature' });
+  },
+);
+
+peerTest(
+  'a NEGOTIATE that was changed on its way is noticed by the ends, as it is without us (SMB-018)',
+  ['smbclient', 'smbd'],
+  async (context) => {
+    const { share, port } = await served(context);
+    const here = scratch(context, 'here');
+    writeFileSync(join(here, 'a.txt'), 'hello');
+    const changed = await tampering(context, port, 0);
+    const place = ['-s', '/dev/null', '-p', String(changed), '-U', `${USER}%${PASSWORD}`, `//127.0.0.1/${SHARE}`];
+    const client = spawn('smbclient', [...place, '-c', `lcd "${here}"; put a.txt`], { stdio: 'ignore' });
+    await once(client, 'exit');
+    assert.deepEqual(readdirSync(share), []);
   },
 );

@@ -257,14 +257,18 @@ test('damaged messages of either end throw nothing and let nothing through', asy
         maxLength: 4,
       }),
       fc.boolean(),
-      async (harms, atServer) => {
+      fc.boolean(),
+      async (harms, atServer, signs) => {
         const harm = (command: number, bytes: Buffer): Buffer => {
           for (const each of harms)
             if (each.command === command && 4 + each.at < bytes.length && !OTHER_COMMAND.includes(each.at))
               bytes[4 + each.at] = each.value;
           return bytes;
         };
-        const rig = new SmbRig(stage, atServer ? { answers: (command, answer) => [harm(command, answer)] } : {});
+        const rig = new SmbRig(stage, {
+          signs,
+          ...(atServer ? { answers: (command: number, answer: Buffer) => [harm(command, answer)] } : {}),
+        });
         rig.server.files.set('bad.com', evil);
         const sends = [
           m.negotiate(0, [0x0210]),
@@ -294,19 +298,200 @@ test('damaged messages of either end throw nothing and let nothing through', asy
   );
 });
 
+test('a blocked write behind one that was flushed leaves nothing of either', async () => {
+  const rig = await begun();
+  const file = await rig.open('two.com');
+  await rig.ask((id) => m.write(id, file, 0, evil.subarray(0, 30)));
+  // A read shows what was written: it is judged and stored.
+  assert.equal((await rig.ask((id) => m.read(id, file, 0, 30))).status, 0);
+  assert.equal(rig.server.files.get('two.com')?.length, 30);
+  await rig.ask((id) => m.write(id, file, 30, evil.subarray(30)));
+  assert.equal((await rig.ask((id) => m.read(id, file, 0, 68))).status, VIRUS_INFECTED);
+  assert.equal(rig.server.files.get('two.com')?.length, 0);
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, VIRUS_INFECTED);
+  assert.ok(!rig.server.files.has('two.com'));
+  assert.ok(!rig.crossed.includes(evil.subarray(30)));
+  assert.equal(rig.failed, undefined);
+});
+
+test('what is removed is what was written, under its new name, and not what has the old one since', async () => {
+  const rig = await begun();
+  const file = await rig.open('old.txt');
+  await rig.ask((id) => m.write(id, file, 0, Buffer.from('clean')));
+  assert.equal((await rig.ask((id) => m.renameTo(id, file, 'new.txt'))).status, 0);
+  rig.server.files.set('new.txt', rig.server.files.get('old.txt') ?? Buffer.alloc(0));
+  rig.server.files.set('old.txt', Buffer.from('of somebody else'));
+  await rig.ask((id) => m.write(id, file, 0, evil));
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, VIRUS_INFECTED);
+  assert.ok(!rig.server.files.has('new.txt'));
+  assert.ok(rig.server.files.has('old.txt'));
+  clean(rig);
+});
+
+test('a file of one page more than is kept is not scannable, either way; one that just fits is', async (context) => {
+  const small = await InspectionStage.start({ limits: { smbHeld: 2 * 65_536 } });
+  context.after(() => small.close());
+  const rig = new SmbRig(small);
+  await rig.begin();
+  for (const [size, status] of [
+    [2 * 65_536, 0],
+    [2 * 65_536 + 1, VIRUS_INFECTED],
+  ] as const) {
+    const bytes = Buffer.alloc(size, 'x');
+    rig.server.files.set(`there-${size}`, bytes);
+    const there = await rig.open(`there-${size}`, 1);
+    assert.equal((await rig.ask((id) => m.read(id, there, 0, 100))).status, status);
+    const mine = await rig.open(`mine-${size}`);
+    for (let at = 0; at < size; at += 65_536)
+      await rig.ask((id) => m.write(id, mine, at, bytes.subarray(at, at + 65_536)));
+    assert.equal((await rig.ask((id) => m.close(id, mine))).status, status);
+    assert.equal(rig.server.files.get(`mine-${size}`)?.length, status === 0 ? size : undefined);
+  }
+  assert.equal(rig.failed, undefined);
+});
+
+test('more stretches than are told apart are judged and stored before there are more', async (context) => {
+  const small = await InspectionStage.start({ limits: { smbStretches: 2 } });
+  context.after(() => small.close());
+  const rig = new SmbRig(small);
+  await rig.begin();
+  const file = await rig.open('holes');
+  for (const at of [0, 2]) await rig.ask((id) => m.write(id, file, at, Buffer.from('x')));
+  assert.ok(!rig.server.commands.includes(COMMAND.write));
+  await rig.ask((id) => m.write(id, file, 4, Buffer.from('x')));
+  assert.equal(rig.server.commands.filter((command) => command === COMMAND.write).length, 3);
+  for (const at of [1, 3]) await rig.ask((id) => m.write(id, file, at, Buffer.from('y')));
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, 0);
+  assert.equal(rig.server.files.get('holes')?.toString(), 'xyxyx');
+});
+
+test('a client that sends on while its file is fetched is not read for a while, and then answered in full', async (context) => {
+  const small = await InspectionStage.start({ limits: { smbMessage: 300 } });
+  context.after(() => small.close());
+  const rig = new SmbRig(small);
+  await rig.begin();
+  rig.server.files.set('there', Buffer.alloc(100, 'x'));
+  const file = await rig.open('there');
+  const asked = Array.from({ length: 20 }, (_, at) =>
+    rig.ask((id) => (at === 0 ? m.read(id, file, 0, 100) : m.write(id, file, at, Buffer.from('y')))),
+  );
+  for (const { status } of await Promise.all(asked)) assert.equal(status, 0);
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, 0);
+  assert.equal(rig.server.files.get('there')?.toString(), `x${'y'.repeat(19)}${'x'.repeat(80)}`);
+});
+
+test('no handle outlives its connection: what asks for it does not reach the server', async () => {
+  const rig = await begun();
+  assert.equal((await rig.ask((id) => reconnecting(id, 'DH2Q'))).status, 0);
+  assert.ok(!Buffer.concat(rig.server.received).includes('DH2Q'));
+  assert.ok(Buffer.concat(rig.server.received).includes('none'));
+});
+
+/** Signed by nobody that is known. */
+function withFlag(bytes: Buffer): Buffer {
+  bytes.writeUInt32LE(bytes.readUInt32LE(4 + 16) | 8, 4 + 16);
+  bytes.fill(7, 4 + 48, 4 + 64);
+  return bytes;
+}
+
+test('a request that may not be changed goes as it came, behind what fills up the numbers in front of it', async () => {
+  const rig = await begun();
+  const file = await rig.open('mine.txt');
+  for (let at = 0; at < 5; at++) await rig.ask((id) => m.write(id, file, at, Buffer.from('x')));
+  let sent: Buffer = Buffer.alloc(0);
+  const { status } = await rig.ask((id) => {
+    sent = withFlag(m.treeConnect(id, '\\\\server\\other'));
+    return sent;
+  });
+  assert.equal(status, 0);
+  assert.ok(Buffer.concat(rig.server.received).includes(sent));
+  assert.ok(rig.server.commands.includes(COMMAND.echo));
+  assert.equal((await rig.ask((id) => m.close(id, file))).status, 0);
+  assert.equal(rig.server.files.get('mine.txt')?.toString(), 'xxxxx');
+});
+
+test('a request that may not be changed, and whose number is taken, ends the connection', async () => {
+  const rig = await begun();
+  rig.server.files.set('long', Buffer.alloc(200_000, 'x'));
+  const file = await rig.open('long', 1);
+  await rig.ask((id) => m.read(id, file, 0, 10));
+  await rig.ask((id) => withFlag(m.treeConnect(id, '\\\\server\\other')));
+  assert.equal(rig.reason, 'smb2-signed-late');
+});
+
+// ── Signed, and nobody here has the key ─────────────────────────────────────────────────────────────────────────────────
+
+const signed: SmbMischief = { signs: true };
+
+test('signed without credentials: a file is held until it was judged, and a blocked one ends the connection', async () => {
+  const rig = await begun(signed);
+  assert.ok(rig.anomalies.includes('smb2-signed'));
+  const good = await rig.open('good.txt', 1);
+  assert.ok((await rig.ask((id) => m.read(id, good, 0, 4096))).bytes.includes('nothing bad'));
+  const bad = await rig.open('bad.com', 1);
+  await rig.ask((id) => m.read(id, bad, 0, 4096));
+  assert.equal(rig.reason, 'smb2-signed-download');
+  clean(rig);
+});
+
+test('signed without credentials: a client that waits for each answer gets a clean file, piece by piece, and never all of an infected one', async () => {
+  const rig = await begun(signed);
+  const good = await rig.open('good.txt', 1);
+  let got = '';
+  for (let at = 0; at < 11; at += 4)
+    got += (await rig.ask((id) => m.read(id, good, at, 4))).bytes.toString('latin1', 4 + 64 + 16);
+  assert.equal(got, 'nothing bad');
+  const [one, two] = [await rig.open('bad.com', 1), await rig.open('bad.com', 1)];
+  await rig.ask((id) => m.read(id, one, 0, 34));
+  await rig.ask((id) => m.read(id, two, 34, 34));
+  assert.equal(rig.reason, 'smb2-signed-download');
+  assert.ok(!rig.crossed.includes(evil.subarray(34)));
+});
+
+test('signed without credentials: what is written goes when it was judged, and nothing of an infected file does', async () => {
+  const rig = await begun(signed);
+  const mine = await rig.open('mine.txt');
+  // A client waits for each answer.
+  assert.equal((await rig.ask((id) => m.write(id, mine, 0, Buffer.from('mi')))).status, 0);
+  assert.equal((await rig.ask((id) => m.write(id, mine, 2, Buffer.from('ne')))).status, 0);
+  assert.equal((await rig.ask((id) => m.close(id, mine))).status, 0);
+  assert.equal(rig.server.files.get('mine.txt')?.toString(), 'mine');
+  const upload = await rig.open('up.com');
+  await rig.ask((id) => m.write(id, upload, 0, evil));
+  assert.equal(rig.reason, 'smb2-signed-upload');
+  assert.equal(rig.server.files.get('up.com')?.length, 0);
+  clean(rig);
+});
+
+test('signed without credentials: what would be refused ends the connection', async () => {
+  for (const make of [
+    (id: number) => m.control(id, 0x0014_40f2, 1, Buffer.alloc(48)),
+    (id: number) => reconnecting(id),
+    (id: number) => m.write(id, 77, 0, evil),
+    (id: number) => m.sessionSetup(id, Buffer.alloc(0), { session: 0x1122_3344 }, 1),
+  ]) {
+    const rig = await begun(signed);
+    const before = rig.server.commands.length;
+    await rig.ask(make);
+    assert.notEqual(rig.reason, undefined);
+    assert.equal(rig.server.commands.length, before);
+    clean(rig);
+  }
+});
+
 /** A field of a body, little-endian. */
 function patched(bytes: Buffer, at: number, value: number, size = 4): Buffer {
   if (4 + 64 + at + size <= bytes.length) bytes.writeUIntLE(value, 4 + 64 + at, size);
   return bytes;
 }
 
-/** CREATE with a context that takes a durable handle on. */
-function reconnecting(id: number): Buffer {
+/** CREATE with a context: one that takes a durable handle on, unless told. */
+function reconnecting(id: number, tag = 'DHnC'): Buffer {
   const plain = m.create(id, 'new.bin', 3);
   const context = Buffer.alloc(40);
   context.writeUInt16LE(16, 4);
   context.writeUInt16LE(4, 6);
-  context.write('DHnC', 16, 'latin1');
+  context.write(tag, 16, 'latin1');
   const padding = Buffer.alloc(-(plain.length - 4) & 7);
   const out = Buffer.concat([plain, padding, context]);
   out.writeUIntBE(out.length - 4, 1, 3);

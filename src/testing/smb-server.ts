@@ -30,6 +30,8 @@ export interface SmbMischief {
   /** The service of shares: 1 files, 2 pipes. */
   readonly share?: 1 | 2;
   readonly dialect?: number;
+  /** It takes nothing that is not signed, and nobody but the client has the key. */
+  readonly signs?: boolean;
 }
 
 export class MemorySmbServer {
@@ -72,9 +74,11 @@ export class MemorySmbServer {
     const file = (at: number): number => message.readUInt32LE(BODY + at);
     switch (command) {
       case COMMAND.negotiate:
-        return withSizes(m.negotiated(id, this.#mischief.dialect ?? 0x0210));
+        return withSizes(
+          m.negotiated(id, this.#mischief.dialect ?? 0x0210, this.#mischief.signs === true ? m.MUST_SIGN : m.MAY_SIGN),
+        );
       case COMMAND.sessionSetup:
-        return m.sessionSetUp(id, Buffer.alloc(0), { session: 0x1122_3344 }, 1);
+        return m.sessionSetUp(id, Buffer.alloc(0), { session: 0x1122_3344 }, this.#mischief.signs === true ? 0 : 1);
       case COMMAND.treeConnect:
         return m.treeConnected(id, this.#mischief.share ?? 1);
       case COMMAND.create:

@@ -1,5 +1,5 @@
 /** What requests ask that decides what becomes of them live ([MS-SMB2] 2.2.13.2, 2.2.31, 2.2.37). */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { bytesAt, HEADER } from '../smb2-message.js';
 import { REFUSAL } from './message.js';
 
@@ -32,20 +32,39 @@ export function hasFiles(share: string | undefined, type: number | undefined): b
   return type !== PRINTER && (type !== PIPES || !/\\IPC\$$/i.test(share ?? ''));
 }
 
-/** Contexts of CREATE that take a handle of an earlier connection on: `DHnC`, `DH2C`. */
+/** Contexts of CREATE that take a handle of an earlier connection on. */
+const RECONNECT: readonly string[] = ['DHnC', 'DH2C'];
+/** Those that ask for a handle that outlives its connection. */
+const DURABLE: readonly string[] = ['DHnQ', 'DH2Q'];
+
 export function reconnects(bytes: Buffer): boolean {
-  const offset = bytes.readUInt32LE(HEADER + 48);
-  const contexts = bytesAt(bytes, 0, bytes.length, offset, bytes.readUInt32LE(HEADER + 52));
-  if (contexts === undefined) return false;
+  return contextsIn(bytes, RECONNECT).length > 0;
+}
+
+/** Does not ask for a handle that outlives its connection: nobody could take it on through us, and the file would stay open. The tags are made ones that nobody knows. */
+export function undurable(bytes: Buffer): Buffer | undefined {
+  const places = contextsIn(bytes, DURABLE);
+  if (places.length === 0) return undefined;
+  const copy = Buffer.from(bytes);
+  for (const place of places) copy.write('none', place, 'latin1');
+  return copy;
+}
+
+/** Where the tags of these contexts lie. */
+function contextsIn(bytes: Buffer, tags: readonly string[]): number[] {
+  const found: number[] = [];
+  const start = bytes.readUInt32LE(HEADER + 48);
+  const contexts = bytesAt(bytes, 0, bytes.length, start, bytes.readUInt32LE(HEADER + 52));
+  if (contexts === undefined) return found;
   for (let at = 0; at + 16 <= contexts.length; ) {
     const place = at + contexts.readUInt16LE(at + 4);
-    const name = contexts.toString('latin1', place, place + Math.min(4, contexts.readUInt16LE(at + 6)));
-    if (name === 'DHnC' || name === 'DH2C') return true;
+    const length = contexts.readUInt16LE(at + 6);
+    if (length === 4 && tags.includes(contexts.toString('latin1', place, place + 4))) found.push(start + place);
     const next = contexts.readUInt32LE(at);
-    if (next === 0) return false;
+    if (next === 0) break;
     at += next;
   }
-  return false;
+  return found;
 }
 
 /** Where the end of file stands in [MS-FSCC]'s FileStandard-, FileAll- and FileNetworkOpenInformation. */

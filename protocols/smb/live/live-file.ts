@@ -45,6 +45,8 @@ const READ_DATA = HEADER + 16;
 export class LiveFile {
   readonly #session: FileSession;
   readonly opened: OpenedAs;
+  /** Where it is now, within its share: a rename changes that. */
+  path: string | undefined;
   /** Names that it was given since. */
   readonly #names: string[] = [];
   #writing: HeldBytes | undefined;
@@ -59,6 +61,8 @@ export class LiveFile {
   #readable = false;
   #writable = false;
   #writeBlocked = false;
+  /** It is longer than it was when it was opened. */
+  #grown = false;
   #readBlocked = false;
   /** A write that the server refused when it got what was kept. */
   #failure = STATUS.success as number;
@@ -68,6 +72,7 @@ export class LiveFile {
   constructor(session: FileSession, opened: OpenedAs) {
     this.#session = session;
     this.opened = opened;
+    this.path = opened.path;
     this.#baseUnknown = !opened.fresh;
   }
 
@@ -88,15 +93,6 @@ export class LiveFile {
 
   get failure(): number {
     return this.#failure;
-  }
-
-  /** Nothing of it need remain on the server: it was made or emptied for what was blocked. */
-  get removable(): boolean {
-    return this.opened.fresh;
-  }
-
-  get stored(): boolean {
-    return this.#stored;
   }
 
   /** Its size as its writer knows it. */
@@ -160,7 +156,7 @@ export class LiveFile {
         if (blocked) {
           this.#writeBlocked = true;
           this.#letGoOfWritten();
-          return this.#done(() => then(false));
+          return this.#empty(() => this.#done(() => then(false)));
         }
         this.#replay(writing, () => {
           if (tooMuch) this.#writable = true;
@@ -169,6 +165,27 @@ export class LiveFile {
         });
       });
     });
+  }
+
+  /** Closes what is blocked, and removes what was made for it. `removed`: nothing of it is left, or it was there before. */
+  discard(then: (removed: boolean) => void): void {
+    const { path } = this;
+    this.#busy = true;
+    this.#session.ask(COMMAND.close, closeBody(this.opened.id), 0, () => {
+      if (!this.opened.fresh || path === undefined) return this.#done(() => then(true));
+      this.#session.ask(COMMAND.create, openBody(path, 'delete'), 0, ({ header, bytes }) => {
+        if (header.status !== STATUS.success || bytes.length < HEADER + 80) return this.#done(() => then(false));
+        const other = Buffer.from(bytes.subarray(HEADER + 64, HEADER + 80));
+        this.#session.ask(COMMAND.close, closeBody(other), 0, () => this.#done(() => then(true)));
+      });
+    });
+  }
+
+  /** A part of it was judged and stored before: it does not remain. */
+  #empty(then: () => void): void {
+    if (!this.#stored) return then();
+    this.#stored = false;
+    this.#session.ask(COMMAND.setInfo, setSizeBody(this.opened.id, 0), 0, then);
   }
 
   /** It ends without having been closed: what was written is judged for the record, and gone. */
@@ -199,8 +216,9 @@ export class LiveFile {
   }
 
   #tooMuch({ memory }: HeldBytes): boolean {
-    const { limits } = this.#session.flow;
-    return memory > limits.smbHeld || this.#session.held.bytes > limits.heldPerFlow - limits.smbHeld / 2;
+    const { smbHeld, heldPerFlow } = this.#session.flow.limits;
+    // Where others hold much already, a large one gets less; a small one is never cut short for them.
+    return memory > smbHeld || (memory > smbHeld / 4 && this.#session.held.bytes > heldPerFlow - smbHeld / 2);
   }
 
   /** Fetches what lies below what is written. `then`: is all of it known? */
@@ -210,7 +228,8 @@ export class LiveFile {
       if (complete) this.#baseUnknown = false;
       then(complete);
     };
-    const { path, reads, id } = this.opened;
+    const { path } = this;
+    const { reads, id } = this.opened;
     if (reads) return this.#fetch(id, writing, true, (result) => known(result === 'whole'));
     if (path === undefined) return then(false);
     this.#session.ask(COMMAND.create, openBody(path, 'read'), 0, ({ header, bytes }) => {
@@ -267,6 +286,7 @@ export class LiveFile {
     this.#busy = true;
     this.#session.ask(COMMAND.read, readBody(this.opened.id, at, 1), 1, ({ header }) => {
       if (header.status === STATUS.endOfFile) return this.#done(() => then('end'));
+      this.#grown = true;
       this.forgetRead();
       this.#readWhole(() => this.read(at, length, then, true), then);
     });
@@ -313,9 +333,12 @@ export class LiveFile {
 
   /** Reads all of it from the server. `under`: into what is written. A number: the server's refusal. */
   #fetch(id: Buffer, into: HeldBytes, under: boolean, then: (result: 'whole' | 'more' | number) => void): void {
+    // No more numbers are taken than a client takes that reads the file: one that must keep its own can then still be sent.
+    const size = under || this.#grown || this.opened.size === 0 ? Number.POSITIVE_INFINITY : this.opened.size;
     const next = (at: number): void => {
       if (this.#tooMuch(into)) return then('more');
-      const length = this.#session.mostAtOnce;
+      if (at >= size) return then('whole');
+      const length = Math.min(this.#session.mostAtOnce, size - at);
       this.#session.ask(COMMAND.read, readBody(id, at, length), length, ({ header, bytes }) => {
         const { status } = header;
         if (status === STATUS.endOfFile) return then('whole');

@@ -4,56 +4,24 @@
  * (`live-file.ts`). Sessions whose messages nobody but their ends can sign are handed to `signed-smb2.ts`.
  */
 import { Buffer } from 'node:buffer';
-import type { FileId, FileStream, Verdict } from '../../../src/core/file.js';
+import type { FileId, Verdict } from '../../../src/core/file.js';
 import { CLIENT, type Flow, SERVER } from '../../../src/core/flow.js';
 import type { SmbEvent } from '../events.js';
 import { DIALECT, type SessionKeys, signatureFits } from '../smb2-keys.js';
 import { COMMAND, fileIdAt, HEADER, readHeader, SAME_FILE, STATUS } from '../smb2-message.js';
-import { parseCreate, parseCreated, parseSetInfo, parseTreeConnect } from '../smb2-requests.js';
+import { parseTreeConnect } from '../smb2-requests.js';
 import { type Setup, Smb2Security } from '../smb2-security.js';
 import { Session, type Sessions } from '../smb2-session.js';
-import { hasFiles, reconnects, refusedControl, sizePlace } from './asks.js';
-import { type FileSession, idText, LiveFile } from './live-file.js';
-import {
-  type Command,
-  closeBody,
-  commandsIn,
-  errorBody,
-  openBody,
-  ownAnswer,
-  ownRequest,
-  REFUSAL,
-  readAnswerBody,
-  readdressed,
-  setId,
-  setInfoAnswerBody,
-  setSizeBody,
-  setStatus,
-  writeAnswerBody,
-} from './message.js';
+import { hasFiles, refusedControl } from './asks.js';
+import type { LiveFile } from './live-file.js';
+import type { LiveSession } from './live-session.js';
+import { FILE_ID, LiveShares, type Look, type Then } from './live-shares.js';
+import { type Command, commandsIn, errorBody, ownAnswer, REFUSAL, readdressed, setId, setStatus } from './message.js';
 import { SignedSmb2 } from './signed-smb2.js';
 import { ServerWindow } from './window.js';
 import type { Wire } from './wire.js';
 
 const CREDIT = 65_536;
-/** Own requests ask for so many credits beyond what they take. */
-const RESERVE = 64;
-/** A read or write of our own is not larger. */
-const AT_ONCE = 1024 * 1024;
-
-/** Where the file id lies in a request's body, by command. */
-const FILE_ID: ReadonlyMap<number, number> = new Map([
-  [COMMAND.close, 8],
-  [COMMAND.flush, 8],
-  [COMMAND.lock, 8],
-  [COMMAND.ioctl, 8],
-  [COMMAND.queryDirectory, 8],
-  [COMMAND.changeNotify, 8],
-  [COMMAND.read, 16],
-  [COMMAND.write, 16],
-  [COMMAND.setInfo, 16],
-  [COMMAND.queryInfo, 24],
-]);
 
 /** What a client signs in a session that need not be signed: those that protect what was negotiated. */
 const SIGNED_BY_CUSTOM: ReadonlySet<number> = new Set([
@@ -71,21 +39,8 @@ const NEED_NO_SIGNATURE: ReadonlySet<number> = new Set([
   COMMAND.cancel,
 ]);
 
-interface LiveTree {
-  readonly share: string | undefined;
-  disk: boolean;
-}
-
-interface LiveSession {
-  readonly session: Session;
-  readonly trees: Map<number, LiveTree>;
-  readonly files: Map<string, LiveFile>;
-}
-
 const STUCK = { taken: 'smb2-signed-late', many: 'smb2-requests-limit', other: 'smb2-other-answer' } as const;
 
-/** What a command came to, for the next one in its chain. */
-type Then = (answer: Buffer) => void;
 const NOTHING: Then = () => {};
 
 export class LiveSmb2 {
@@ -96,13 +51,10 @@ export class LiveSmb2 {
   readonly #window: ServerWindow;
   readonly #live = new Map<string, LiveSession>();
   readonly #awaited = new Map<FileId, (blocked: boolean) => void>();
-  readonly #held = { bytes: 0 };
-  #maxRead = CREDIT;
-  #maxWrite = CREDIT;
-  /** Requests of the client's that have no answer yet, and the bytes of those that wait here. */
+  readonly #most = { read: CREDIT, write: CREDIT };
+  readonly #shares: LiveShares;
+  /** Requests of the client's that have no answer yet. */
   #open = 0;
-  #parked = 0;
-  #stopped = false;
   #over = false;
   /** The proxy has said something by itself: numbers may differ from here on. */
   #spoke = false;
@@ -114,6 +66,20 @@ export class LiveSmb2 {
     this.#wire = wire;
     this.#security = new Smb2Security(flow, sessions);
     this.#window = new ServerWindow(wire, flow.limits.smbRequests, (why) => this.#end(STUCK[why]));
+    this.#shares = new LiveShares({
+      flow,
+      window: this.#window,
+      most: this.#most,
+      sessions: () => this.#live.values(),
+      forward: (command, live, look, then) => this.#forward(command, live, look, then),
+      refuse: (command, status, then) => this.#refuse(command, status, then),
+      say: (command, status, body, then) => this.#say(command, status, body, then),
+      speaks: () => {
+        this.#spoke = true;
+      },
+      await: (id, then) => this.#awaited.set(id, then),
+      odd: (event) => this.#odd(event),
+    });
   }
 
   /** The keys of a session, by the id in a transform header. */
@@ -128,7 +94,7 @@ export class LiveSmb2 {
 
   /** The client is not read for now. */
   get stopped(): boolean {
-    return this.#stopped;
+    return this.#shares.stopped;
   }
 
   /** Has anything been numbered anew? Then nobody but us can carry the connection on. */
@@ -217,6 +183,11 @@ export class LiveSmb2 {
       }
     }
     const related = { ...command, bytes, header: readHeader(bytes, 0) };
+    if (command.header.command === COMMAND.changeNotify && commands[at + 1]?.header.related === true) {
+      // What waits for it would wait for ever: servers refuse that too (3.3.4.2).
+      this.#open++;
+      return this.#refuse(related, REFUSAL.internalError, next);
+    }
     (commands as Command[])[at] = related;
     this.#first(related, next);
   }
@@ -263,16 +234,22 @@ export class LiveSmb2 {
     }
     switch (header.command) {
       case COMMAND.logoff:
-        return this.#settled([...live.files.values()], () =>
-          this.#forward(command, live, (answer) => this.#leave(live, answer, () => true), then),
+        return this.#shares.leaving(live, [...live.files.values()], () =>
+          this.#forward(command, live, (answer) => this.#shares.leave(live, answer, () => true), then),
+        );
+      // Who waits for this sees what was written until now. What is under way may itself wait for this.
+      case COMMAND.oplockBreak:
+        return this.#shares.settled(
+          [...live.files.values()].filter(({ idle }) => idle),
+          () => this.#forward(command, live, undefined, then),
         );
       case COMMAND.treeConnect:
         return this.#treeConnect(command, live, then);
       case COMMAND.treeDisconnect: {
         const tree = live.trees.get(header.treeId);
-        const within = (file: LiveFile): boolean => this.#treeOf.get(file) === tree;
-        return this.#settled([...live.files.values()].filter(within), () =>
-          this.#forward(command, live, (answer) => this.#leave(live, answer, within), then),
+        const within = (file: LiveFile): boolean => this.#shares.treeOf(file) === tree;
+        return this.#shares.leaving(live, [...live.files.values()].filter(within), () =>
+          this.#forward(command, live, (answer) => this.#shares.leave(live, answer, within), then),
         );
       }
     }
@@ -282,52 +259,7 @@ export class LiveSmb2 {
       if (control !== undefined) return this.#refuse(command, control, then);
       return this.#forward(command, live, undefined, then);
     }
-    this.#inDisk(command, live, tree, then);
-  }
-
-  /** In a share with files. */
-  #inDisk(command: Command, live: LiveSession, tree: LiveTree | undefined, then: Then): void {
-    const { bytes, header } = command;
-    if (header.command === COMMAND.create) return this.#create(command, live, tree, then);
-    const place = FILE_ID.get(header.command);
-    if (place === undefined) return this.#forward(command, live, undefined, then);
-    if (bytes.length < HEADER + place + 16) return this.#refuse(command, REFUSAL.invalidParameter, then);
-    if (header.command === COMMAND.ioctl) {
-      const control = refusedControl(bytes);
-      if (control !== undefined) return this.#refuse(command, control, then);
-    }
-    const file = live.files.get(fileIdAt(bytes, HEADER + place));
-    if (file === undefined) {
-      if (header.command === COMMAND.read || header.command === COMMAND.write)
-        return this.#refuse(command, REFUSAL.fileClosed, then);
-      return this.#forward(command, live, undefined, then);
-    }
-    this.#parked += bytes.length;
-    this.#pace();
-    file.inTurn(() => {
-      this.#parked -= bytes.length;
-      this.#pace();
-      switch (header.command) {
-        case COMMAND.read:
-          return this.#read(command, live, file, then);
-        case COMMAND.write:
-          return this.#write(command, live, file, then);
-        case COMMAND.close:
-          return this.#close(command, live, file, then);
-        // What others see behind a lock, or a flush, must be there.
-        case COMMAND.lock:
-        case COMMAND.flush:
-          return this.#stored(file, (fine) =>
-            fine ? this.#forward(command, live, undefined, then) : this.#refuse(command, REFUSAL.virusInfected, then),
-          );
-        case COMMAND.setInfo:
-          return this.#setInfo(command, live, file, then);
-        case COMMAND.queryInfo:
-          return this.#forward(command, live, (answer) => withSize(command, answer, file), then);
-        default:
-          return this.#forward(command, live, undefined, then);
-      }
-    });
+    this.#shares.request(command, live, tree, then);
   }
 
   // ── Sessions and trees ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -337,8 +269,8 @@ export class LiveSmb2 {
     if (header.status !== STATUS.success) return undefined;
     if (!this.#security.negotiated(bytes, 0, bytes.length)) return undefined;
     this.#window.multiCredit = (bytes.readUInt32LE(HEADER + 24) & 4) !== 0;
-    this.#maxRead = Math.max(4096, bytes.readUInt32LE(HEADER + 32));
-    this.#maxWrite = Math.max(4096, bytes.readUInt32LE(HEADER + 36));
+    this.#most.read = Math.max(4096, bytes.readUInt32LE(HEADER + 32));
+    this.#most.write = Math.max(4096, bytes.readUInt32LE(HEADER + 36));
     return undefined;
   }
 
@@ -351,7 +283,8 @@ export class LiveSmb2 {
       return this.#refuse(command, REFUSAL.notSupported, then);
     }
     const setup = this.#security.setup(live?.session, bytes, 0, bytes.length);
-    const hashed = this.#security.agreement.dialect === DIALECT.smb311;
+    // Keys of 3.1.1 come of every byte of this, its number included; who logs in again goes on with those that there are.
+    const hashed = this.#security.agreement.dialect === DIALECT.smb311 && live?.established !== true;
     this.#forward(command, live, (answer) => this.#setUp(answer, setup), then, hashed);
   }
 
@@ -365,11 +298,12 @@ export class LiveSmb2 {
         this.#end('smb2-requests-limit');
         return undefined;
       }
-      live = { session: new Session(name), trees: new Map(), files: new Map() };
+      live = { session: new Session(name), trees: new Map(), files: new Map(), established: false };
       this.#live.set(name, live);
     }
     this.#security.setUp(header, live.session, setup, bytes, 0, bytes.length);
     if (header.status !== STATUS.success && header.status !== STATUS.moreProcessing) this.#forget(name, live);
+    live.established ||= header.status === STATUS.success;
     const signing = this.#security.signing(live.session);
     if (header.status === STATUS.success && signing?.required === true && signing.keys === undefined)
       this.#handOver(() => {});
@@ -393,236 +327,13 @@ export class LiveSmb2 {
     this.#forward(command, live, known, then);
   }
 
-  /** They are gone with their tree or session. */
-  #leave(live: LiveSession, answer: Command, gone: (file: LiveFile) => boolean): undefined {
-    if (answer.header.status !== STATUS.success) return undefined;
-    for (const [id, file] of live.files) {
-      if (!gone(file)) continue;
-      file.end();
-      live.files.delete(id);
-    }
-    return undefined;
-  }
-
-  /** Stores what was written to files that nobody closed. */
-  #settled(files: readonly LiveFile[], then: () => void): void {
-    const [file, ...others] = files;
-    if (file === undefined) return then();
-    file.inTurn(() => this.#stored(file, () => this.#settled(others, then)));
-  }
-
-  // ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  readonly #treeOf = new WeakMap<LiveFile, LiveTree>();
-
-  #create(command: Command, live: LiveSession, tree: LiveTree | undefined, then: Then): void {
-    const { bytes } = command;
-    const asked = parseCreate(bytes, 0, bytes.length);
-    if (asked === undefined) return this.#refuse(command, REFUSAL.invalidParameter, then);
-    // What was kept for a handle is gone with its connection.
-    if (reconnects(bytes)) return this.#refuse(command, REFUSAL.objectNameNotFound, then);
-    if (live.files.size >= this.#flow.limits.smbHandles) {
-      this.#odd('smb2-handles-limit');
-      return this.#refuse(command, REFUSAL.insufficientResources, then);
-    }
-    const key = asked.path?.toLowerCase();
-    const same = [...live.files.values()].filter(
-      (file) => file.dirty && this.#treeOf.get(file) === tree && file.opened.path?.toLowerCase() === key,
-    );
-    const like = bytes;
-    const opened = (answer: Command): undefined => {
-      const created =
-        answer.header.status === STATUS.success ? parseCreated(answer.bytes, 0, answer.bytes.length) : undefined;
-      if (created === undefined) return undefined;
-      const file = new LiveFile(this.#fileSession(live, like, command.sealed), {
-        id: Buffer.from(answer.bytes.subarray(HEADER + 64, HEADER + 80)),
-        share: tree?.share,
-        path: asked.path,
-        fresh: created.fresh && !created.directory,
-        reads: asked.reads,
-        writes: asked.writes,
-        size: created.size,
-      });
-      if (tree !== undefined) this.#treeOf.set(file, tree);
-      live.files.get(created.id)?.end();
-      live.files.set(created.id, file);
-      return undefined;
-    };
-    this.#settled(same, () => this.#forward(command, live, opened, then));
-  }
-
-  #read(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
-    const { bytes } = command;
-    if (bytes.length < HEADER + 48 || bytes.readUInt32LE(HEADER + 36) !== 0)
-      return this.#refuse(command, REFUSAL.invalidParameter, then);
-    const length = bytes.readUInt32LE(HEADER + 4);
-    const at = Number(bytes.readBigUInt64LE(HEADER + 8));
-    if (length > this.#maxRead) return this.#refuse(command, REFUSAL.invalidParameter, then);
-    if (length > 0 && at + length > Number.MAX_SAFE_INTEGER) return this.#refuse(command, STATUS.endOfFile, then);
-    const least = bytes.readUInt32LE(HEADER + 32);
-    this.#stored(file, (fine) => {
-      if (!fine) return this.#refuse(command, REFUSAL.virusInfected, then);
-      file.read(at, length, (result) => {
-        if (result === 'pass') return this.#forward(command, live, undefined, then);
-        if (result === 'end') return this.#refuse(command, STATUS.endOfFile, then);
-        if (result === 'blocked') return this.#refuse(command, REFUSAL.virusInfected, then);
-        if (typeof result === 'number') return this.#refuse(command, result, then);
-        if (result.length < least) return this.#refuse(command, STATUS.endOfFile, then);
-        this.#say(command, STATUS.success, readAnswerBody(result), then);
-      });
-    });
-  }
-
-  #write(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
-    const { bytes } = command;
-    if (bytes.length < HEADER + 48) return this.#refuse(command, REFUSAL.invalidParameter, then);
-    const start = bytes.readUInt16LE(HEADER + 2);
-    const length = bytes.readUInt32LE(HEADER + 4);
-    const at = Number(bytes.readBigUInt64LE(HEADER + 8));
-    const channel = bytes.readUInt32LE(HEADER + 32);
-    if (file.blocked) return this.#refuse(command, REFUSAL.virusInfected, then);
-    const within = start >= HEADER + 48 && start + length <= bytes.length;
-    if ((!within && length > 0) || channel !== 0 || length > this.#maxWrite || at + length > Number.MAX_SAFE_INTEGER) {
-      if (!within) this.#odd('smb2-data-length');
-      return this.#refuse(command, REFUSAL.invalidParameter, then);
-    }
-    if (file.passesWrites || length === 0) return this.#forward(command, live, undefined, then);
-    this.#outdate(live, file);
-    const due = file.write(at, bytes, start, start + length);
-    const done = (): void => this.#say(command, STATUS.success, writeAnswerBody(length), then);
-    if (!due) return done();
-    this.#stored(file, (fine) => (fine ? done() : this.#refuse(command, REFUSAL.virusInfected, then)));
-  }
-
-  /** What was read of the same file by other handles is not what is in it any more. */
-  #outdate(live: LiveSession, { opened }: LiveFile): void {
-    for (const file of live.files.values()) if (file.opened.path === opened.path) file.inTurn(() => file.forgetRead());
-  }
-
-  #setInfo(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
-    const set = parseSetInfo(command.bytes, 0, command.bytes.length);
-    if (set === undefined) return this.#refuse(command, REFUSAL.invalidParameter, then);
-    const { info } = set;
-    if (info.kind === 'rename') {
-      file.named(info.path);
-      return this.#named(file, info.path, (fine) =>
-        fine ? this.#forward(command, live, undefined, then) : this.#refuse(command, REFUSAL.accessDenied, then),
-      );
-    }
-    if ((info.kind === 'size' || info.kind === 'allocation') && file.dirty) {
-      if (info.size > Number.MAX_SAFE_INTEGER) return this.#refuse(command, REFUSAL.invalidParameter, then);
-      if (info.kind === 'size' || info.size < file.sizeOver(0)) file.setSize(info.size);
-      return this.#say(command, STATUS.success, setInfoAnswerBody(), then);
-    }
-    file.forgetRead();
-    this.#forward(command, live, undefined, then);
-  }
-
-  /** A new name: with what is written, or by itself. */
-  #named(file: LiveFile, path: string, then: (fine: boolean) => void): void {
-    if (file.dirty) return this.#stored(file, then);
-    const { share } = file.opened;
-    const unit = this.#flow.unit(CLIENT, 'aside');
-    const name = path.replace(/^\\+/, '');
-    const meta = { name, direction: 'upload', ...(share === undefined ? {} : { path: share }) } as const;
-    const stream = this.#flow.openFile(meta, unit);
-    stream.end();
-    file.pause();
-    this.#awaited.set(stream.id, (blocked) => {
-      unit.replace();
-      then(!blocked);
-      file.goOn();
-    });
-  }
-
-  /** Stores what was written, if it may be; what may not leaves nothing behind. */
-  #stored(file: LiveFile, then: (fine: boolean) => void): void {
-    file.store(then);
-  }
-
-  #close(command: Command, live: LiveSession, file: LiveFile, then: Then): void {
-    file.store((fine) => {
-      if (fine && file.failure === STATUS.success)
-        return this.#forward(command, live, (answer) => this.#closed(live, file, answer), then);
-      const status = fine ? file.failure : REFUSAL.virusInfected;
-      const { id, path } = file.opened;
-      const session = this.#fileSession(live, command.bytes, command.sealed);
-      const close = (): void =>
-        session.ask(COMMAND.close, closeBody(id), 0, () => {
-          file.end();
-          live.files.delete(idText(id));
-          if (fine || !file.removable || path === undefined) return this.#refuse(command, status, then);
-          this.#remove(session, path, () => this.#refuse(command, status, then));
-        });
-      if (fine || !file.stored) return close();
-      session.ask(COMMAND.setInfo, setSizeBody(id, 0), 0, close);
-    });
-  }
-
-  #closed(live: LiveSession, file: LiveFile, { header }: Command): undefined {
-    if (header.status !== STATUS.success) return undefined;
-    file.end();
-    live.files.delete(idText(file.opened.id));
-    return undefined;
-  }
-
-  /** What was made for a file that may not be is removed. */
-  #remove(session: FileSession, path: string, then: () => void): void {
-    session.ask(COMMAND.create, openBody(path, 'delete'), 0, ({ header, bytes }) => {
-      if (header.status !== STATUS.success || bytes.length < HEADER + 80) {
-        this.#odd('smb2-remains');
-        return then();
-      }
-      session.ask(COMMAND.close, closeBody(Buffer.from(bytes.subarray(HEADER + 64, HEADER + 80))), 0, then);
-    });
-  }
-
-  #fileSession(live: LiveSession, like: Buffer, sealed: boolean): FileSession {
-    const header = Buffer.from(like.subarray(0, HEADER));
-    const signs = readHeader(header, 0).signed && live.session.keys !== undefined;
-    const window = this.#window;
-    const most = (limit: number): number => Math.min(limit, AT_ONCE, Math.max(1, window.credits) * CREDIT);
-    const limits = (): number => most(window.multiCredit ? Math.min(this.#maxRead, this.#maxWrite) : CREDIT);
-    return {
-      flow: this.#flow,
-      held: this.#held,
-      makeRoom: () => this.#makeRoom(),
-      get mostAtOnce(): number {
-        return Math.min(limits(), AT_ONCE);
-      },
-      judged: (file: FileStream, then) => this.#awaited.set(file.id, then),
-      ask: (command, body, payload, answered) => {
-        this.#spoke = true;
-        const charge = window.multiCredit ? Math.max(1, Math.ceil(payload / CREDIT)) : 0;
-        const bytes = ownRequest(header, command, body, charge, RESERVE);
-        if (signs) bytes.writeUInt32LE(8, 16);
-        window.send({ bytes, keys: live.session.keys, seal: sealed, from: undefined, answered });
-      },
-    };
-  }
-
-  #makeRoom(): void {
-    const enough = this.#flow.limits.heldPerFlow / 4;
-    for (const { files } of this.#live.values())
-      for (const file of files.values()) {
-        if (this.#held.bytes <= enough) return;
-        if (file.idle) file.forgetRead();
-      }
-  }
-
   // ── To the server, and back ────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * Sends a command of the client's on. `then` sees the answer before the client does, after `look`, which may give another one in its place.
    * `fixed`: it must keep its number.
    */
-  #forward(
-    command: Command,
-    live: LiveSession | undefined,
-    look: ((answer: Command) => Buffer | undefined) | undefined,
-    then: Then,
-    hashed = false,
-  ): void {
+  #forward(command: Command, live: LiveSession | undefined, look: Look | undefined, then: Then, hashed = false): void {
     const { header, wire, sealed } = command;
     const keys = live?.session.keys;
     const fixed = hashed || (header.signed && !sealed && keys === undefined);
@@ -722,15 +433,6 @@ export class LiveSmb2 {
     then();
   }
 
-  /** A client that sends on while its files are judged is not read. */
-  #pace(): void {
-    const much = this.#parked > 2 * this.#flow.limits.smbMessage;
-    if (much === this.#stopped) return;
-    this.#stopped = much;
-    if (much) this.#flow.stop(CLIENT);
-    else this.#flow.resume(CLIENT);
-  }
-
   #odd(event: SmbEvent): void {
     this.#flow.anomaly(event, CLIENT);
   }
@@ -757,15 +459,4 @@ function lastFile(answer: Buffer, request: Command | undefined): Buffer | undefi
   return place === undefined || request === undefined
     ? undefined
     : request.bytes.subarray(HEADER + place, HEADER + place + 16);
-}
-
-/** The answer to a question for a file's size, with what was written and is kept; undefined: as it is. */
-function withSize(request: Command, answer: Command, file: LiveFile): Buffer | undefined {
-  if (!file.dirty || answer.header.status !== STATUS.success) return undefined;
-  const at = sizePlace(request.bytes, answer.bytes);
-  if (at === undefined) return undefined;
-  const bytes = readdressed(answer, 0);
-  const size = file.sizeOver(Number(bytes.readBigUInt64LE(at)));
-  bytes.writeBigUInt64LE(BigInt(size), at);
-  return bytes;
 }

@@ -24,6 +24,7 @@ export const REFUSAL = {
   objectNameNotFound: 0xc000_0034,
   fileClosed: 0xc000_0128,
   insufficientResources: 0xc000_009a,
+  internalError: 0xc000_00e5,
   sessionDeleted: 0xc000_0203,
   virusInfected: 0xc000_0906,
 } as const;
@@ -195,14 +196,14 @@ export function openBody(path: string, to: 'read' | 'delete'): Buffer {
   return body;
 }
 
-/** 2.2.28. */
-export function echo(charge: number): Buffer {
+/** 2.2.28; it asks for `credits`. */
+export function echo(charge: number, credits = charge): Buffer {
   const bytes = Buffer.alloc(HEADER + 4);
   bytes.writeUInt32BE(MARK, 0);
   bytes.writeUInt16LE(HEADER, 4);
   bytes.writeUInt16LE(charge, OF.charge);
   bytes.writeUInt16LE(COMMAND.echo, OF.command);
-  bytes.writeUInt16LE(Math.max(1, charge), OF.credits);
+  bytes.writeUInt16LE(Math.max(1, credits), OF.credits);
   bytes.writeUInt16LE(4, HEADER);
   return bytes;
 }

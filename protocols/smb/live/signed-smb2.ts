@@ -19,6 +19,12 @@ import { framed, type Wire } from './wire.js';
 /** A client that says nothing for so many milliseconds while something is held waits for it. */
 const PATIENCE = 150;
 
+/** Files up to here are judged whenever that is of use; a larger one, once for each of these that it has, when its client waits. */
+const SMALL = 4 * 1024 * 1024;
+const PART = 8 * 1024 * 1024;
+/** An answer without data ([MS-SMB2] 2.2.2), padded to 8 bytes. */
+const ERROR = HEADER + 16;
+
 interface Tree {
   readonly share: string | undefined;
   disk: boolean;
@@ -43,8 +49,11 @@ interface Content {
   size: number | undefined;
   /** Messages that wait for the verdict, in order. */
   held: Held[];
-  /** Bytes came since it was judged. */
+  /** Bytes, or a name, came since it was judged; and how many bytes. */
   unjudged: boolean;
+  fresh: number;
+  /** For how often the client was found waiting since it was judged. */
+  waited: number;
   judging: boolean;
   /** It was judged as oversize, and may pass. */
   passes: boolean;
@@ -78,8 +87,10 @@ export class SignedSmb2 {
   readonly #awaited = new Map<FileId, (blocked: boolean) => void>();
   /** With something held, or unjudged. */
   readonly #contents = new Set<Content>();
-  /** Messages that wait until nothing of the client's is unjudged. */
+  /** Bytes kept of all contents. */
   #heldBytes = 0;
+  /** With so many messages of one file held the client was seen to wait for them. */
+  readonly #outstanding = { upload: Number.POSITIVE_INFINITY, download: Number.POSITIVE_INFINITY };
   #heard = false;
   #waking = false;
 
@@ -132,7 +143,13 @@ export class SignedSmb2 {
   wake(now: number): void {
     this.#waking = false;
     if (this.#contents.size === 0) return;
-    if (!this.#heard) for (const content of [...this.#contents]) this.#judge(content);
+    if (!this.#heard)
+      for (const content of [...this.#contents]) {
+        // A large file is judged less often than its client waits for it.
+        if (++content.waited * PART < content.bytes.memory) continue;
+        this.#outstanding[content.direction] = content.held.length;
+        this.#judge(content);
+      }
     this.#heard = false;
     this.#waking = true;
     this.#flow.wakeAt(now + PATIENCE);
@@ -263,6 +280,8 @@ export class SignedSmb2 {
     this.#asked.delete(header.messageId);
     if (asked === undefined || asked.command !== header.command) return this.#end('smb2-unasked-answer');
     const done = status === STATUS.success || status === STATUS.bufferOverflow;
+    // An error has no data behind it, whatever a client makes of the status.
+    if (!done && header.command === COMMAND.read && bytes.length > ERROR) return this.#end('smb2-data-length');
     if (!done) return undefined;
     switch (header.command) {
       case COMMAND.treeConnect:
@@ -345,6 +364,8 @@ export class SignedSmb2 {
       size: direction === 'download' ? size : fresh ? 0 : -1,
       held: [],
       unjudged: false,
+      fresh: 0,
+      waited: 0,
       judging: false,
       passes: false,
       closed: false,
@@ -358,6 +379,7 @@ export class SignedSmb2 {
   #came(content: Content, at: number, bytes: Buffer, start: number, length: number): void {
     content.bytes.put(at, bytes, start, start + length, false);
     content.seen.add(at, at + length);
+    content.fresh += length;
     content.unjudged = true;
   }
 
@@ -374,8 +396,10 @@ export class SignedSmb2 {
       this.#contents.add(content);
     }
     const { limits } = this.#flow;
-    const much = first.bytes.memory > limits.smbHeld || this.#heldBytes > limits.heldPerFlow / 4;
-    if (due || much) for (const content of open) this.#judge(content);
+    // A client that waited with so many outstanding does so again.
+    const waiting = first.held.length >= this.#outstanding[first.direction];
+    const early = (waiting || this.#heldBytes > limits.heldPerFlow / 4) && isCheap(first);
+    if (due || early || first.bytes.memory > limits.smbHeld) for (const content of open) this.#judge(content);
     else if (!this.#waking) {
       this.#waking = true;
       this.#flow.wakeAt(0);
@@ -387,6 +411,8 @@ export class SignedSmb2 {
     if (!content.unjudged) return this.#release(content);
     content.judging = true;
     content.unjudged = false;
+    content.fresh = 0;
+    content.waited = 0;
     const file = this.#flow.openFile(metaOf(content), content.unit);
     const stream = content.path === undefined ? undefined : streamOf(content.path);
     if (stream !== undefined) file.renamed?.(stream);
@@ -448,6 +474,11 @@ export class SignedSmb2 {
     this.#flow.reset(event);
     return 'end';
   }
+}
+
+/** It is small, or much of it is new: judged as often as that, a file is read a few times in all. */
+function isCheap({ bytes, fresh }: Content): boolean {
+  return bytes.memory < SMALL || fresh * 8 >= bytes.memory;
 }
 
 function letGo(held: Held): void {

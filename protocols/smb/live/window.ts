@@ -25,6 +25,8 @@ export interface Outgoing {
 
 /** More than this an ECHO does not take at once. */
 const MOST_CHARGE = 256;
+/** A server that gives no more credits is not asked more often. */
+const MOST_BEGGED = 64;
 
 export class ServerWindow {
   readonly #wire: Wire;
@@ -35,6 +37,7 @@ export class ServerWindow {
   multiCredit = false;
   #next = 0;
   #credits = 1;
+  #begged = 0;
   #queue: Outgoing[] = [];
   readonly #asked = new Map<number, Outgoing>();
   readonly #byClient = new Map<number, number>();
@@ -105,10 +108,19 @@ export class ServerWindow {
         continue;
       }
       const charge = chargeOf(out.bytes);
-      if (charge > this.#credits) return;
+      if (charge > this.#credits) return this.#beg(charge);
+      this.#begged = 0;
       this.#queue.shift();
       this.#go(out, charge);
     }
+  }
+
+  /** With too few credits and nothing under way that brings more, an ECHO asks for them. */
+  #beg(charge: number): void {
+    if (this.#asked.size > 0 || this.#credits < 1) return;
+    if (++this.#begged > MOST_BEGGED) return this.#stuck('many');
+    const one = this.multiCredit ? 1 : 0;
+    this.#go({ bytes: echo(one, charge), keys: undefined, seal: false, from: undefined, answered: () => {} }, 1);
   }
 
   /** Uses up numbers; false: no credits for it yet. */
