@@ -16,7 +16,10 @@ async function server(
     socket.on('error', () => {});
     context.after(() => socket.destroy());
     socket.write('220 here\r\n');
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // It tells of its input's errors as well.
+    lines.on('error', () => {});
+    lines.on('line', (line) => {
       heard.push(line);
       socket.write(`${answer(line)}\r\n`);
     });
