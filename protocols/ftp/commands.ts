@@ -5,6 +5,8 @@ export interface Command {
   /** Upper case. Empty when the line is none. */
   readonly verb: string;
   readonly argument: string;
+  /** The argument as it came, without Telnet signals. A copy. */
+  readonly bytes: Buffer;
 }
 
 const IAC = 0xff;
@@ -14,11 +16,27 @@ const DONT = 0xfe;
 
 /** The line is `chunk[start, end)` without its line end. */
 export function parseCommand(chunk: Buffer, start: number, end: number): Command {
-  const text = decodeText(withoutTelnet(chunk.subarray(start, end)));
-  const match = /^\s*([A-Za-z]{3,5})(?: (.*))?$/s.exec(text);
-  if (match === null) return { verb: '', argument: text };
-  return { verb: (match[1] ?? '').toUpperCase(), argument: match[2] ?? '' };
+  const line = withoutTelnet(chunk.subarray(start, end));
+  const text = decodeText(line);
+  const match = /^(\s*([A-Za-z]{3,5}))(?: (.*))?$/s.exec(text);
+  if (match === null) return { verb: '', argument: text, bytes: NOTHING };
+  const [, front = '', verb = '', argument = ''] = match;
+  // What stands in front is a byte a character, or none of it would be a verb's.
+  const at = Buffer.byteLength(front) + 1;
+  return { verb: verb.toUpperCase(), argument, bytes: Buffer.from(line.subarray(at)) };
 }
+
+const NOTHING = Buffer.alloc(0);
+
+/** A line that says `verb` of what `bytes` name: IAC is doubled again. */
+export function commandLine(verb: string, bytes: Buffer): Buffer {
+  const escaped = bytes.includes(IAC)
+    ? Buffer.from([...bytes].flatMap((byte) => (byte === IAC ? [IAC, IAC] : [byte])))
+    : bytes;
+  return Buffer.concat([Buffer.from(`${verb} `), escaped, CRLF]);
+}
+
+const CRLF = Buffer.from('\r\n');
 
 /** UTF-8 where it is (RFC 2640), else Latin-1. */
 export function decodeText(bytes: Buffer): string {
@@ -72,3 +90,20 @@ const KNOWN = new Set(
 export function isKnown(verb: string): boolean {
   return KNOWN.has(verb);
 }
+
+/** Features that are no commands. */
+const FEATURES = new Set(['UTF8', 'TVFS']);
+
+/**
+ * Live: may a client see this line of the answer to FEAT (RFC 2389 §3.2)? Only what is known here, and what would not be refused. Lines that
+ * name no feature are the answer's frame.
+ */
+export function mayOffer(line: string): boolean {
+  if (!line.startsWith(' ')) return true;
+  const [word = '', ...rest] = line.trim().toUpperCase().split(/[ ;]/);
+  if (FEATURES.has(word)) return true;
+  return isKnown(word) && !NEVER.has(word) && (word !== 'MODE' || rest[0] === 'S');
+}
+
+/** Refused whatever their argument is. */
+const NEVER = new Set(['REST', 'APPE', 'CCC', 'ADAT', 'MIC', 'CONF', 'ENC']);

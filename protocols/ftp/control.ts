@@ -8,12 +8,12 @@
  */
 import { Buffer } from 'node:buffer';
 import type { FileId, Verdict } from '../../src/core/file.js';
-import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../src/core/flow.js';
+import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side, type Unit } from '../../src/core/flow.js';
 import { INCOMPLETE, lineEnd, TOO_LONG, textEnd } from '../../src/core/lines.js';
 import type { Endpoint } from '../../src/core/session.js';
 import { beginsTls } from '../../src/core/tls-record.js';
 import { type Place, parseExtended, parseHostPort, parseLong, placeInReply } from './addresses.js';
-import { type Command, decodeText, isKnown, parseCommand, transferKind } from './commands.js';
+import { type Command, commandLine, decodeText, isKnown, mayOffer, parseCommand, transferKind } from './commands.js';
 import { type DataLink, FtpData, type Mode } from './data.js';
 import { WorkingDirectory } from './directory.js';
 import type { FtpEvent } from './events.js';
@@ -30,6 +30,17 @@ interface Pending {
   readonly verb: string;
   readonly argument: string;
   readonly transfer: Transfer | undefined;
+  /** Live: it is a command of ours, which takes back what is left of this upload; the client hears nothing of it. */
+  readonly undoes?: Transfer;
+}
+
+/** A reply of many lines of which the last is still to come. */
+interface OpenReply {
+  readonly code: number;
+  readonly text: string;
+  lines: number;
+  /** Live: all its lines, where we may have to say something else in its place. */
+  readonly unit: Unit | undefined;
 }
 
 export class FtpControl implements Decoder {
@@ -41,7 +52,7 @@ export class FtpControl implements Decoder {
   #clientSkips = false;
   #serverSkips = false;
   /** The reply of many lines that is under way: its code and how many there were. */
-  #reply: { readonly code: number; readonly text: string; lines: number } | undefined;
+  #reply: OpenReply | undefined;
   /** The recording lacks bytes, or a side: replies may have lost their commands. */
   #loose = false;
   /** It was cut off. */
@@ -51,6 +62,8 @@ export class FtpControl implements Decoder {
   /** The place that the client listened at last. */
   #active: Place | undefined;
   #transfer: Transfer | undefined;
+  /** Live: an upload that the client may not follow with other commands than those for a transfer under way. */
+  #upload: Transfer | undefined;
   #mode: Mode = 'S';
   #rest = 0;
   /** TYPE A, which is the default (RFC 959 §5.1). */
@@ -137,6 +150,8 @@ export class FtpControl implements Decoder {
       return end;
     }
     this.#flow.stop(CLIENT);
+    // Its end may need a command of ours, which must come before QUIT.
+    if (this.#upload !== undefined && !DURING.has(command.verb)) return -1;
     if (isActive(command.verb)) {
       this.#flow.drop(end);
       this.#admitActive(command);
@@ -167,7 +182,7 @@ export class FtpControl implements Decoder {
   }
 
   /** What a command means for what follows. False when nothing of the client is to be read before the answer. */
-  #follow({ verb, argument }: Command): boolean {
+  #follow({ verb, argument, bytes }: Command): boolean {
     if (this.#awaited.length >= this.#flow.limits.pipelined) {
       this.#odd('ftp-pipelined-limit', CLIENT);
       this.#awaited.length = 0;
@@ -178,7 +193,8 @@ export class FtpControl implements Decoder {
     if (kind !== undefined) {
       const { name, path } = verb === 'STOU' ? { name: undefined, path: undefined } : this.#directory.locate(argument);
       const at = verb === 'APPE' ? (this.#sized?.name === argument ? this.#sized.size : undefined) : this.#rest;
-      transfer = new Transfer(this.#flow, { kind, name, path, at, text: this.#text });
+      transfer = new Transfer(this.#flow, { kind, name, path, at, text: this.#text }, bytes);
+      if (kind === 'upload' && !this.#flow.passive) this.#upload = transfer;
       this.#rest = 0;
       this.#transfer = transfer;
       if (this.#flow.passive && this.#mode !== 'B') this.#announceAgain();
@@ -217,9 +233,13 @@ export class FtpControl implements Decoder {
     const found = codeAt(chunk, at, text);
     const open = this.#reply;
     if (open !== undefined) {
-      if (found === undefined || found.more || found.code !== open.code) return this.#within(open, end);
+      if (found === undefined || found.more || found.code !== open.code) {
+        const hidden =
+          this.#awaited[0]?.verb === 'FEAT' && !this.#flow.passive && !mayOffer(decodeText(chunk.subarray(at, text)));
+        return this.#within(open, end, hidden);
+      }
       this.#reply = undefined;
-      return this.#complete(open.code, `${open.text}\n${said(chunk, at, text)}`, end);
+      return this.#complete(open.code, `${open.text}\n${said(chunk, at, text)}`, end, open.unit);
     }
     if (found === undefined) {
       this.#odd('ftp-malformed-reply', SERVER);
@@ -230,15 +250,17 @@ export class FtpControl implements Decoder {
       this.#flow.pass(end);
       return end;
     }
-    if (!found.more) return this.#complete(found.code, said(chunk, at, text), end);
-    this.#reply = { code: found.code, text: said(chunk, at, text), lines: 1 };
-    this.#flow.pass(end);
+    if (!found.more) return this.#complete(found.code, said(chunk, at, text), end, undefined);
+    const unit = this.#mayChange(found.code) ? this.#flow.unit(CLIENT, 'held') : undefined;
+    this.#reply = { code: found.code, text: said(chunk, at, text), lines: 1, unit };
+    this.#take(end, unit);
     return end;
   }
 
   /** A line in the middle of a reply. */
-  #within(reply: { lines: number }, end: number): number {
-    this.#flow.pass(end);
+  #within(reply: OpenReply, end: number, hidden: boolean): number {
+    if (hidden) this.#flow.drop(end);
+    else this.#take(end, reply.unit);
     if (++reply.lines <= this.#flow.limits.replyLines) return end;
     this.#odd('ftp-reply-unended', SERVER);
     this.#reply = undefined;
@@ -248,23 +270,42 @@ export class FtpControl implements Decoder {
     return -1;
   }
 
-  /** The last line of a reply, which ends at `end`. */
-  #complete(code: number, text: string, end: number): number {
+  /** A part of a reply goes to the client, unless it answers a command of ours. */
+  #take(end: number, unit: Unit | undefined): void {
+    if (this.#awaited[0]?.undoes === undefined) this.#flow.pass(end, unit);
+    else this.#flow.drop(end);
+  }
+
+  /** Live: the client may hear something else than this answer to the oldest command. */
+  #mayChange(code: number): boolean {
+    const [pending] = this.#awaited;
+    if (this.#flow.passive || pending === undefined || code < 200) return false;
+    return pending.transfer !== undefined || isPassive(pending.verb);
+  }
+
+  /** The last line of a reply, which ends at `end`; those before it are in `unit`. */
+  #complete(code: number, text: string, end: number, unit: Unit | undefined): number {
     const [pending] = this.#awaited;
     if (pending === undefined && !this.#loose) this.#odd('ftp-unexpected-reply', SERVER);
     if (code < 200) {
-      this.#flow.pass(end);
+      this.#take(end, undefined);
       this.#preliminary(pending, text);
       return end;
     }
     this.#awaited.shift();
+    if (pending?.undoes !== undefined) {
+      this.#flow.drop(end);
+      this.#refuse(pending.undoes);
+      return end;
+    }
     const verb = pending?.verb;
-    if (code >= 227 && code <= 229 && (verb === undefined ? this.#loose : /^(?:PASV|EPSV|LPSV)$/.test(verb)))
-      this.#announcePassive(code, text, end);
+    if (code >= 227 && code <= 229 && (verb === undefined ? this.#loose : isPassive(verb)))
+      this.#announcePassive(code, text, end, unit);
     else if (pending?.transfer !== undefined || (verb === undefined && this.#transfer !== undefined && closes(code)))
-      this.#closeTransfer(pending?.transfer ?? this.#transfer, code, end);
+      this.#closeTransfer(pending?.transfer ?? this.#transfer, code, end, unit);
     else {
-      this.#flow.pass(end);
+      this.#flow.pass(end, unit);
+      unit?.release();
       this.#learn(pending, code, text);
       if (this.#flow.passive && (verb === 'AUTH' || verb === 'CCC'))
         return this.#secured(verb, pending?.argument ?? '', code) ? -1 : end;
@@ -295,24 +336,61 @@ export class FtpControl implements Decoder {
       }
     }
     const transfer = pending?.transfer;
-    if (transfer !== undefined) transfer.name ??= uniqueName(text);
+    if (transfer !== undefined) {
+      transfer.begun = true;
+      transfer.name ??= uniqueName(text);
+    }
     if (!this.#flow.passive && transfer !== undefined) this.#flow.resume(CLIENT);
   }
 
   /** The reply that closes a transfer. */
-  #closeTransfer(transfer: Transfer | undefined, code: number, end: number): void {
+  #closeTransfer(transfer: Transfer | undefined, code: number, end: number, unit: Unit | undefined): void {
     if (transfer === undefined) return this.#flow.pass(end);
     transfer.replied(code < 300 ? 'done' : 'failed');
     // Refused: the announced connection still waits for something to carry.
     if (transfer.file === undefined && code >= 400 && this.#link?.transfer === transfer)
       this.#link.transfer = undefined;
     if (this.#flow.passive || (transfer.settled && transfer.verdict?.action !== 'block')) {
-      this.#flow.pass(end);
+      if (this.#upload === transfer) this.#upload = undefined;
+      this.#flow.pass(end, unit);
+      unit?.release();
       return;
     }
-    transfer.closing = this.#flow.unit(CLIENT, 'held');
+    transfer.closing = unit ?? this.#flow.unit(CLIENT, 'held');
     this.#flow.pass(end, transfer.closing);
-    settle(transfer);
+    this.#settle(transfer);
+  }
+
+  /** Live: lets the closing reply go once the file is judged, or says in its place why the file did not. */
+  #settle(transfer: Transfer): void {
+    const { closing, verdict } = transfer;
+    if (closing === undefined || !transfer.settled) return;
+    if (verdict?.action === 'block') {
+      const { remains } = transfer;
+      if (remains === undefined) return this.#refuse(transfer);
+      // The server got nothing of it, and has made a file of that.
+      this.#awaited.push({ verb: 'DELE', argument: '', transfer: undefined, undoes: transfer });
+      this.#flow.send(SERVER, commandLine('DELE', remains));
+      return;
+    }
+    transfer.closing = undefined;
+    closing.release();
+    this.#uploaded(transfer);
+  }
+
+  /** The client is told that the file was blocked. */
+  #refuse(transfer: Transfer): void {
+    const { closing, verdict } = transfer;
+    transfer.closing = undefined;
+    const [first = ''] = (verdict?.replacement ?? '').split(/\r?\n/);
+    closing?.replace(Buffer.from(`550 ${first}\r\n`));
+    this.#uploaded(transfer);
+  }
+
+  #uploaded(transfer: Transfer): void {
+    if (this.#upload !== transfer) return;
+    this.#upload = undefined;
+    this.#flow.resume(CLIENT);
   }
 
   /** What a reply tells of the session. */
@@ -411,13 +489,14 @@ export class FtpControl implements Decoder {
     this.#expect(SERVER, this.#active ?? { address: undefined, port: 0 }, () => {});
   }
 
-  #announcePassive(code: number, text: string, end: number): void {
+  #announcePassive(code: number, text: string, end: number, lines: Unit | undefined): void {
     const place = placeInReply(code, text);
     if (place === undefined) {
       this.#odd('ftp-bad-address', SERVER);
       if (this.#flow.passive) return this.#flow.pass(end);
       this.#flow.drop(end);
-      this.#flow.send(CLIENT, NO_CONNECTION);
+      if (lines === undefined) this.#flow.send(CLIENT, NO_CONNECTION);
+      else lines.replace(NO_CONNECTION);
       return;
     }
     this.#active = undefined;
@@ -426,7 +505,7 @@ export class FtpControl implements Decoder {
       this.#expect(CLIENT, place, () => {});
       return;
     }
-    const unit = this.#flow.unit(CLIENT, 'held');
+    const unit = lines ?? this.#flow.unit(CLIENT, 'held');
     this.#flow.pass(end, unit);
     this.#expect(CLIENT, place, (at) => {
       if (at === undefined) unit.replace(NO_CONNECTION);
@@ -454,7 +533,7 @@ export class FtpControl implements Decoder {
       connected: false,
       // Nobody waits for the closing reply of a connection that is gone.
       judged: (transfer) => {
-        if (!this.#over) settle(transfer);
+        if (!this.#over) this.#settle(transfer);
       },
     };
   }
@@ -496,6 +575,11 @@ function isActive(verb: string): boolean {
   return verb === 'PORT' || verb === 'EPRT' || verb === 'LPRT';
 }
 
+/** Commands by which a client asks for a place that it can dial. */
+function isPassive(verb: string): boolean {
+  return verb === 'PASV' || verb === 'EPSV' || verb === 'LPSV';
+}
+
 function activePlace({ verb, argument }: Pick<Command, 'verb' | 'argument'>): Place | undefined {
   if (verb === 'PORT') return parseHostPort(argument);
   return verb === 'EPRT' ? parseExtended(argument) : parseLong(argument);
@@ -511,17 +595,8 @@ function activeCommand(verb: string, { address, port }: Endpoint): string {
 const REFUSED_PLACE = Buffer.from('500 No data connections to this place\r\n');
 const NO_CONNECTION = Buffer.from('425 Cannot open a data connection\r\n');
 
-/** Live: lets the closing reply go once the file is judged, or says in its place why the file did not. */
-function settle(transfer: Transfer): void {
-  const { closing, verdict } = transfer;
-  if (closing === undefined || !transfer.settled) return;
-  transfer.closing = undefined;
-  if (verdict?.action !== 'block') closing.release();
-  else {
-    const [first = ''] = verdict.replacement.split(/\r?\n/);
-    closing.replace(Buffer.from(`550 ${first}\r\n`));
-  }
-}
+/** What RFC 959 §4.1.3 foresees while a transfer is under way. */
+const DURING = new Set(['ABOR', 'STAT']);
 
 /** Does this code close a transfer, when its command is not known? */
 function closes(code: number): boolean {

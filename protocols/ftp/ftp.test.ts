@@ -6,7 +6,7 @@ import { CLIENT, SERVER } from '../../src/core/flow.js';
 import { parseCaseFile, runSession, testCases } from '../../src/testing/index.js';
 import { parseExtended, parseHostPort, parseLong, placeInReply } from './addresses.js';
 import { BlockMode } from './block-mode.js';
-import { parseCommand } from './commands.js';
+import { commandLine, mayOffer, parseCommand } from './commands.js';
 import { WorkingDirectory } from './directory.js';
 import { ftp } from './ftp.js';
 
@@ -45,9 +45,18 @@ test('a place is read strictly: what two readers could read as two is none', () 
 
 test('signals in front of a command are no part of it', () => {
   const line = Buffer.from('\xff\xf4\xff\xf2ABOR', 'latin1');
-  assert.deepEqual(parseCommand(line, 0, line.length), { verb: 'ABOR', argument: '' });
+  assert.deepEqual(parseCommand(line, 0, line.length), { verb: 'ABOR', argument: '', bytes: Buffer.alloc(0) });
   const name = Buffer.from('RETR a\xff\xffb', 'latin1');
-  assert.deepEqual(parseCommand(name, 0, name.length), { verb: 'RETR', argument: 'a\xffb' });
+  const command = parseCommand(name, 0, name.length);
+  assert.deepEqual(command, { verb: 'RETR', argument: 'a\xffb', bytes: Buffer.from('a\xffb', 'latin1') });
+  assert.deepEqual(commandLine('DELE', command.bytes), Buffer.from('DELE a\xff\xffb\r\n', 'latin1'));
+});
+
+test('of the features only those are offered that are known and not refused', () => {
+  for (const line of ['211-Features:', '211 End', ' SIZE', ' AUTH TLS;SSL', ' MLST type*;size*;', ' UTF8', ' MODE S'])
+    assert.ok(mayOffer(line), line);
+  for (const line of [' MODE Z', ' REST STREAM', ' CCC', ' HASH SHA-256', ' RANG STREAM', ' SSCN'])
+    assert.ok(!mayOffer(line), line);
 });
 
 test('names are found where the client stands', () => {

@@ -22,7 +22,7 @@ export function codeAt(chunk: Buffer, at: number, end: number): { code: number; 
 
 /** The name that a server gave a STOU (RFC 1123 §4.1.2.9: `150 FILE: name`), where it says so. */
 export function uniqueName(text: string): string | undefined {
-  return /\bFILE:\s*(\S.*?)\s*$/i.exec(text)?.[1] ?? /\bunique file name:?\s*"?([^"\s)]+)/i.exec(text)?.[1];
+  return /\bFILE:\s*(\S.*?)\s*$/im.exec(text)?.[1] ?? /\bunique file name:?\s*"?([^"\s)]+)/i.exec(text)?.[1];
 }
 
 /** The directory in a 257 reply, its doubled quotes taken back (RFC 959 appendix II). */

@@ -2,7 +2,7 @@
  * What the control and the data connection know together of one transfer: the control connection knows the name and how it ended in the
  * server's words, the data connection has the bytes and how it ended on the wire. A file has ended well only when both say so.
  */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { FileMeta, FileStream, Verdict } from '../../src/core/file.js';
 import type { Flow, Side, Unit } from '../../src/core/flow.js';
 import { CLIENT, SERVER } from '../../src/core/flow.js';
@@ -22,6 +22,8 @@ export interface TransferFacts {
 type DataState = 'none' | 'open' | 'ended' | 'cut';
 type ReplyState = 'awaited' | 'done' | 'failed' | 'lost';
 
+const NOTHING = Buffer.alloc(0);
+
 export class Transfer {
   readonly facts: TransferFacts;
   /** A name that only the reply gave (STOU). */
@@ -29,6 +31,10 @@ export class Transfer {
   /** The closing reply, held until the verdict. Live only. */
   closing: Unit | undefined;
   verdict: Verdict | undefined;
+  /** The server said that it begins. */
+  begun = false;
+  /** The argument of its command, as it came. */
+  readonly bytes: Buffer;
   /** Its data connection is there, though no byte may have come yet. */
   connected = false;
   readonly #control: Flow;
@@ -37,7 +43,8 @@ export class Transfer {
   #data: DataState = 'none';
   #reply: ReplyState = 'awaited';
 
-  constructor(control: Flow, facts: TransferFacts) {
+  constructor(control: Flow, facts: TransferFacts, bytes: Buffer = NOTHING) {
+    this.bytes = bytes;
     this.#control = control;
     this.facts = facts;
     this.name = facts.name;
@@ -45,6 +52,13 @@ export class Transfer {
 
   get sender(): Side {
     return this.facts.kind === 'upload' ? CLIENT : SERVER;
+  }
+
+  /** What the server is to forget: it made a file for an upload that was blocked. Undefined where there is none, or nobody knows its name. */
+  get remains(): Buffer | undefined {
+    if (this.facts.kind !== 'upload' || this.verdict?.action !== 'block' || !this.begun) return undefined;
+    if (this.facts.name !== undefined) return this.bytes;
+    return this.name === undefined ? undefined : Buffer.from(this.name);
   }
 
   /** There is nothing to wait for: the file is judged, or there is none. */

@@ -94,7 +94,7 @@ export function daemonCommands(daemon: Commanded): ControlCommand[] {
         return following(daemon, answer.signal, (event, stamp) => {
           if (event.kind !== 'used') return;
           const hole = wadPinhole(daemon, event);
-          if (hole !== undefined) answer.print(flowTrace(hole, event.by, stamp, ++trace, 'port1'));
+          if (hole !== undefined) answer.print(flowTrace(hole, event.by, stamp.slice(0, SECONDS), ++trace, 'port1'));
         });
       },
     },
@@ -179,6 +179,9 @@ function following(
     else signal.addEventListener('abort', end);
   });
 }
+
+/** So much of a stamp tells the second: FortiOS's flow trace has no more. */
+const SECONDS = '2021-07-26 21:42:05'.length;
 
 function wadText(daemon: Commanded, event: PinholeEvent, stamp: string): string | undefined {
   switch (event.kind) {

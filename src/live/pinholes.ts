@@ -146,12 +146,14 @@ export class Pinholes {
     const other = connect({ host: hole.target.address, port: hole.target.port, allowHalfOpen: true, noDelay: true });
     const timer = setTimeout(() => other.destroy(), this.#options.limits.dialTime);
     other.on('error', () => {});
-    socket.once('close', () => other.destroy());
+    const gaveUp = (): void => void other.destroy();
+    socket.once('close', gaveUp);
+    // A socket that is closed says `pending` again.
     let reached = false;
     other.once('connect', () => {
       reached = true;
       clearTimeout(timer);
-      socket.removeAllListeners('close');
+      socket.removeListener('close', gaveUp);
       other.pause();
       if (hole.passive) join(socket, other, related, hole);
       else join(other, socket, related, hole);

@@ -4,6 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { Related, Side } from '../core/flow.js';
 import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Endpoint, TlsFacts } from '../core/session.js';
@@ -267,7 +268,9 @@ function abortWhenFlushed(stream: Duplex): void {
   const abort = (): void => {
     clearTimeout(timer);
     if (stream.destroyed) return;
-    if ('resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+    // Node's own throws for TLS; without its close_notify it is a cut all the same.
+    const able = !(stream instanceof TLSSocket) || Object.hasOwn(stream, 'resetAndDestroy');
+    if (able && 'resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
     else stream.destroy();
   };
   const timer = setTimeout(abort, LAST_WORDS);

@@ -26,7 +26,14 @@ export type FtpTls = 'none' | 'explicit' | 'implicit';
 export interface FtpServerKind {
   readonly name: string;
   readonly programs: readonly string[];
-  start(context: TestContext, tls: FtpTls): Promise<FtpServer>;
+  /** `demands`: what it asks of the TLS of data connections; nothing, and TLS 1.2 with vsftpd, when left out. */
+  start(context: TestContext, tls: FtpTls, demands?: FtpsDemands): Promise<FtpServer>;
+}
+
+export interface FtpsDemands {
+  /** They resume the session of the control connection. */
+  readonly reuse: boolean;
+  readonly most: 'TLSv1.2' | 'TLSv1.3';
 }
 
 const MAIL_USER = 8;
@@ -34,7 +41,7 @@ const MAIL_USER = 8;
 export const VSFTPD: FtpServerKind = {
   name: 'vsftpd',
   programs: ['vsftpd'],
-  async start(context, tls) {
+  async start(context, tls, demands) {
     // It knows system users and anonymous ones: its user is anonymous.
     const { address, port, base, run: begin } = await place(context, 'vsftpd');
     const root = join(base, 'root');
@@ -71,7 +78,7 @@ export const VSFTPD: FtpServerKind = {
               'allow_anon_ssl=YES',
               `rsa_cert_file=${certificate}`,
               `rsa_private_key_file=${key}`,
-              'require_ssl_reuse=NO',
+              `require_ssl_reuse=${demands?.reuse === true ? 'YES' : 'NO'}`,
               `implicit_ssl=${tls === 'implicit' ? 'YES' : 'NO'}`,
             ]),
       ].join('\n')}\n`,
@@ -79,7 +86,7 @@ export const VSFTPD: FtpServerKind = {
     // With TLS 1.3 it takes an upload for failed, now and then, when the client is gone before its session tickets are.
     const openssl = join(base, 'openssl.cnf');
     writeFileSync(openssl, OPENSSL_12);
-    await begin([configuration], { OPENSSL_CONF: openssl });
+    await begin([configuration], demands?.most === 'TLSv1.3' ? {} : { OPENSSL_CONF: openssl });
     return { address, port, user: 'anonymous', directory: '/files/' };
   },
 };
@@ -97,7 +104,7 @@ MaxProtocol = TLSv1.2
 export const PROFTPD: FtpServerKind = {
   name: 'ProFTPD',
   programs: ['proftpd'],
-  async start(context, tls) {
+  async start(context, tls, demands) {
     const { address, port, base, run: begin } = await place(context, 'proftpd');
     const users = join(base, 'users');
     const home = homeIn(base);
@@ -139,7 +146,14 @@ export const PROFTPD: FtpServerKind = {
               'TLSEngine on',
               `TLSRSACertificateFile ${certificate}`,
               `TLSRSACertificateKeyFile ${key}`,
-              `TLSOptions NoSessionReuseRequired${tls === 'implicit' ? ' UseImplicitSSL' : ''}`,
+              ...(demands?.reuse === true && tls !== 'implicit'
+                ? []
+                : [
+                    `TLSOptions ${demands?.reuse === true ? '' : 'NoSessionReuseRequired '}${tls === 'implicit' ? 'UseImplicitSSL' : ''}`,
+                  ]),
+              ...(demands === undefined
+                ? []
+                : [`TLSProtocol ${demands.most === 'TLSv1.2' ? 'TLSv1.2' : 'TLSv1.2 TLSv1.3'}`]),
               `TLSLog ${base}/tls-log`,
               '</IfModule>',
             ]),

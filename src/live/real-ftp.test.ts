@@ -1,0 +1,155 @@
+/** FTP through the daemon, with servers and clients that we did not write: every way of asking for data connections, both directions. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
+import { FTP_CLIENTS, ftplib } from '../testing/peers/ftp-clients.js';
+import {
+  type FtpServer,
+  type FtpServerKind,
+  PASSWORD,
+  PROFTPD,
+  PURE_FTPD,
+  VSFTPD,
+} from '../testing/peers/ftp-servers.js';
+import { peerTest, run, scratch } from '../testing/peers/peers.js';
+import { EICAR, sha256 } from '../testing/peers/scanned.js';
+
+const CLEAN = randomBytes(700_000);
+
+/** A server with files in it, behind the daemon. `through`: the same server where clients find it. */
+interface Behind {
+  readonly daemon: RunningDaemon;
+  readonly server: FtpServer;
+  readonly through: FtpServer;
+  readonly directory: string;
+}
+
+async function behind(context: TestContext, kind: FtpServerKind): Promise<Behind> {
+  const server = await kind.start(context, 'none');
+  const daemon = await startDaemon(context, {
+    doors: [{ kind: 'ftp', to: server.port, toAddress: server.address }],
+  });
+  const directory = scratch(context, 'files');
+  writeFileSync(join(directory, 'clean.bin'), CLEAN);
+  writeFileSync(join(directory, 'eicar.com'), EICAR);
+  const through = { ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 };
+  return { daemon, server, through, directory };
+}
+
+for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
+  peerTest(
+    `${kind.name}: clean files pass both ways, however data connections are asked for`,
+    [...kind.programs, ...FTP_CLIENTS.flatMap(({ programs }) => programs)],
+    async (context) => {
+      const { daemon, server, through, directory } = await behind(context, kind);
+      for (const client of FTP_CLIENTS) {
+        const name = `${client.name}.bin`;
+        writeFileSync(join(directory, name), CLEAN);
+        client.exchange(context, through, 'none', [join(directory, name)], '/dev/null');
+        ftplib(
+          context,
+          server,
+          'none',
+          '/dev/null',
+          [`ftp.retrbinary('RETR ${server.directory}${name}', open(sys.argv[1], 'wb').write)`],
+          [join(directory, 'stored')],
+        );
+        assert.equal(sha256(readFileSync(join(directory, 'stored'))), sha256(CLEAN), client.name);
+      }
+      assert.deepEqual(
+        daemon.records().filter((record) => record.get('type') === 'utm'),
+        [],
+      );
+    },
+  );
+
+/** What a server keeps, as a client sees it that talks with the server itself. */
+function kept(context: TestContext, { server, directory }: Behind): string[] {
+  const list = join(directory, 'list');
+  const lines = [`names = ftp.nlst('${server.directory}')`, "open(sys.argv[1], 'w').write('\\n'.join(names))"];
+  // Pure-FTPd and ProFTPD have no error for an empty directory, vsftpd neither.
+  ftplib(context, server, 'none', '/dev/null', lines, [list]);
+  return readFileSync(list, 'utf8')
+    .split('\n')
+    .map((name) => name.replace(/^.*\//, ''))
+    .filter((name) => name !== '' && !name.startsWith('.'))
+    .sort();
+}
+
+for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
+  peerTest(
+    `${kind.name}: infected files are refused both ways, nothing of them remains, and the session goes on`,
+    [...kind.programs, 'curl'],
+    async (context) => {
+      const setup = await behind(context, kind);
+      const { daemon, server, through, directory } = setup;
+      const [clean, eicar, gotten] = ['clean.bin', 'eicar.com', 'gotten'].map((name) => join(directory, name));
+      // Put there behind the daemon's back.
+      ftplib(
+        context,
+        server,
+        'none',
+        '/dev/null',
+        [`ftp.storbinary('STOR ${server.directory}stored.com', open(sys.argv[1], 'rb'))`],
+        [eicar ?? ''],
+      );
+      for (const passive of ['True', 'False'])
+        ftplib(
+          context,
+          through,
+          'none',
+          '/dev/null',
+          [
+            `ftp.set_pasv(${passive})`,
+            `ftp.cwd('${server.directory}')`,
+            'def refused(action, code):',
+            '    try: action()',
+            '    except ftplib.error_perm as error: assert str(error).startswith(code), str(error); return str(error)',
+            "    raise Exception('was not refused')",
+            "store = lambda name, file: ftp.storbinary('STOR ' + name, open(file, 'rb'))",
+            'clean, eicar, gotten = sys.argv[1:]',
+            "store('before.bin', clean)",
+            "assert 'EICAR_TEST_FILE' in refused(lambda: store('upload.com', eicar), '550')",
+            "refused(lambda: store('r\\u00e9sum\\u00e9 2.com', eicar), '550')",
+            "refused(lambda: ftp.storbinary('STOU', open(eicar, 'rb')), '550')",
+            'def fetch():',
+            '    with open(gotten, "wb") as file:',
+            '        data = ftp.transfercmd("RETR stored.com")',
+            '        try:',
+            '            while bytes := data.recv(1000): file.write(bytes)',
+            '        except ConnectionResetError: pass',
+            '        data.close()',
+            '    ftp.voidresp()',
+            "refused(fetch, '550')",
+            "assert os.path.getsize(gotten) == 0, 'bytes came'",
+            "store('after.bin', clean)",
+            "refused(lambda: ftp.sendcmd('REST 5'), '502')",
+            "refused(lambda: ftp.sendcmd('APPE more'), '502')",
+            "refused(lambda: ftp.sendcmd('CCC'), '533')",
+            "features = ftp.sendcmd('FEAT')",
+            "assert 'SIZE' in features and not any(word in features for word in ['MODE Z', 'REST', 'CCC']), features",
+          ],
+          [clean ?? '', eicar ?? '', gotten ?? ''],
+        );
+      assert.deepEqual(kept(context, setup), ['after.bin', 'before.bin', 'stored.com']);
+      const url = `ftp://127.0.0.1:${through.port}${server.directory}`;
+      const account = ['-sS', '--user', `${server.user}:${PASSWORD}`];
+      run('curl', [...account, '-o', gotten ?? '', `${url}stored.com`], { statuses: [18, 56] });
+      run('curl', [...account, '-T', eicar ?? '', `${url}curl.com`], { statuses: [18, 25, 55, 56] });
+      assert.deepEqual(kept(context, setup), ['after.bin', 'before.bin', 'stored.com']);
+      const blocked = { logid: '0211008192', action: 'blocked', service: 'FTP', virus: 'EICAR_TEST_FILE' };
+      const upload = await daemon.record({ ...blocked, filename: 'upload.com' });
+      assert.equal(upload.get('direction'), 'outgoing');
+      const download = await daemon.record({ ...blocked, filename: 'stored.com' });
+      assert.equal(download.get('direction'), 'incoming');
+      const traffic = await daemon.record({
+        type: 'traffic',
+        utmaction: 'block',
+        sessionid: upload.get('sessionid') ?? '',
+      });
+      assert.ok(Number(traffic.get('sentbyte')) > 2 * CLEAN.length, traffic.get('sentbyte'));
+    },
+  );

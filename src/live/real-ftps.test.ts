@@ -1,0 +1,84 @@
+/**
+ * FTPS through the daemon (RFC 4217), with servers and clients that we did not write: both channels are read, servers that want data connections to
+ * resume the control connection's TLS session get that, and clients are never asked for it.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startDaemon } from '../testing/peers/daemon.js';
+import { FTPS_CLIENTS, ftplib } from '../testing/peers/ftp-clients.js';
+import {
+  type FtpServerKind,
+  type FtpsDemands,
+  type FtpTls,
+  PROFTPD,
+  PURE_FTPD,
+  VSFTPD,
+} from '../testing/peers/ftp-servers.js';
+import { peerTest, scratch } from '../testing/peers/peers.js';
+import { EICAR, sha256 } from '../testing/peers/scanned.js';
+
+const CLEAN = randomBytes(700_000);
+const REUSE_12: FtpsDemands = { reuse: true, most: 'TLSv1.2' };
+const REUSE_13: FtpsDemands = { reuse: true, most: 'TLSv1.3' };
+
+const CASES: readonly (readonly [FtpServerKind, Exclude<FtpTls, 'none'>, FtpsDemands | undefined])[] = [
+  [VSFTPD, 'explicit', REUSE_12],
+  [VSFTPD, 'explicit', REUSE_13],
+  [VSFTPD, 'implicit', REUSE_12],
+  [PROFTPD, 'explicit', REUSE_12],
+  [PROFTPD, 'explicit', REUSE_13],
+  [PURE_FTPD, 'explicit', undefined],
+];
+
+for (const [kind, tls, demands] of CASES) {
+  const way = `${tls} TLS${demands === undefined ? '' : `, sessions resumed, ${demands.most} at most`}`;
+  peerTest(
+    `${kind.name}, ${way}: clean files pass, infected ones do not, CCC is refused`,
+    [...kind.programs, ...FTPS_CLIENTS[tls].flatMap(({ programs }) => programs)],
+    async (context) => {
+      const server = await kind.start(context, tls, demands);
+      const daemon = await startDaemon(context, {
+        doors: [{ kind: tls === 'implicit' ? 'ftps' : 'ftp', to: server.port, toAddress: server.address }],
+        // vsftpd asks every client for a certificate, and does without.
+        ssl: ['        config ftps', '            set client-certificate inspect', '        end'],
+      });
+      const directory = scratch(context, 'files');
+      const [eicar, gotten] = ['eicar.com', 'gotten'].map((name) => join(directory, name)) as [string, string];
+      writeFileSync(eicar, EICAR);
+      const through = { ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 };
+      for (const client of FTPS_CLIENTS[tls]) {
+        const file = join(directory, `${client.name}.bin`);
+        writeFileSync(file, CLEAN);
+        client.exchange(context, through, tls, [file], '/dev/null');
+      }
+      if (tls === 'explicit') {
+        const name = FTPS_CLIENTS.explicit[0]?.name ?? '';
+        ftplib(
+          context,
+          through,
+          tls,
+          '/dev/null',
+          [
+            `ftp.cwd('${server.directory}')`,
+            'eicar, gotten = sys.argv[1:]',
+            `ftp.retrbinary('RETR ${name}.bin', open(gotten, 'wb').write)`,
+            'def refused(action, code):',
+            '    try: action()',
+            '    except ftplib.error_perm as error: assert str(error).startswith(code), str(error); return',
+            '    except OSError: assert ftp.getresp.__name__ and refused(ftp.voidresp, code) is None; return',
+            "    raise Exception('was not refused')",
+            "refused(lambda: ftp.storbinary('STOR upload.com', open(eicar, 'rb')), '550')",
+            "refused(lambda: ftp.sendcmd('SIZE upload.com'), '550')",
+            "refused(lambda: ftp.sendcmd('CCC'), '533')",
+          ],
+          [eicar, gotten],
+        );
+        assert.equal(sha256(readFileSync(gotten)), sha256(CLEAN));
+        await daemon.record({ action: 'blocked', service: 'FTPS', virus: 'EICAR_TEST_FILE', filename: 'upload.com' });
+        await daemon.record({ logdesc: 'Protocol anomaly', msg: 'ftp-command-refused, from the client' });
+      }
+    },
+  );
+}
