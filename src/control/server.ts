@@ -7,6 +7,8 @@ import { parseRequest, REQUEST_CHARACTERS, type Reply } from './protocol.js';
 
 /** Characters that may wait for a client that does not read; more end it. */
 const UNREAD = 16 * 1024 * 1024;
+/** Milliseconds that a client has to say what it wants. */
+const REQUEST_TIME = 10_000;
 
 /** Listens at `path`, readable by its owner alone. Rejects with SourceError: another daemon has it, or it cannot be made. */
 export async function serveControl(path: string, commands: readonly ControlCommand[]): Promise<Server> {
@@ -42,6 +44,7 @@ function converse(socket: Socket, commands: readonly ControlCommand[]): void {
   socket.setEncoding('utf8');
   socket.on('error', () => {});
   socket.on('close', () => gone.abort());
+  socket.setTimeout(REQUEST_TIME, () => socket.destroy());
   const reply = (each: Reply): void => {
     if (socket.destroyed) return;
     socket.write(`${JSON.stringify(each)}\n`);
@@ -58,6 +61,7 @@ function converse(socket: Socket, commands: readonly ControlCommand[]): void {
       if (received.length > REQUEST_CHARACTERS) socket.destroy();
       return;
     }
+    socket.setTimeout(0);
     socket.removeListener('data', onData);
     socket.resume();
     const request = parseRequest(received.slice(0, end));
