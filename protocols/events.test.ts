@@ -19,7 +19,7 @@ const EVENTS: Readonly<Record<string, object>> = {
 /** The codes that the sources of a protocol name, apart from the list itself. */
 function codesIn(protocol: string): string[] {
   const folder = new URL(`../../protocols/${protocol}/`, import.meta.url);
-  const sources = readdirSync(folder).filter(
+  const sources = readdirSync(folder, { encoding: 'utf8', recursive: true }).filter(
     (name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.endsWith('events.ts'),
   );
   const text = sources.map((name) => readFileSync(new URL(name, folder), 'utf8')).join('');

@@ -42,6 +42,10 @@ export interface Admission {
   readonly accept?: Buffer;
   /** Said to the client when the server cannot be reached, in the front door's words. */
   readonly unreachable?: Buffer;
+  /** Where to dial in the server's place. */
+  readonly via?: Endpoint;
+  /** TLS that was taken off in front of us. */
+  readonly decrypted?: TlsFacts;
 }
 
 /** `implicit`: it begins with a handshake; otherwise the ends may agree on it. Without `inspect`, what is TLS passes unread. */
@@ -106,6 +110,7 @@ export class LiveSession {
   constructor(client: Socket, admission: Admission, environment: SessionEnvironment, now: number) {
     this.#client = client;
     this.admission = admission;
+    this.tls = admission.decrypted;
     this.#environment = environment;
     this.started = now;
     this.#seenAt = now;
@@ -184,7 +189,7 @@ export class LiveSession {
 
   async #run(): Promise<SessionEnd> {
     const { admission } = this;
-    const server = await this.#dial(admission.server);
+    const server = await this.#dial(admission.via ?? admission.server);
     if (typeof server === 'string') {
       this.#say(admission.unreachable ?? (admission.tls.implicit ? undefined : farewell(admission.service)));
       this.#client.destroySoon();

@@ -6,7 +6,7 @@ import type { Buffer } from 'node:buffer';
 import { createServer, type Server, type Socket } from 'node:net';
 import { SourceError } from '../core/errors.js';
 import type { Limits } from '../core/limits.js';
-import type { Endpoint, UserFacts } from '../core/session.js';
+import type { Endpoint, TlsFacts, UserFacts } from '../core/session.js';
 import { endpointText } from '../core/session.js';
 import { plainAddress } from './addresses.js';
 import { farewell } from './farewell.js';
@@ -31,6 +31,10 @@ export interface Introduced {
   readonly client?: Endpoint;
   readonly dialled?: Endpoint;
   readonly server: Endpoint;
+  /** Where to dial in the server's place: who encrypts again. */
+  readonly via?: Endpoint;
+  /** TLS was taken off in front of us; `undefined`: there was none, and none may begin with the first byte. Absent: nothing is known. */
+  readonly decrypted?: TlsFacts | undefined;
   readonly user?: UserFacts;
   readonly ahead: Buffer;
   readonly accept?: Buffer;
@@ -161,7 +165,8 @@ export class ProcessShare {
       socket.resetAndDestroy();
       return;
     }
-    this.#serve(socket, { ...route, id, ...spoken(introduced) });
+    const tls = introduced !== undefined && 'decrypted' in introduced ? { ...route.tls, implicit: false } : route.tls;
+    this.#serve(socket, { ...route, tls, id, ...spoken(introduced) });
   }
 
   #serve(socket: Socket, admission: Admission): void {
@@ -194,13 +199,17 @@ export class ProcessShare {
   }
 }
 
-function spoken(introduced: Introduced | undefined): Pick<Admission, 'ahead' | 'accept' | 'unreachable' | 'user'> {
+function spoken(
+  introduced: Introduced | undefined,
+): Pick<Admission, 'ahead' | 'accept' | 'unreachable' | 'user' | 'via' | 'decrypted'> {
   if (introduced === undefined) return {};
-  const { ahead, accept, unreachable, user } = introduced;
+  const { ahead, accept, unreachable, user, via, decrypted } = introduced;
   return {
     ahead,
     ...(accept === undefined ? {} : { accept }),
     ...(unreachable === undefined ? {} : { unreachable }),
     ...(user === undefined ? {} : { user }),
+    ...(via === undefined ? {} : { via }),
+    ...(decrypted === undefined ? {} : { decrypted }),
   };
 }

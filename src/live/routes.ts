@@ -5,6 +5,7 @@ import { ConfigError } from '../core/errors.js';
 import { type Endpoint, endpointText, type InterfaceFacts } from '../core/session.js';
 import { PROTOCOL_KEYS, type ProtocolKey, type ProtocolOptionsProfile } from '../policy/profiles.js';
 import { implicitKey, type SslKey } from '../policy/ssl-profile.js';
+import { listenerDoors } from './front/listener-doors.js';
 import type { TlsTreatment } from './live-session.js';
 import type { Door, Route } from './process-share.js';
 
@@ -34,8 +35,9 @@ export interface Routes {
 /** Throws ConfigError, a line for each door that two want. */
 export function routesOf(config: Config): Routes {
   const match = policyMatcher(config);
+  const vips = vipDoors(config);
   return {
-    doors: vipDoors(config),
+    doors: [...vips, ...listenerDoors(config, vips)],
     route: (client, dialled, server, extintf) => routed(match, client, dialled, server, extintf),
   };
 }

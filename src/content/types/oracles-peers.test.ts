@@ -123,6 +123,11 @@ const MISTAKEN: readonly (readonly [said: string, name: RegExp, why: string])[] 
   ['text/x-script.python', /\.(md|rst|txt)$/i, 'prose that quotes a line of it'],
   ['text/html', /\.(md|rst|txt|py|pl|pm|php|js)$/i, 'prose and programs that have tags in them'],
   ['text/x-shellscript', /\.(md|rst|txt)$/i, 'prose that quotes a line of it'],
+  [
+    'text/x-ruby',
+    /test-lru\.rb$/,
+    'a program of redis without a first line of its own, most of which is the page that it writes',
+  ],
 ];
 // Not in the tables, because file(1) guesses: text/x-c and text/x-c++ (any braces), application/javascript, text/x-asm, text/xml.
 
