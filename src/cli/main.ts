@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
 import { type ClamdAddress, parseClamdAddress } from '../scan/clamd/address.js';
 import type { AskOptions } from './ask.js';
+import type { CaOptions } from './ca.js';
 import type { CheckOptions } from './check.js';
 import type { ExplainOptions } from './explain.js';
 import type { SubmitOptions, WorkerOptions } from './fleet.js';
@@ -242,6 +243,25 @@ Examples:
   .action(async (options: ServeOptions) => {
     const { serve } = await import('./serve.js');
     process.exitCode = await serve(options, version());
+  });
+
+program
+  .command('ca')
+  .summary('print the certificate that clients of TLS inspection must trust')
+  .description(
+    'Prints the authority that signs the certificates shown to clients in place of those of servers (PEM), and makes it when there is none yet.\n' +
+      'It was made for this installation alone; its key never leaves the state directory.',
+  )
+  .option('-c, --config <file>', 'the configuration of the daemon: it names the state directory')
+  .addHelpText(
+    'after',
+    `
+Example (Debian):
+  inspectd ca -c utm.conf > /usr/local/share/ca-certificates/inspectd.crt && update-ca-certificates`,
+  )
+  .action(async (options: CaOptions) => {
+    const { ca } = await import('./ca.js');
+    process.exitCode = await ca(options);
   });
 
 for (const [name, summary] of [

@@ -82,9 +82,15 @@ export function contentOf(tree: Asn1 | undefined): Buffer {
 
 export function oidOf(tree: Asn1 | undefined): string {
   const content = contentOf(tree);
-  return content.length === 0 ? '' : forge.asn1.derToOid(forge.util.createBuffer(content.toString('binary')));
+  // Its last byte ends the last number.
+  if (content.length === 0 || content.length > 64 || (content.at(-1) ?? 0) >= 0x80) return '';
+  return forge.asn1.derToOid(forge.util.createBuffer(content.toString('binary')));
 }
 
 export function isTag(tree: Asn1 | undefined, number: number): boolean {
   return tree?.tagClass === Class.CONTEXT_SPECIFIC && (tree.type as number) === number;
+}
+
+export function isInteger(tree: Asn1): boolean {
+  return tree.tagClass === Class.UNIVERSAL && tree.type === Type.INTEGER;
 }

@@ -68,6 +68,8 @@ function make(path: string, name: string): void {
   );
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
   const draft = `${path}.${process.pid}`;
+  // One that a crash has left keeps the rights that it had.
+  rmSync(draft, { force: true });
   writeFileSync(draft, `${key}${pem(der)}`, { mode: 0o600 });
   try {
     linkSync(draft, path);

@@ -12,6 +12,7 @@ import {
   contentOf,
   inside,
   integer,
+  isInteger,
   isTag,
   nothing,
   octets,
@@ -131,8 +132,10 @@ export function purposesOf(certificate: X509Certificate): string[] {
 
 /** The largest number of authorities below it that it allows; undefined: any. */
 export function pathLengthOf(certificate: X509Certificate): number | undefined {
-  const [, length] = inside(parseDer(extensionOf(certificate, OID.basicConstraints) ?? Buffer.alloc(0)));
-  return length === undefined ? undefined : contentOf(length).readUIntBE(0, Math.min(6, contentOf(length).length));
+  // cA may be left out, so that the number is the last of what is there.
+  const constraints = inside(parseDer(extensionOf(certificate, OID.basicConstraints) ?? Buffer.alloc(0)));
+  const length = contentOf(constraints.find((each) => isInteger(each)));
+  return length.length === 0 ? undefined : length.readUIntBE(0, Math.min(6, length.length));
 }
 
 /** The algorithm that it was signed with, dotted. */

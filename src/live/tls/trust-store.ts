@@ -127,6 +127,8 @@ function localSigner(entry: {
       format: 'pem',
       ...(entry.password === undefined ? {} : { passphrase: entry.password }),
     });
+    if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'ec')
+      throw new ConfigError(`${where}: its key is of a kind that clients do not take (RSA or EC is)`);
     if (!certificate.checkPrivateKey(key)) throw new ConfigError(`${where}: the private key is another certificate's`);
     return { key, certificate };
   } catch (cause) {
