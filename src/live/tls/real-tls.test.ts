@@ -1,0 +1,222 @@
+/** What the daemon does about a server's certificate, with openssl at both ends: who the client is shown, and what is put on record. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { startDaemon } from '../../testing/peers/daemon.js';
+import { ended, freePort, listening, peerTest, run, scratch } from '../../testing/peers/peers.js';
+
+interface Pair {
+  readonly key: string;
+  readonly certificate: string;
+}
+
+function authority(directory: string): Pair {
+  const [key, certificate] = [join(directory, 'ca.key'), join(directory, 'ca.crt')];
+  const subject = ['-subj', '/CN=Test CA', '-days', '30'];
+  run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certificate, ...subject]);
+  return { key, certificate };
+}
+
+/** For mail.test; `over`: its time has passed. */
+function certificateOf(directory: string, ca: Pair | undefined, over = false): Pair {
+  const [key, request, certificate, extensions] = ['s.key', 's.csr', 's.crt', 's.cnf'].map((name) =>
+    join(directory, name),
+  ) as [string, string, string, string];
+  run('openssl', [
+    'req',
+    '-new',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    request,
+    '-subj',
+    '/CN=mail.test',
+  ]);
+  writeFileSync(extensions, 'subjectAltName=DNS:mail.test\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n');
+  const signer = ca === undefined ? ['-signkey', key] : ['-CA', ca.certificate, '-CAkey', ca.key, '-set_serial', '77'];
+  const sign = ['x509', '-req', '-in', request, ...signer, '-days', '30', '-extfile', extensions, '-out', certificate];
+  if (over) run('faketime', ['60 days ago', 'openssl', ...sign]);
+  else run('openssl', sign);
+  return { key, certificate };
+}
+
+/** An openssl server behind the daemon, and what a client that asks for `name` sees. */
+async function shown(
+  context: TestContext,
+  setup: {
+    readonly over?: boolean;
+    readonly trusted?: boolean;
+    readonly ssl?: readonly string[];
+    readonly smtps?: readonly string[];
+    readonly server?: readonly string[];
+    readonly client?: readonly string[];
+    readonly name?: string;
+    readonly sections?: string;
+    readonly runs?: number;
+  },
+): Promise<{ said: string; daemon: Awaited<ReturnType<typeof startDaemon>> }> {
+  const directory = scratch(context, 'tls');
+  const ca = authority(directory);
+  const { key, certificate } = certificateOf(directory, setup.trusted === false ? undefined : ca, setup.over);
+  const port = await freePort();
+  const files = [
+    '-key',
+    key,
+    '-cert',
+    certificate,
+    ...(setup.trusted === false ? [] : ['-cert_chain', ca.certificate]),
+  ];
+  const server = spawn(
+    'openssl',
+    ['s_server', '-accept', `127.0.0.1:${port}`, ...files, '-quiet', ...(setup.server ?? [])],
+    {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    },
+  );
+  context.after(() => ended(server));
+  await listening(port);
+  const quoted = (path: string): string => `"${readFileSync(path, 'utf8').trim()}"`;
+  const daemon = await startDaemon(context, {
+    doors: [{ kind: 'smtps', to: port }],
+    sections: `config vpn certificate ca\n    edit "test"\n        set ca ${quoted(ca.certificate)}\n    next\nend\n${setup.sections ?? ''}`,
+    ssl: [
+      ...(setup.smtps === undefined ? [] : ['config smtps', ...setup.smtps.map((line) => `    ${line}`), 'end']),
+      ...(setup.ssl ?? []),
+    ],
+  });
+  let said = '';
+  for (let at = 0; at < (setup.runs ?? 1); at++) {
+    const name = ['-servername', setup.name ?? 'mail.test'];
+    const client = ['s_client', '-connect', `127.0.0.1:${daemon.ports[0]}`, ...name, ...(setup.client ?? [])];
+    said = spawnSync('openssl', client, { input: '', encoding: 'utf8', timeout: 30_000 }).stdout;
+  }
+  return { said, daemon };
+}
+
+const OURS = /i:O ?= ?inspectd, CN ?= ?inspectd CA [0-9A-F]{4}/;
+const UNTRUSTED = /i:O ?= ?inspectd, CN ?= ?inspectd CA for untrusted servers/;
+const NONE = /no peer certificate available/;
+
+for (const [title, setup, seen, record] of [
+  ['a trusted one is signed by the authority that clients trust', {}, OURS, undefined],
+  [
+    'an untrusted one by the other',
+    { trusted: false },
+    UNTRUSTED,
+    { logid: '1700062302', action: 'resign-as-untrusted' },
+  ],
+  [
+    'an untrusted one is blocked',
+    { trusted: false, smtps: ['set untrusted-server-cert block'] },
+    NONE,
+    { logid: '1700062303', action: 'blocked' },
+  ],
+  [
+    'an untrusted one is ignored: signed as if it were good',
+    { trusted: false, smtps: ['set untrusted-server-cert ignore'] },
+    OURS,
+    undefined,
+  ],
+  [
+    'one that is over is blocked by itself',
+    { over: true },
+    NONE,
+    { logid: '1700062303', msg: 'SSL connection is blocked, certificate-status: expired.' },
+  ],
+  [
+    'one that is over is allowed, and signed as untrusted',
+    { over: true, smtps: ['set expired-server-cert allow'] },
+    UNTRUSTED,
+    { logid: '1700062302', msg: 'Server certificate is re-signed as untrusted, certificate-status: expired' },
+  ],
+  [
+    'allowing what is over does not allow what is untrusted beside',
+    { over: true, trusted: false, smtps: ['set expired-server-cert allow', 'set untrusted-server-cert block'] },
+    NONE,
+    { logid: '1700062303' },
+  ],
+  ['another name is told', { name: 'other.test' }, OURS, { logid: '1700062307' }],
+  [
+    'another name is blocked where names are checked strictly',
+    { name: 'other.test', smtps: ['set sni-server-cert-check strict'] },
+    NONE,
+    { logid: '1700062304' },
+  ],
+  [
+    'TLS 1.1 is refused',
+    { client: ['-tls1_1', '-cipher', 'DEFAULT@SECLEVEL=0'], server: ['-tls1_1', '-cipher', 'DEFAULT@SECLEVEL=0'] },
+    NONE,
+    { logid: '1700062308' },
+  ],
+  [
+    'TLS 1.1 is spoken where it was allowed',
+    {
+      client: ['-tls1_1', '-cipher', 'DEFAULT@SECLEVEL=0'],
+      server: ['-tls1_1', '-cipher', 'DEFAULT@SECLEVEL=0'],
+      smtps: ['set min-allowed-ssl-version tls-1.1'],
+    },
+    OURS,
+    undefined,
+  ],
+  ['a server that asks for a client certificate is looked into', { server: ['-verify', '1'] }, OURS, undefined],
+  [
+    'a server that asks for a client certificate is blocked',
+    { server: ['-verify', '1'], smtps: ['set client-certificate block'] },
+    NONE,
+    { logid: '1700062101', eventsubtype: 'client-certificate' },
+  ],
+  [
+    'a server that asks for a client certificate passes unread from the second connection on',
+    { server: ['-verify', '1'], smtps: ['set client-certificate bypass'], runs: 2 },
+    /i:CN ?= ?Test CA/,
+    { logid: '1700062102' },
+  ],
+  [
+    'an exempted name passes unread, and is told',
+    {
+      ssl: [
+        'set ssl-exemptions-log enable',
+        'config ssl-exempt',
+        '    edit 1',
+        '        set type wildcard-fqdn',
+        '        set wildcard-fqdn "*.test"',
+        '    next',
+        'end',
+      ],
+    },
+    /i:CN ?= ?Test CA/,
+    { logid: '1700062006' },
+  ],
+  [
+    'ALPN is that of the server',
+    { client: ['-alpn', 'smtp,imap'], server: ['-alpn', 'imap'] },
+    /ALPN protocol: imap/,
+    undefined,
+  ],
+] as const)
+  peerTest(`a server's certificate: ${title}`, ['openssl', 'faketime'], async (context) => {
+    const { said, daemon } = await shown(context, setup);
+    assert.match(said, seen);
+    if (record !== undefined) await daemon.record({ type: 'utm', ...record });
+    else assert.ok(daemon.records().every((each) => each.get('subtype') !== 'ssl'));
+  });
+
+peerTest(
+  'a certificate that was given is shown in the place of the server by server-cert-mode replace',
+  ['openssl'],
+  async (context) => {
+    const directory = scratch(context, 'replace');
+    const { key, certificate } = certificateOf(directory, undefined);
+    const text = (path: string): string => `"${readFileSync(path, 'utf8').trim()}"`;
+    const { said } = await shown(context, {
+      ssl: ['set server-cert-mode replace', 'set server-cert "mine"'],
+      sections: `config vpn certificate local\n    edit "mine"\n        set private-key ${text(key)}\n        set certificate ${text(certificate)}\n    next\nend\n`,
+    });
+    assert.match(said, /i:CN ?= ?mail\.test/);
+  },
+);
