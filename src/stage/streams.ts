@@ -269,7 +269,8 @@ function abortWhenFlushed(stream: Duplex): void {
     clearTimeout(timer);
     if (stream.destroyed) return;
     // Node's own throws for TLS; without its close_notify it is a cut all the same.
-    const able = !(stream instanceof TLSSocket) || Object.hasOwn(stream, 'resetAndDestroy');
+    // One that is sending its FIN cannot be reset any more, and Node 20 would keep its descriptor open for ever.
+    const able = !stream.writableEnded && (!(stream instanceof TLSSocket) || Object.hasOwn(stream, 'resetAndDestroy'));
     if (able && 'resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
     else stream.destroy();
   };

@@ -50,7 +50,8 @@ export class HonestEnd extends Duplex {
   /** A RST for the peer, so that what it has is no complete file. */
   reset(): void {
     const socket = this.#socket as Duplex & { resetAndDestroy?(): void };
-    if (socket.resetAndDestroy === undefined) socket.destroy();
+    // One that is sending its FIN cannot be reset any more.
+    if (socket.resetAndDestroy === undefined || socket.writableEnded) socket.destroy();
     else socket.resetAndDestroy();
   }
 
