@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { accessSync, chmodSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
@@ -148,8 +148,12 @@ export async function capture(
   });
   return {
     async stop() {
-      // Packets come to tcpdump in batches.
+      // Packets come to tcpdump in batches, and on a busy machine late.
       await sleep(1500);
+      for (let size = -1, tries = 0; size !== statSync(file).size && tries < 30; tries++) {
+        size = statSync(file).size;
+        await sleep(300);
+      }
       const gone = new Promise((resolve) => tcpdump.once('exit', resolve));
       tcpdump.kill('SIGINT');
       await gone;
