@@ -39,6 +39,21 @@ const SILENCE = 30_000;
 /** Milliseconds until a worker that was lost is replaced: one that cannot live must not burn a core. */
 const REVIVAL = 1_000;
 const WATCH = 5_000;
+/** Settings that are read once. */
+const AT_START = [
+  'stateDirectory',
+  'controlSocket',
+  'logFile',
+  'logFormat',
+  'workers',
+  'metrics',
+  'maxSessions',
+  'dialTimeout',
+  'handshakeTimeout',
+  'greetingTimeout',
+  'idleTimeout',
+  'drainTimeout',
+] as const;
 
 interface Known {
   readonly worker: Worker;
@@ -46,6 +61,8 @@ interface Known {
   totals: Totals | undefined;
   /** It is to end: its end is no loss. */
   leaving: boolean;
+  /** It has heard of a new configuration and has not answered: what is wrong with it, if anything. */
+  answer: ((error: string | undefined) => void) | undefined;
   readonly sessions: Set<number>;
 }
 
@@ -64,7 +81,6 @@ export class Daemon {
   #doors: readonly string[] = [];
   #stopping = false;
   #reloading: Promise<void> = Promise.resolve();
-  #answers: ((error: string | undefined) => void)[] = [];
   readonly #closers: (() => void)[] = [];
 
   /** Listens when it settles. Rejects with ConfigError or SourceError; nothing is left running then. */
@@ -172,7 +188,7 @@ export class Daemon {
   /** Settles when it listens. */
   #fork(): Promise<void> {
     const worker = cluster.fork();
-    const known: Known = { worker, heardAt: now(), totals: undefined, leaving: false, sessions: new Set() };
+    const known: Known = { worker, heardAt: now(), totals: undefined, leaving: false, answer: undefined, sessions: new Set() };
     this.#workers.set(worker.id, known);
     return new Promise((resolve, reject) => {
       worker.on('message', (message: ToPrimary) => {
@@ -217,7 +233,8 @@ export class Daemon {
         for (const heard of this.#watchers) heard(message.event);
         break;
       case 'reloaded':
-        this.#answers.shift()?.(message.error);
+        known.answer?.(message.error);
+        known.answer = undefined;
         break;
     }
   }
@@ -230,6 +247,8 @@ export class Daemon {
         ...(this.#before === undefined ? [] : [this.#before]),
         { ...known.totals, open: 0, held: 0 },
       ]);
+    // Another starts with what holds then.
+    known.answer?.(undefined);
     this.#expectations.forget(known.sessions);
     for (const id of known.sessions) this.#table.remove(id);
     if (known.leaving || this.#stopping) return;
@@ -250,29 +269,40 @@ export class Daemon {
   }
 
   async #reload(): Promise<void> {
+    const before = this.#setup;
     try {
       const { text, config, warnings } = readFile(this.#options.path);
-      for (const warning of warnings) this.#options.say(warning);
-      const setup = { ...this.#setup, config: text };
-      const workers = [...this.#workers.values()];
-      const answers = workers.map(
-        ({ worker }) =>
-          new Promise<string | undefined>((resolve) => {
-            this.#answers.push(resolve);
-            worker.once('exit', () => resolve(undefined));
-            send(worker, { kind: 'reload', setup });
-          }),
-      );
-      const wrong = (await Promise.all(answers)).find((error) => error !== undefined);
+      const fixed = changedForNothing(this.#config, config);
+      for (const warning of [...warnings, ...fixed]) this.#options.say(warning);
+      // A worker that starts meanwhile starts with it.
+      this.#setup = { ...before, config: text };
+      const wrong = (await this.#reloadWorkers(this.#setup)).find((error) => error !== undefined);
       if (wrong !== undefined) throw new ConfigError(wrong);
-      this.#setup = setup;
       this.#config = config;
       this.#log.reopen();
-      this.#event('reloaded', this.#options.path);
+      this.#event('reloaded', [this.#options.path, ...fixed].join('; '));
     } catch (error) {
+      if (this.#setup !== before) {
+        this.#setup = before;
+        // Those that could take it go back: all do the same.
+        await this.#reloadWorkers(before);
+      }
       this.#event('not-reloaded', said(error));
       throw error;
     }
+  }
+
+  /** What each of them found wrong with it. */
+  #reloadWorkers(setup: WorkerSetup): Promise<(string | undefined)[]> {
+    return Promise.all(
+      [...this.#workers.values()].map(
+        (known) =>
+          new Promise<string | undefined>((resolve) => {
+            known.answer = resolve;
+            send(known.worker, { kind: 'reload', setup });
+          }),
+      ),
+    );
   }
 
   #commands(): ReturnType<typeof daemonCommands> {
@@ -336,6 +366,18 @@ function readFile(path: string): { text: string } & ReturnType<typeof readConfig
     throw new ConfigError(`${path}: cannot be read: ${cause instanceof Error ? cause.message : ''}`, { cause });
   }
   return { text, ...readConfig(text, path) };
+}
+
+/** What a running daemon does not take from a new configuration, in lines for the user. */
+function changedForNothing(old: Config, config: Config): string[] {
+  const [was, is] = [old, config].map(({ sections }) => sections['inspectd settings']);
+  const changed = AT_START.filter((name) => JSON.stringify(was?.[name]) !== JSON.stringify(is?.[name]));
+  return changed.map((name) => `${words(name)} takes effect at the next start`);
+}
+
+/** `idleTimeout` as it is written in the configuration. */
+function words(name: string): string {
+  return `config inspectd settings / set ${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 function now(): number {

@@ -88,30 +88,44 @@ export class ProcessShare {
     return this.#sessions;
   }
 
-  /** Opens `doors`, and closes those that are none of them any more; their sessions go on. Rejects with SourceError: a port that is taken. */
-  async listen(doors: readonly Door[]): Promise<void> {
+  /**
+   * Opens those of `doors` that are not open yet; clients are taken as they say once `commit` is called, which closes every other door; its
+   * sessions go on. Rejects with SourceError (a port that is taken), and then all is as it was, as after `cancel`.
+   */
+  async open(doors: readonly Door[]): Promise<{ commit(): void; cancel(): void }> {
+    const opened = new Map<string, Server>();
+    const early: [Door, Socket][] = [];
+    const cancel = (): void => {
+      for (const server of opened.values()) server.close();
+      for (const [, socket] of early) socket.destroy();
+    };
     const wanted = new Map(doors.map((door) => [endpointText(door.listen), door]));
-    for (const [at, server] of this.#servers) {
-      if (wanted.has(at)) continue;
-      server.close();
-      this.#servers.delete(at);
-    }
     for (const [at, door] of wanted) {
-      const known = this.#servers.get(at);
-      known?.removeAllListeners('connection');
-      const server = known ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
-      server.on('connection', (socket) => void this.#arrived(door, socket));
-      if (known !== undefined) continue;
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', (cause) =>
-          reject(new SourceError(`${door.name}: cannot listen on ${at}: ${cause.message}`, { cause })),
-        );
-        server.listen({ host: door.listen.address, port: door.listen.port }, resolve);
-      });
-      // Out of descriptors, above all: the listener stays, later clients get in.
-      server.on('error', () => {});
-      this.#servers.set(at, server);
+      if (this.#servers.has(at)) continue;
+      try {
+        const server = await listening(door, at);
+        server.on('connection', (socket) => early.push([door, socket]));
+        opened.set(at, server);
+      } catch (error) {
+        cancel();
+        throw error;
+      }
     }
+    const commit = (): void => {
+      for (const [at, server] of opened) this.#servers.set(at, server);
+      for (const [at, server] of this.#servers) {
+        const door = wanted.get(at);
+        if (door === undefined) {
+          server.close();
+          this.#servers.delete(at);
+        } else {
+          server.removeAllListeners('connection');
+          server.on('connection', (socket) => void this.#arrived(door, socket));
+        }
+      }
+      for (const [door, socket] of early) void this.#arrived(door, socket);
+    };
+    return { commit, cancel };
   }
 
   /** Takes no more clients; settles when the last session has ended, at the latest after `limits.drainTime`, when the others are ended. */
@@ -197,6 +211,20 @@ export class ProcessShare {
     const server = introduced?.server ?? door.server;
     return server === undefined ? undefined : this.#options.route(door, client, dialled, server);
   }
+}
+
+/** Rejects with SourceError. */
+async function listening(door: Door, at: string): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new SourceError(`${door.name}: cannot listen on ${at}: ${cause.message}`, { cause })),
+    );
+    server.listen({ host: door.listen.address, port: door.listen.port }, resolve);
+  });
+  // Out of descriptors, above all: the listener stays, later clients get in.
+  server.on('error', () => {});
+  return server;
 }
 
 function spoken(

@@ -75,6 +75,7 @@ class Worker {
     const { config } = readConfig(setup.config, setup.path);
     const limits = limitsOf(config);
     const log = openDaemonLog(config);
+    const { clamd } = config.sections['antivirus settings'];
     let worker: Worker | undefined;
     const stage = await InspectionStage.start({
       config,
@@ -86,11 +87,11 @@ class Worker {
       problem: (what) => {
         if (worker !== undefined) worker.#sessionLog.note('quarantine', what);
       },
-      ...clamdOf(config),
+      ...(clamd === undefined ? {} : { clamd }),
     });
     const interceptor = await Interceptor.create({ config, stateDirectory: setup.stateDirectory, limits });
     worker = new Worker({ config, limits, log, stage, interceptor, ids, tell });
-    await worker.#share.listen(worker.#routes.doors);
+    (await worker.#share.open(worker.#routes.doors)).commit();
     return worker;
   }
 
@@ -198,14 +199,27 @@ class Worker {
     await this.#log.close().catch(() => {});
   }
 
+  /** All of it or nothing: what can fail comes first. */
   async #reload(setup: WorkerSetup): Promise<void> {
     const { config } = readConfig(setup.config, setup.path);
     const routes = routesOf(config);
-    await this.#stage.reload({ config, signatures: setup.signatures, ...clamdOf(config) });
-    this.#interceptor.reload(config);
+    const trust = this.#interceptor.prepare(config);
+    const doors = await this.#share.open(routes.doors);
+    try {
+      await this.#stage.reload({
+        config,
+        signatures: setup.signatures,
+        secrets: secretsOf(config),
+        clamd: config.sections['antivirus settings'].clamd,
+      });
+    } catch (error) {
+      doors.cancel();
+      throw error;
+    }
+    trust.commit();
     this.#log.reopen();
     this.#routes = routes;
-    await this.#share.listen(routes.doors);
+    doors.commit();
   }
 
   #opened(session: LiveSession, limits: Limits): void {
@@ -246,11 +260,6 @@ class Worker {
     }
     return id;
   }
-}
-
-function clamdOf(config: Config): Pick<Parameters<typeof InspectionStage.start>[0] & object, 'clamd'> {
-  const { clamd } = config.sections['antivirus settings'];
-  return clamd === undefined ? {} : { clamd };
 }
 
 function said(error: unknown): string {

@@ -12,7 +12,8 @@ export interface StageContext {
   readonly inspector: Inspector;
   readonly inspection: Inspection;
   readonly limits: Limits;
-  readonly candidates: readonly Candidate[];
+  /** Those of the connections to come. */
+  candidates: readonly Candidate[];
   /** Where infected files are kept, if anywhere. */
   readonly quarantining: Quarantining | undefined;
   /** Writes the record of an outcome; `fate`: what became of an infected file beside that. */

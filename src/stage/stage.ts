@@ -73,7 +73,7 @@ export class InspectionStage {
       inspector,
       inspection: inspector.inspection,
       limits,
-      candidates: candidates(PROTOCOLS, { crypto: createCrypto(), secrets: options.secrets ?? [] }),
+      candidates: candidatesOf(options),
       quarantining:
         options.quarantine === undefined
           ? undefined
@@ -114,11 +114,14 @@ export class InspectionStage {
 
   /**
    * Takes another configuration, and reads the signatures again. Connections go on; what they open from now on is judged anew, by the policy
-   * that they were admitted by. Rejects with ConfigError, and then all stays as it was.
+   * that they were admitted by. `clamd: undefined`: none is asked any more. Rejects with ConfigError, and then all stays as it was.
    */
-  async reload(options: Pick<StageOptions, 'config' | 'signatures' | 'clamd'>): Promise<void> {
+  async reload(
+    options: Pick<StageOptions, 'config' | 'signatures' | 'secrets'> & { readonly clamd?: ClamdAddress | undefined },
+  ): Promise<void> {
     const setup = setupOf({ ...this.#options, ...options });
     await this.#inspector.reload(setup);
+    if (options.secrets !== undefined) this.#context.candidates = candidatesOf(options);
     this.#context.quarantining?.configure(setup.config);
   }
 
@@ -129,7 +132,13 @@ export class InspectionStage {
   }
 }
 
-function setupOf(options: StageOptions): InspectorSetup {
+function candidatesOf({ secrets }: Pick<StageOptions, 'secrets'>): StageContext['candidates'] {
+  return candidates(PROTOCOLS, { crypto: createCrypto(), secrets: secrets ?? [] });
+}
+
+function setupOf(
+  options: Omit<StageOptions, 'clamd'> & { readonly clamd?: ClamdAddress | undefined },
+): InspectorSetup {
   const { config } = options;
   return {
     config: typeof config === 'string' ? readConfig(config, 'configuration').config : config,

@@ -115,11 +115,17 @@ export class Interceptor {
     this.#trust = new TrustStore(setup.config, own);
   }
 
-  /** Takes another configuration for the handshakes to come. Throws ConfigError, and then nothing has changed. */
-  reload(config: Config): void {
-    this.#trust = new TrustStore(config, this.#own);
-    this.#config = config;
-    this.#standIns.clear();
+  /** Reads another configuration, which `commit` makes that of the handshakes to come. Throws ConfigError. */
+  prepare(config: Config): { commit(): void } {
+    const trust = new TrustStore(config, this.#own);
+    return {
+      commit: () => {
+        this.#trust = trust;
+        this.#config = config;
+        this.#standIns.clear();
+        this.#asking.clear();
+      },
+    };
   }
 
   /** Undefined: it was refused, and the client was told so. `pass`: policy wants it unread. Never rejects. */
