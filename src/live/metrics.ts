@@ -59,7 +59,7 @@ function filled(totals: DaemonTotals): Registry {
   counter('sessions_denied', 'Clients that policy did not let in.', totals.denied);
   counter('client_sent_bytes', 'Bytes from clients.', totals.sent);
   counter('client_received_bytes', 'Bytes to clients.', totals.received);
-  counters('files', 'Files by verdict.', 'verdict', totals.verdicts);
+  counters('files', 'Files by what was done about them.', 'action', totals.verdicts);
   counters('records', 'utm records by kind.', 'kind', totals.outcomes);
   counters('anomalies', 'Protocol anomalies by code.', 'code', totals.anomalies);
   counters('sessions_ended', 'Sessions by how they ended.', 'how', totals.ended);

@@ -52,6 +52,7 @@ const AT_START = [
   'handshakeTimeout',
   'greetingTimeout',
   'idleTimeout',
+  'slowTimeout',
   'drainTimeout',
 ] as const;
 
@@ -188,7 +189,14 @@ export class Daemon {
   /** Settles when it listens. */
   #fork(): Promise<void> {
     const worker = cluster.fork();
-    const known: Known = { worker, heardAt: now(), totals: undefined, leaving: false, answer: undefined, sessions: new Set() };
+    const known: Known = {
+      worker,
+      heardAt: now(),
+      totals: undefined,
+      leaving: false,
+      answer: undefined,
+      sessions: new Set(),
+    };
     this.#workers.set(worker.id, known);
     return new Promise((resolve, reject) => {
       worker.on('message', (message: ToPrimary) => {

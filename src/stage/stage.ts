@@ -136,9 +136,7 @@ function candidatesOf({ secrets }: Pick<StageOptions, 'secrets'>): StageContext[
   return candidates(PROTOCOLS, { crypto: createCrypto(), secrets: secrets ?? [] });
 }
 
-function setupOf(
-  options: Omit<StageOptions, 'clamd'> & { readonly clamd?: ClamdAddress | undefined },
-): InspectorSetup {
+function setupOf(options: Omit<StageOptions, 'clamd'> & { readonly clamd?: ClamdAddress | undefined }): InspectorSetup {
   const { config } = options;
   return {
     config: typeof config === 'string' ? readConfig(config, 'configuration').config : config,

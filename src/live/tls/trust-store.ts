@@ -28,9 +28,13 @@ export class TrustStore {
   /** Throws ConfigError for a certificate or key that cannot be read. */
   constructor(config: Config, own: Authorities) {
     this.#own = own;
-    const given = [...config.sections['vpn certificate ca'].values()].flatMap(({ key, ca }) =>
-      ca === undefined ? [] : pems(ca).map((each) => parsed(each, `config vpn certificate ca / edit "${key}"`)),
-    );
+    const given = [...config.sections['vpn certificate ca'].values()].flatMap(({ key, ca }) => {
+      if (ca === undefined) return [];
+      const where = `config vpn certificate ca / edit "${key}"`;
+      const found = pems(ca);
+      if (found.length === 0) throw new ConfigError(`${where}: is no certificate in PEM`);
+      return found.map((each) => parsed(each, where));
+    });
     const roots = [...new Set([...rootCertificates, ...systemRoots()])];
     this.#roots = [...roots, ...given.map((each) => each.toString())];
     this.#fingerprints = new Set([
