@@ -5,6 +5,8 @@ export interface ClientHello {
   readonly random: Buffer;
   readonly sessionId: Buffer;
   readonly serverName: string | undefined;
+  /** It has a server name that is none (RFC 6066 §3): empty, too long, or with bytes that no host's name has. */
+  readonly badName: boolean;
   /** RFC 5077; empty when the client has none. */
   readonly ticket: Buffer | undefined;
   /** The client sends data before the server has spoken (0-RTT). */
@@ -51,13 +53,16 @@ export function parseClientHello(body: Buffer): ClientHello | undefined {
   reader.vector(1);
   if (random === undefined || sessionId === undefined || reader.failed) return undefined;
   let serverName: string | undefined;
+  let badName = false;
   let ticket: Buffer | undefined;
   let earlyData = false;
   let encryptedHello = false;
   let alpn: readonly string[] = [];
   for (const [type, data] of reader.extensions()) {
-    if (type === EXTENSION.serverName) serverName = nameIn(data);
-    else if (type === EXTENSION.sessionTicket) ticket = copy(data);
+    if (type === EXTENSION.serverName) {
+      serverName = nameIn(data);
+      badName = serverName === undefined;
+    } else if (type === EXTENSION.sessionTicket) ticket = copy(data);
     else if (type === EXTENSION.earlyData) earlyData = true;
     else if (type === EXTENSION.encryptedHello) encryptedHello = true;
     else if (type === EXTENSION.alpn) alpn = namesIn(data);
@@ -66,6 +71,7 @@ export function parseClientHello(body: Buffer): ClientHello | undefined {
     random: copy(random),
     sessionId: copy(sessionId),
     serverName,
+    badName,
     ticket,
     earlyData,
     alpn,

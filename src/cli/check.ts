@@ -24,6 +24,8 @@ export async function check(options: CheckOptions): Promise<number> {
   if (config !== undefined) {
     const { routesOf } = await import('../live/routes.js');
     routesOf(config);
+    const { configuredCertificates } = await import('../live/tls/trust-store.js');
+    configuredCertificates(config);
   }
   const signatures = loadSignatures(signaturePaths(options.signatures));
   selfTest(createScanners(signatures));

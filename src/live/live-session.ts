@@ -63,6 +63,8 @@ export interface TlsRequest {
   readonly server: Duplex;
   /** Agreed on in clear text (STARTTLS), or from the first byte on. */
   readonly how: 'implicit' | 'upgraded' | 'data';
+  /** Another connection to the server in the place of this one, on which a handshake began; undefined: there cannot be one. */
+  redial?(): Promise<boolean>;
 }
 
 /** What a session uses of its process. */
@@ -207,11 +209,24 @@ export class LiveSession {
     let ends: { client: Duplex; server: Duplex } = { client: this.#client, server };
     if (admission.tls.implicit && admission.tls.inspect) {
       const inner = await this.#environment
-        .intercept({ session: this, client: this.#client, server, how: 'implicit' })
+        .intercept({
+          session: this,
+          client: this.#client,
+          server,
+          how: 'implicit',
+          redial: async () => {
+            const again = await this.#dial(admission.via ?? admission.server);
+            this.#server?.destroy();
+            if (typeof again === 'string') return false;
+            this.#server = again;
+            ends = { client: this.#client, server: again };
+            return true;
+          },
+        })
         .catch(() => undefined);
       if (inner === undefined) {
         this.#client.destroy();
-        server.destroy();
+        this.#server.destroy();
         return { how: 'tls-failed', reason: 'tls-failed', side: undefined };
       }
       if (inner !== 'pass') {

@@ -7,7 +7,7 @@ import {
   type SslProfile,
   type SslProtocol,
 } from '../../policy/ssl-profile.js';
-import { choice, ports, text, toggle, unsupported } from '../options.js';
+import { choice, parsed, ports, text, toggle, unsupported } from '../options.js';
 import { type Entry, nameKey, numericKey, singleSection, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
 
@@ -90,10 +90,11 @@ export const sslSshProfile = tableSection(
             ['fortiguard-category', 'address', 'address6', 'wildcard-fqdn', 'regex', 'finger-print'],
             'fortiguard-category',
           ),
-          ...elsewhere(['fortiguard-category', 'address6'] as const),
+          'fortiguard-category': unsupported('exemption by category'),
+          address6: unsupported('exemption by address6'),
           address: text(79),
           'wildcard-fqdn': text(79),
-          regex: text(255),
+          regex: parsed('a regular expression', plainPattern),
         },
         { key: numericKey },
       ),
@@ -157,10 +158,7 @@ function toExemption(entry: Profile['sslExempt'] extends ReadonlyMap<string, inf
     const pattern = wildcardFqdn.toLowerCase();
     return [{ kind: 'name', matches: (name) => fitsWildcard(name.toLowerCase(), pattern) }];
   }
-  if (type === 'regex' && regex !== undefined) {
-    const pattern = plainPattern(regex);
-    return pattern === undefined ? [] : [{ kind: 'name', matches: (name) => pattern.test(name) }];
-  }
+  if (type === 'regex' && regex !== undefined) return [{ kind: 'name', matches: (name) => regex.test(name) }];
   return [];
 }
 

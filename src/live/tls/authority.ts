@@ -4,7 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import { createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SourceError } from '../../core/errors.js';
 import { authorityCertificate, type Signer } from './certificate.js';
@@ -38,6 +38,9 @@ function authority(path: string, name: string): Signer {
     make(path, name);
     text = read(path) ?? '';
   }
+  // Whoever reads the key can stand in for every server to every client.
+  if ((statSync(path).mode & 0o077) !== 0)
+    throw new SourceError(`${path}: others may read its key (chmod 600 ${path})`);
   try {
     return { key: createPrivateKey(text), certificate: new X509Certificate(text) };
   } catch (cause) {

@@ -5,6 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   type ConnectionOptions,
@@ -63,6 +64,7 @@ const ALERT = {
   protocolVersion: 70,
   internalError: 80,
   unrecognizedName: 112,
+  noApplicationProtocol: 120,
 } as const;
 
 /** A handshake that ends here, and what the client is told of it. */
@@ -86,6 +88,12 @@ const VERSIONS: Readonly<Record<SslVersion, SecureVersion>> = {
   'tls-1.2': 'TLSv1.2',
   'tls-1.3': 'TLSv1.3',
 };
+/**
+ * What is spoken with servers from TLS 1.2 on: forward secrecy and AEAD, keys that nobody breaks; static RSA, CBC, small Diffie-Hellman groups
+ * are refused (RFC 9325 §4.2).
+ */
+const CIPHERS =
+  'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:@SECLEVEL=2';
 /** OpenSSL leaves versions before 1.2 to its lowest security level. */
 const OLD_CIPHERS = 'DEFAULT@SECLEVEL=0';
 const MOST_CHAIN = 10;
@@ -95,7 +103,7 @@ export class Interceptor {
   readonly #own: Authorities;
   readonly #standIns: StandIns;
   readonly #kept = new WeakMap<LiveSession, Kept>();
-  /** Servers that asked for a client certificate, by address and name: the next connections pass unread. */
+  /** Servers that asked for a client certificate, by address and name: their connections pass unread. */
   readonly #asking = new Set<string>();
   #config: Config;
   #trust: TrustStore;
@@ -157,7 +165,9 @@ export class Interceptor {
     try {
       hello = await peekClientHello(client, this.#limits.tlsHandshake, this.#limits.handshakeTime);
       if (hello === undefined) throw new Refused('blocked', ALERT.unexpectedMessage);
-      const exempt = this.#exemption(profile, session, hello.serverName);
+      if (hello.badName) throw new Refused('blocked', ALERT.unrecognizedName, 'bad server name');
+      // A name beside a hello that is sealed is not where the client goes.
+      const exempt = this.#exemption(profile, session, hello.encryptedHello ? undefined : hello.serverName);
       if (exempt !== undefined && request.how !== 'data') {
         if (profile.logs.exemptions) say(exempt, seenFacts(hello));
         return 'pass';
@@ -187,13 +197,13 @@ export class Interceptor {
     profile: SslProfile,
     options: SslProtocol,
     say: (name: SslEventName, tls: TlsFacts | undefined, detail?: string, hostname?: string) => void,
-  ): Promise<TlsEnds> {
+  ): Promise<TlsEnds | 'pass'> {
     const { session } = request;
     const isData = request.how === 'data';
     const kept = isData ? this.#kept.get(session) : undefined;
     const minVersion = VERSIONS[options.minVersion];
     const old = minVersion === 'TLSv1' || minVersion === 'TLSv1.1';
-    const limit = { minVersion, ...(old ? { ciphers: OLD_CIPHERS } : {}) };
+    const limit = { minVersion, ciphers: old ? OLD_CIPHERS : CIPHERS };
     const honest = isData ? new HonestEnd(request.server) : undefined;
     let stapled: Buffer | undefined;
     // Node's types leave requestOCSP out.
@@ -207,7 +217,8 @@ export class Interceptor {
       secureContext: this.#trust.context(
         kept === undefined ? limit : { ...limit, minVersion: kept.version, maxVersion: kept.version },
       ),
-      ...(hello.serverName === undefined ? {} : { servername: hello.serverName }),
+      // An address is no server name (RFC 6066 §3); that the certificate is for it is checked all the same.
+      ...(hello.serverName === undefined || isIP(hello.serverName) !== 0 ? {} : { servername: hello.serverName }),
       ...(hello.alpn.length === 0 ? {} : { ALPNProtocols: [...hello.alpn] }),
       ...(kept?.ticket === undefined ? {} : { session: kept.ticket }),
     };
@@ -238,7 +249,15 @@ export class Interceptor {
       context = kept.context;
     } else {
       if (leaf === undefined) throw new Refused('certificate-blocked', ALERT.badCertificate, 'invalid');
-      this.#askedForCertificate(upstream, session, hello, options);
+      if (options.clientCertificate !== 'inspect' && asksForCertificate(upstream)) {
+        if (options.clientCertificate === 'block') throw new Refused('certificate-wanted', ALERT.handshakeFailure);
+        this.#remember(session, hello);
+        upstream.destroy();
+        // Where the ends agreed on TLS in clear text, what they said cannot be said again: the next connection passes.
+        if ((await request.redial?.()) !== true) throw new Refused('certificate-wanted', ALERT.handshakeFailure);
+        say('bypassed', seenFacts(hello));
+        return 'pass';
+      }
       const presented = {
         chain,
         authorized: upstream.authorized,
@@ -250,9 +269,15 @@ export class Interceptor {
       const signer = this.#judge(defects, options, profile, (name, detail) =>
         say(name, tls, detail, hello.serverName ?? commonName(leaf)),
       );
+      // The client is never told of a newer version than the server speaks.
+      const mirrored = {
+        minVersion,
+        maxVersion: (upstream.getProtocol() ?? 'TLSv1.2') as SecureVersion,
+        ...(old ? { ciphers: OLD_CIPHERS } : {}),
+      };
       const made =
-        this.#trust.replacement(profile, limit) ??
-        this.#standIns.contextFor(leaf, this.#trust.signer(profile, signer), limit);
+        this.#trust.replacement(profile, mirrored) ??
+        this.#standIns.contextFor(leaf, this.#trust.signer(profile, signer), mirrored);
       if (made === undefined) throw new Refused('certificate-blocked', ALERT.badCertificate, 'invalid');
       context = made;
     }
@@ -319,14 +344,9 @@ export class Interceptor {
     return undefined;
   }
 
-  /** OpenSSL knows which signatures a server takes of a client only when the server asked for one. */
-  #askedForCertificate(upstream: TLSSocket, session: LiveSession, hello: ClientHello, options: SslProtocol): void {
-    if (options.clientCertificate === 'inspect' || upstream.getSharedSigalgs().length === 0) return;
-    if (options.clientCertificate === 'bypass') {
-      this.#asking.add(askingKey(session, hello.serverName));
-      if (this.#asking.size > this.#limits.certificates) this.#asking.delete(this.#asking.keys().next().value ?? '');
-    }
-    throw new Refused('certificate-wanted', ALERT.handshakeFailure);
+  #remember(session: LiveSession, hello: ClientHello): void {
+    this.#asking.add(askingKey(session, hello.serverName));
+    if (this.#asking.size > this.#limits.certificates) this.#asking.delete(this.#asking.keys().next().value ?? '');
   }
 
   /** Waits for a handshake's end. Rejects with the error of the socket, or with `timeout`. */
@@ -364,7 +384,13 @@ const ALERT_FOR: Readonly<Record<Exclude<Defect, 'wrong-name'>, number>> = {
 };
 
 function alertOf(code: string): number | undefined {
+  if (code.includes('NO_APPLICATION_PROTOCOL')) return ALERT.noApplicationProtocol;
   return /VERSION|PROTOCOL/.test(code) ? ALERT.protocolVersion : undefined;
+}
+
+/** OpenSSL knows which signatures a server takes of a client only when the server asked for one. */
+function asksForCertificate(upstream: TLSSocket): boolean {
+  return upstream.getSharedSigalgs().length > 0;
 }
 
 function askingKey({ admission }: LiveSession, name: string | undefined): string {

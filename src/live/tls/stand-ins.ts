@@ -41,7 +41,7 @@ export class StandIns {
     const key = createHash('sha256')
       .update(server.raw)
       .update(signer.certificate.raw)
-      .update(JSON.stringify([options.minVersion, options.ciphers]))
+      .update(JSON.stringify([options.minVersion, options.maxVersion, options.ciphers]))
       .digest('base64');
     const known = this.#contexts.get(key);
     if (known !== undefined) {

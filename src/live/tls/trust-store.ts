@@ -28,26 +28,17 @@ export class TrustStore {
   /** Throws ConfigError for a certificate or key that cannot be read. */
   constructor(config: Config, own: Authorities) {
     this.#own = own;
-    const given = [...config.sections['vpn certificate ca'].values()].flatMap(({ key, ca }) => {
-      if (ca === undefined) return [];
-      const where = `config vpn certificate ca / edit "${key}"`;
-      const found = pems(ca);
-      if (found.length === 0) throw new ConfigError(`${where}: is no certificate in PEM`);
-      return found.map((each) => parsed(each, where));
-    });
-    const roots = [...new Set([...rootCertificates, ...systemRoots()])];
-    this.#roots = [...roots, ...given.map((each) => each.toString())];
-    this.#fingerprints = new Set([
-      ...roots.flatMap(fingerprints),
-      ...given.map(({ fingerprint256 }) => fingerprint256),
-    ]);
-    this.#local = new Map(
-      [...config.sections['vpn certificate local'].values()].map((entry) => [entry.key, localSigner(entry)]),
-    );
-    for (const { name, caname, untrustedCaname, serverCert } of config.ssl.values())
-      for (const each of [caname, untrustedCaname, serverCert])
-        if (each !== undefined && !OUR_NAMES.has(each) && !this.#local.has(each))
-          throw new ConfigError(`ssl-ssh-profile "${name}": there is no "${each}" in "config vpn certificate local"`);
+    const { trusted, local } = configuredCertificates(config);
+    // Whoever had our authority installed here for clients of this machine did not mean servers.
+    const ours = new Set([own.trusted, own.untrusted].map(({ certificate }) => certificate.fingerprint256));
+    const roots = new Map<string, string>();
+    for (const each of [...new Set([...rootCertificates, ...systemRoots()])])
+      for (const fingerprint of fingerprints(each)) roots.set(fingerprint, each);
+    for (const each of trusted) roots.set(each.fingerprint256, each.toString());
+    for (const fingerprint of ours) roots.delete(fingerprint);
+    this.#roots = [...roots.values()];
+    this.#fingerprints = new Set(roots.keys());
+    this.#local = local;
   }
 
   trusts(root: X509Certificate): boolean {
@@ -86,6 +77,28 @@ export class TrustStore {
     }
     return context;
   }
+}
+
+/** `config vpn certificate`: whom to trust beside the system, and what we have the keys of. Throws ConfigError. */
+export function configuredCertificates(config: Config): {
+  readonly trusted: readonly X509Certificate[];
+  readonly local: ReadonlyMap<string, Signer>;
+} {
+  const trusted = [...config.sections['vpn certificate ca'].values()].flatMap(({ key, ca }) => {
+    if (ca === undefined) return [];
+    const where = `config vpn certificate ca / edit "${key}"`;
+    const found = pems(ca);
+    if (found.length === 0) throw new ConfigError(`${where}: is no certificate in PEM`);
+    return found.map((each) => parsed(each, where));
+  });
+  const local = new Map(
+    [...config.sections['vpn certificate local'].values()].map((entry) => [entry.key, localSigner(entry)]),
+  );
+  for (const { name, caname, untrustedCaname, serverCert } of config.ssl.values())
+    for (const each of [caname, untrustedCaname, serverCert])
+      if (each !== undefined && !OUR_NAMES.has(each) && !local.has(each))
+        throw new ConfigError(`ssl-ssh-profile "${name}": there is no "${each}" in "config vpn certificate local"`);
+  return { trusted, local };
 }
 
 function systemRoots(): string[] {
