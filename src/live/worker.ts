@@ -26,6 +26,8 @@ import { Counters } from './totals.js';
 const REPORT = 1_000;
 /** Numbers are asked for when fewer are left. */
 const FEW_IDS = 256;
+/** A process in which our own errors escape more often than this is replaced. */
+const ODD = 100;
 
 /** Says that it is awake, and begins with the first message of the primary. Never returns; the process ends when it is told to. */
 export function runWorker(): void {
@@ -36,6 +38,13 @@ export function runWorker(): void {
   // Without its primary nobody counts its sessions: it ends as if told to.
   process.on('disconnect', () => void worker?.then((each) => each.drain()).then(() => process.exit(0)));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+  let odd = 0;
+  // What escapes belongs to one session, which then stands still and is ended in time: the others are not to pay for it.
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`inspectd: ${error.stack ?? error.message}\n`);
+    if (worker === undefined || ++odd > ODD) process.exit(1);
+    void worker.then((each) => each.failed(error));
+  });
   process.on('message', (message: ToWorker) => {
     if (message.kind === 'start') {
       worker = Worker.start(message.setup, message, tell);
@@ -189,6 +198,11 @@ class Worker {
         this.#share.end();
         break;
     }
+  }
+
+  /** An error of ours that no session caught. */
+  failed(error: Error): void {
+    this.#sessionLog.note('internal-error', error.message);
   }
 
   /** Takes no more clients, and settles when the last has gone. */

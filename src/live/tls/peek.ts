@@ -18,7 +18,8 @@ export function peekClientHello(stream: Duplex, most: number, time: number): Pro
       stream.pause();
       stream.removeListener('data', onData);
       for (const event of ['end', 'close', 'error'] as const) stream.removeListener(event, onEnd);
-      if (seen.length > 0 && !stream.destroyed) stream.unshift(seen);
+      // After its end a stream takes nothing back: what a client left behind leads nowhere.
+      if (seen.length > 0 && !stream.destroyed && !stream.readableEnded) stream.unshift(seen);
       resolve(hello);
     };
     const onData = (chunk: Buffer): void => {
