@@ -57,6 +57,7 @@ async function greeted(
     ...(session === undefined ? {} : { session }),
   });
   context.after(() => socket.destroy());
+  socket.on('error', () => {});
   let newest: Buffer | undefined;
   socket.on('session', (each: Buffer) => {
     newest = each;
