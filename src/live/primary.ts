@@ -19,6 +19,7 @@ import { limitsOf } from './limits-of.js';
 import type { ToPrimary, Totals, ToWorker, WorkerSetup } from './messages.js';
 import { type DaemonTotals, serveMetrics } from './metrics.js';
 import type { PinholeEvent } from './pinholes.js';
+import { keepNumber, keptNumber } from './session-numbers.js';
 import { controlSocket, stateDirectory } from './state-directory.js';
 import { lastLines } from './tail.js';
 import { summed } from './totals.js';
@@ -70,7 +71,7 @@ interface Known {
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: DaemonLog;
-  readonly #table = new SessionTable(now);
+  readonly #table: SessionTable;
   readonly #expectations: Expectations;
   readonly #workers = new Map<number, Known>();
   readonly #watchers = new Set<(event: PinholeEvent) => void>();
@@ -113,6 +114,7 @@ export class Daemon {
     this.#config = config;
     this.#setup = setup;
     this.#log = openDaemonLog(config);
+    this.#table = new SessionTable(now, keptNumber(setup.stateDirectory));
     this.#expectations = new Expectations(limitsOf(config).expectationTime, now);
   }
 
@@ -186,6 +188,18 @@ export class Daemon {
     await this.#log.close().catch(() => {});
   }
 
+  /** Nobody has them again, also not after a crash: they are taken out of the file before they are given. */
+  #takeIds(): { firstId: number; ids: number } {
+    const firstId = this.#table.takeIds(IDS);
+    try {
+      keepNumber(this.#setup.stateDirectory, this.#table.nextId);
+    } catch (error) {
+      // A disk that is full is no reason to turn clients away: numbers may come twice after the next start.
+      this.#options.say(said(error));
+    }
+    return { firstId, ids: IDS };
+  }
+
   /** Settles when it listens. */
   #fork(): Promise<void> {
     const worker = cluster.fork();
@@ -201,8 +215,7 @@ export class Daemon {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: ToPrimary) => {
         known.heardAt = now();
-        if (message.kind === 'awake')
-          send(worker, { kind: 'start', setup: this.#setup, firstId: this.#table.takeIds(IDS), ids: IDS });
+        if (message.kind === 'awake') send(worker, { kind: 'start', setup: this.#setup, ...this.#takeIds() });
         else if (message.kind === 'ready') {
           this.#doors = message.doors;
           resolve();
@@ -222,7 +235,7 @@ export class Daemon {
   #heard(known: Known, message: Exclude<ToPrimary, { kind: 'awake' | 'ready' | 'failed' }>): void {
     switch (message.kind) {
       case 'want-ids':
-        send(known.worker, { kind: 'ids', firstId: this.#table.takeIds(IDS), ids: IDS });
+        send(known.worker, { kind: 'ids', ...this.#takeIds() });
         break;
       case 'opened':
         known.sessions.add(message.session.id);

@@ -3,7 +3,7 @@
  * that a record is with the system before its verdict is released. It does not rotate: `reopen` follows a rotation by others.
  */
 import { Buffer } from 'node:buffer';
-import { closeSync, fdatasync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { SourceError } from '../core/errors.js';
 import { type FormatOptions, formatRecord, type LogFormat } from './format.js';
 import type { LogRecord } from './record.js';
@@ -14,6 +14,8 @@ export class FileSink implements LogSink {
   readonly #format: LogFormat;
   readonly #options: FormatOptions;
   #file: number | undefined;
+  /** The last line in the file has no end: a crash, or a full disk. */
+  #torn: boolean;
 
   /** Opens the file, or creates it readable by its owner and group alone: mail addresses are in it. */
   constructor(path: string, format: LogFormat, options: FormatOptions = {}) {
@@ -21,15 +23,18 @@ export class FileSink implements LogSink {
     this.#format = format;
     this.#options = options;
     this.#file = openLog(path);
+    this.#torn = endsTorn(path, this.#file);
   }
 
   write(record: LogRecord): void {
     if (this.#file === undefined) throw new SourceError(`log file ${this.#path} is closed`);
-    const line = Buffer.from(`${formatRecord(record, this.#format, this.#options)}\n`);
+    const line = Buffer.from(`${this.#torn ? '\n' : ''}${formatRecord(record, this.#format, this.#options)}\n`);
+    let written = 0;
     try {
-      let written = 0;
       while (written < line.length) written += writeSync(this.#file, line, written);
+      this.#torn = false;
     } catch (cause) {
+      if (written > 0) this.#torn = true;
       throw new SourceError(`log file ${this.#path} cannot be written: ${messageOf(cause)}`, { cause });
     }
   }
@@ -44,6 +49,7 @@ export class FileSink implements LogSink {
     const next = openLog(this.#path);
     if (this.#file !== undefined) closeSync(this.#file);
     this.#file = next;
+    this.#torn = endsTorn(this.#path, next);
   }
 
   close(): Promise<void> {
@@ -58,6 +64,23 @@ function openLog(path: string): number {
     return openSync(path, 'a', 0o640);
   } catch (cause) {
     throw new SourceError(`log file ${path} cannot be opened: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** `file`: open for appending. What is no file has no end: a pipe, a terminal. */
+function endsTorn(path: string, file: number): boolean {
+  const { size } = fstatSync(file);
+  if (size === 0 || !fstatSync(file).isFile()) return false;
+  let reader: number | undefined;
+  try {
+    reader = openSync(path, 'r');
+    const last = Buffer.alloc(1);
+    return readSync(reader, last, 0, 1, size - 1) === 1 && last[0] !== 0x0a;
+  } catch {
+    // Written by others and not ours to read: a line too many is better than one too few.
+    return true;
+  } finally {
+    if (reader !== undefined) closeSync(reader);
   }
 }
 

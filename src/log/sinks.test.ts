@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +36,20 @@ test('the file sink appends whole lines to what is there and follows a rotation'
     await sink.close();
     assert.equal(readFileSync(path, 'utf8'), '{"filename":"three"}\n');
     assert.throws(() => sink.write(record('filename', 'four')), SourceError);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a line that a crash has cut is ended before the next one, so that no record is lost in it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'log-'));
+  try {
+    const path = join(folder, 'utm.log');
+    writeFileSync(path, 'filename="one"\nfilename="tw');
+    const sink = new FileSink(path, 'default');
+    for (const value of ['three', 'four']) sink.write(record('filename', value));
+    await sink.close();
+    assert.equal(readFileSync(path, 'utf8'), 'filename="one"\nfilename="tw\nfilename="three"\nfilename="four"\n');
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -66,6 +66,11 @@ export class SessionTable {
     return first;
   }
 
+  /** What the next call of `takeIds` begins with. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
   get size(): number {
     return this.#rows.size;
   }
