@@ -1,0 +1,63 @@
+/**
+ * FLT-032: the code that decides is changed in one place at a time, and its tests run against it. A change that no test notices is a survivor,
+ * listed with its line. Works on the compiled program, which is put back.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { SoakOptions, SoakResult } from './main.js';
+
+const DIST = fileURLToPath(new URL('../..', import.meta.url));
+/** Where it is decided what passes, and the tests that know. */
+const SUBJECTS: readonly { readonly file: string; readonly tests: readonly string[] }[] = [
+  { file: 'src/policy/decide.js', tests: ['src/policy/decide.test.js', 'src/stage/connection.test.js'] },
+];
+const CHANGES: readonly (readonly [found: RegExp, put: string])[] = [
+  [/ === /g, ' !== '],
+  [/ !== /g, ' === '],
+  [/ && /g, ' || '],
+  [/ \|\| /g, ' && '],
+  [/\btrue\b/g, 'false'],
+  [/\bfalse\b/g, 'true'],
+  [/ > /g, ' <= '],
+  [/ < /g, ' >= '],
+  [/'block'/g, "'pass'"],
+  [/if \(/g, 'if (!'],
+];
+const PATIENCE = 60_000;
+
+export async function mutants(_: SoakOptions): Promise<SoakResult> {
+  const survivors: string[] = [];
+  let tried = 0;
+  for (const { file, tests } of SUBJECTS) {
+    const path = join(DIST, file);
+    const whole = readFileSync(path, 'utf8');
+    try {
+      for (const [found, put] of CHANGES)
+        for (const { index } of whole.matchAll(found)) {
+          const length = (whole.slice(index).match(new RegExp(found.source)) ?? [''])[0].length;
+          const line = whole.slice(0, index).split('\n').length;
+          const text = whole.split('\n')[line - 1]?.trim() ?? '';
+          if (text.startsWith('//') || text.startsWith('*') || text.startsWith('/*')) continue;
+          writeFileSync(path, whole.slice(0, index) + put + whole.slice(index + length));
+          tried++;
+          if (await passes(tests)) survivors.push(`${file}:${line}: ${found.source.trim()} -> ${put.trim()}: ${text}`);
+        }
+    } finally {
+      writeFileSync(path, whole);
+    }
+  }
+  return { ok: survivors.length === 0, figures: { tried, survived: survivors.length, survivors } };
+}
+
+function passes(tests: readonly string[]): Promise<boolean> {
+  const child = spawn(process.execPath, ['--test', ...tests.map((test) => join(DIST, test))], { stdio: 'ignore' });
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+  return new Promise((resolve) =>
+    child.once('exit', (status) => {
+      clearTimeout(timer);
+      resolve(status === 0);
+    }),
+  );
+}
