@@ -44,6 +44,26 @@ module.exports = {
       from: { path: '^src/flow', pathNot: '\\.test\\.ts$' },
       to: { path: '^src/(capture|live|cli|policy|log|config|scan|content)' },
     },
+    {
+      name: 'the-stage-has-no-sockets',
+      severity: 'error',
+      from: { path: '^src/(stage|inspector)', pathNot: '\\.test\\.ts$' },
+      to: {
+        path: '^(src/(capture|live|session|control|fleet|cli)|(node:)?(net|tls|http|dgram|cluster|child_process)$)',
+      },
+    },
+    {
+      name: 'tables-and-commands-know-no-daemon',
+      severity: 'error',
+      from: { path: '^src/(session|control|quarantine)', pathNot: '\\.test\\.ts$' },
+      to: { path: '^(src/(capture|live|stage|flow|content|scan|cli)|protocols)' },
+    },
+    {
+      name: 'the-daemon-reads-no-captures',
+      severity: 'error',
+      from: { path: '^src/live', pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/(capture|fleet|cli)' },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'cli-is-a-leaf',

@@ -1,14 +1,16 @@
 /**
  * FLT-032: the code that decides is changed in one place at a time, and its tests run against it. A change that no test notices is a survivor,
- * listed with its line. Works on the compiled program, which is put back.
+ * listed with its line. Works on a copy of the compiled program.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SoakOptions, SoakResult } from './main.js';
 
 const DIST = fileURLToPath(new URL('../..', import.meta.url));
+/** Beside it, so that packages and data are found as before. */
+const COPY = fileURLToPath(new URL('../../../.mutants', import.meta.url));
 /** Where it is decided what passes, and the tests that know. */
 const SUBJECTS: readonly { readonly file: string; readonly tests: readonly string[] }[] = [
   { file: 'src/policy/decide.js', tests: ['src/policy/decide.test.js', 'src/stage/connection.test.js'] },
@@ -30,8 +32,9 @@ const PATIENCE = 60_000;
 export async function mutants(_: SoakOptions): Promise<SoakResult> {
   const survivors: string[] = [];
   let tried = 0;
+  cpSync(DIST, COPY, { recursive: true });
   for (const { file, tests } of SUBJECTS) {
-    const path = join(DIST, file);
+    const path = join(COPY, file);
     const whole = readFileSync(path, 'utf8');
     try {
       for (const [found, put] of CHANGES)
@@ -48,11 +51,12 @@ export async function mutants(_: SoakOptions): Promise<SoakResult> {
       writeFileSync(path, whole);
     }
   }
+  rmSync(COPY, { recursive: true });
   return { ok: survivors.length === 0, figures: { tried, survived: survivors.length, survivors } };
 }
 
 function passes(tests: readonly string[]): Promise<boolean> {
-  const child = spawn(process.execPath, ['--test', ...tests.map((test) => join(DIST, test))], { stdio: 'ignore' });
+  const child = spawn(process.execPath, ['--test', ...tests.map((test) => join(COPY, test))], { stdio: 'ignore' });
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
   return new Promise((resolve) =>
     child.once('exit', (status) => {
