@@ -49,7 +49,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(stage|inspector)', pathNot: '\\.test\\.ts$' },
       to: {
-        path: '^(src/(capture|live|session|control|fleet|cli)|(node:)?(net|tls|http|dgram|cluster|child_process)$)',
+        path: '^(src/(capture|live|session|control|fleet|cli)|(node:)?(http|dgram|cluster|child_process)$)',
       },
     },
     {

@@ -2,7 +2,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', 'scripts/**', 'src/kernels/assembly/**', '*.mjs', '*.cjs'] },
+  { ignores: ['.mutants/', 'dist/**', 'node_modules/**', 'scripts/**', 'src/kernels/assembly/**', '*.mjs', '*.cjs'] },
   {
     files: ['**/*.ts'],
     plugins: { '@typescript-eslint': tseslint.plugin },

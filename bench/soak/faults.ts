@@ -4,7 +4,7 @@
  */
 import { Client } from './client.js';
 import { mailsOf } from './mails.js';
-import type { SoakOptions, SoakResult } from './main.js';
+import type { SoakOptions, SoakResult } from './soak.js';
 import { memoryOf, scene, until } from './stage.js';
 
 /** Sessions at once. */

@@ -1,6 +1,6 @@
 /** TLS-020: as many server names as one likes, each a handshake of its own; certificates are kept up to a bound, and memory follows it. */
 import { Client } from './client.js';
-import type { SoakOptions, SoakResult } from './main.js';
+import type { SoakOptions, SoakResult } from './soak.js';
 import { memoryOf, scene } from './stage.js';
 
 const WIDE = 16;

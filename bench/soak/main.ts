@@ -17,16 +17,6 @@ const USAGE = `usage: npm run soak -- NAME [--count N] [--seconds S]
   handshakes  N server names (100000) through TLS for at most S seconds (120): the cache of certificates stays bounded
   mutants     verdict code changed in one place at a time: which changes no test notices`;
 
-export interface SoakOptions {
-  readonly count: number | undefined;
-  readonly seconds: number | undefined;
-}
-
-export interface SoakResult {
-  readonly ok: boolean;
-  readonly figures: Readonly<Record<string, unknown>>;
-}
-
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { count: { type: 'string' }, seconds: { type: 'string' } },

@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from './client.js';
-import type { SoakOptions, SoakResult } from './main.js';
+import type { SoakOptions, SoakResult } from './soak.js';
 import { memoryOf, scene, until } from './stage.js';
 
 /** Of each mail, before it stops. */

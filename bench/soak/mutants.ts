@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { SoakOptions, SoakResult } from './main.js';
+import type { SoakOptions, SoakResult } from './soak.js';
 
 const DIST = fileURLToPath(new URL('../..', import.meta.url));
 /** Beside it, so that packages and data are found as before. */

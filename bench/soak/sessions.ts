@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from './client.js';
 import { mailsOf } from './mails.js';
-import type { SoakOptions, SoakResult } from './main.js';
+import type { SoakOptions, SoakResult } from './soak.js';
 import { memoryOf, scene } from './stage.js';
 
 export async function sessions({ count = 2_000, seconds = 60 }: SoakOptions): Promise<SoakResult> {
