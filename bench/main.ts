@@ -27,7 +27,7 @@ const USAGE = `usage: npm run bench -- [options]
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DATA = join(ROOT, 'bench/data');
 const BENCH = join(ROOT, 'dist/bench');
-const PRODUCT = join(ROOT, 'dist/src/cli/main.js');
+const PRODUCT = join(ROOT, 'dist/program/main.js');
 const SEED = 1;
 /** A case is worse, not merely unlucky, below this part of its former share of the limit: medians move by some per cent between runs. */
 const TOLERANCE = 0.9;

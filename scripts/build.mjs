@@ -1,4 +1,4 @@
-// Builds everything into dist/: TypeScript with project references, then the WebAssembly kernels.
+// Builds everything into dist/: TypeScript with project references, the WebAssembly kernels, and the program in few files.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,3 +11,4 @@ const run = (script, ...args) => {
 };
 run('node_modules/typescript/bin/tsc', '-b', ...process.argv.slice(2));
 if (existsSync(join(root, 'scripts/build-kernels.mjs'))) run('scripts/build-kernels.mjs');
+if (existsSync(join(root, 'scripts/bundle.mjs'))) run('scripts/bundle.mjs');

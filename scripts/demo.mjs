@@ -14,7 +14,7 @@ process.stderr.write(
 );
 const done = spawnSync(
   process.execPath,
-  [join(root, 'dist/src/cli/main.js'), 'scan', ...inputs.map((name) => join(captures, name))],
+  [join(root, 'dist/program/main.js'), 'scan', ...inputs.map((name) => join(captures, name))],
   { stdio: 'inherit' },
 );
 process.exit(done.status === 1 ? 0 : (done.status ?? 2));

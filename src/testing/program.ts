@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-export const MAIN: string = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+export const MAIN: string = fileURLToPath(new URL('../../program/main.js', import.meta.url));
 export const SAMPLES: string = fileURLToPath(new URL('../../../samples/', import.meta.url));
 export const CAPTURES: string = join(SAMPLES, 'captures');
 

@@ -1,4 +1,5 @@
 // A real clamd with a small database of its own: asked by the scanner and by the program, and killed, stopped and limited.
+
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
@@ -8,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import type { Content, FileInfo } from '../../core/file.js';
 import { startClamd } from '../../testing/peers/clamd.js';
 import { peerTest, scratch } from '../../testing/peers/peers.js';
+import { MAIN } from '../../testing/program.js';
 import type { ClamdAddress } from './address.js';
 import { checkClamd, createClamdScanner } from './clamd-scanner.js';
 
@@ -90,11 +92,9 @@ peerTest(
     writeFileSync(bad, `x ${MARK}`);
     writeFileSync(good, 'x');
     const inspectd = (...inputs: string[]) =>
-      spawnSync(
-        process.execPath,
-        ['dist/src/cli/main.js', 'scan', '--quiet', '--clamd', clamd.socket, '--files', rows, ...inputs],
-        { encoding: 'utf8' },
-      );
+      spawnSync(process.execPath, [MAIN, 'scan', '--quiet', '--clamd', clamd.socket, '--files', rows, ...inputs], {
+        encoding: 'utf8',
+      });
     const verdicts = () =>
       readFileSync(rows, 'utf8')
         .trimEnd()
@@ -105,7 +105,7 @@ peerTest(
     writeFileSync(configuration, `config antivirus settings\n    set clamd "${clamd.socket}"\nend\n`);
     const configured = spawnSync(
       process.execPath,
-      ['dist/src/cli/main.js', 'scan', '--quiet', '-c', configuration, '--files', rows, bad],
+      [MAIN, 'scan', '--quiet', '-c', configuration, '--files', rows, bad],
       { encoding: 'utf8' },
     );
     assert.match(configured.stderr, /^$/);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { MAIN } from '../program.js';
 import { run, scratch } from './peers.js';
 
 /** The EICAR test file, in two pieces so that this one is not it. */
@@ -29,7 +30,7 @@ export function scan(
   const directory = scratch(context, 'scan');
   const files = join(directory, 'files');
   const log = join(directory, 'log');
-  run(process.execPath, ['dist/src/cli/main.js', 'scan', '--quiet', '--files', files, '--log', log, ...options, file], {
+  run(process.execPath, [MAIN, 'scan', '--quiet', '--files', files, '--log', log, ...options, file], {
     statuses: [0, 1],
   });
   const rows = readFileSync(files, 'utf8')
