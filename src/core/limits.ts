@@ -121,6 +121,9 @@ export interface Limits {
   /** A window of a spooled file that is scanned at once, and by how much windows overlap. */
   readonly scanWindow: number;
   readonly scanOverlap: number;
+  /** What each scanner said of so many files is remembered, and believed for so many milliseconds: clamd's signatures change unseen. */
+  readonly verdicts: number;
+  readonly verdictTime: number;
 
   // live
   /** Announced connections of one session that are awaited, and how long each is, in milliseconds. */
@@ -231,6 +234,8 @@ export const DEFAULT_LIMITS: Limits = {
   typeHead: 4 * KiB,
   scanWindow: 64 * MiB,
   scanOverlap: 1 * MiB,
+  verdicts: 10_000,
+  verdictTime: 300_000,
 
   expectationsPerFlow: 32,
   expectationTime: 30_000,

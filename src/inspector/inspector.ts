@@ -25,6 +25,7 @@ import type { Policy } from '../policy/outcome.js';
 import { BUILT_IN_PROFILES, type SessionProfiles } from '../policy/profiles.js';
 import { protocolKey } from '../policy/protocol-key.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
+import { remembering } from '../scan/remembering.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
 import type { YaraPool } from '../scan/yara-pool.js';
@@ -39,6 +40,8 @@ export interface InspectorSetup {
   readonly limits: Limits;
   /** A clamd to be asked beside our own signatures. */
   readonly clamd: ClamdAddress | undefined;
+  /** What a virus that is known from before is said to be found by (`cached`); undefined: as at the first time. */
+  readonly knownAs?: string;
   /** Hash messages as well as what is in them. */
   readonly hashMessages?: boolean;
 }
@@ -194,5 +197,6 @@ async function startEngines(setup: InspectorSetup, running: YaraPool | undefined
     const { createClamdScanner } = await import('../scan/clamd/clamd-scanner.js');
     scanners.push(createClamdScanner(setup.clamd, setup.limits));
   }
-  return { scanners, rules, unused };
+  const options = { limits: setup.limits, now: () => performance.now(), dtype: setup.knownAs };
+  return { scanners: scanners.map((scanner) => remembering(scanner, options)), rules, unused };
 }

@@ -142,6 +142,7 @@ function setupOf(options: Omit<StageOptions, 'clamd'> & { readonly clamd?: Clamd
     config: typeof config === 'string' ? readConfig(config, 'configuration').config : config,
     signatures: [BUILT_IN_SIGNATURES, ...(options.signatures ?? [])],
     limits: { ...LIVE_LIMITS, ...options.limits },
+    knownAs: 'cached',
     clamd: options.clamd,
   };
 }
