@@ -18,6 +18,8 @@ export interface BenchCase {
   readonly capture: CaptureShape;
   /** Worker threads of the product. The limit has one thread. */
   readonly jobs: number;
+  /** YARA rules that are loaded, in the limit as well. */
+  readonly rules?: number;
 }
 
 const MTU = 1448;
@@ -28,6 +30,8 @@ const OFFLOAD = 45 * MTU;
  */
 const FTP_SEGMENT = 11 * MTU;
 const SMB_SEGMENT = 28 * MTU;
+/** As many as the built-in sets of mail gateways have. */
+const RULES = 200;
 
 function captureOf(protocols: readonly Protocol[], segment = MTU, reorderedOneIn = 0): CaptureShape {
   return { protocols, segment, reorderedOneIn };
@@ -41,6 +45,16 @@ export const CASES: readonly BenchCase[] = [
   { name: 'scan-smb', capture: captureOf(['smb'], SMB_SEGMENT), jobs: 1 },
   { name: 'scan-mixed', capture: captureOf(PROTOCOLS), jobs: 1 },
   { name: 'scan-mixed-2', capture: captureOf(PROTOCOLS), jobs: 2 },
+  ...PROTOCOLS.map(
+    (protocol): BenchCase => ({
+      name: `scan-${protocol}-rules`,
+      capture: captureOf([protocol], { ftp: FTP_SEGMENT, smb: SMB_SEGMENT, smtp: MTU, pop3: MTU, imap: MTU }[protocol]),
+      jobs: 1,
+      rules: RULES,
+    }),
+  ),
+  { name: 'scan-mixed-rules', capture: captureOf(PROTOCOLS), jobs: 1, rules: RULES },
+  { name: 'scan-mixed-rules-2', capture: captureOf(PROTOCOLS), jobs: 2, rules: RULES },
   { name: 'scan-smtp-offload', capture: captureOf(['smtp'], OFFLOAD), jobs: 1 },
   { name: 'scan-ftp-mtu', capture: captureOf(['ftp']), jobs: 1 },
   { name: 'scan-smb-mtu', capture: captureOf(['smb']), jobs: 1 },

@@ -19,11 +19,14 @@ import { loadBase64Kernel, roomFor } from '../src/kernels/base64.js';
 import { OUT } from '../src/kernels/base64-registers.js';
 import { compileLiterals, type Search } from '../src/scan/literals.js';
 import { loadSignatures } from '../src/scan/signatures.js';
+import { compileRules, type RuleFile } from '../src/scan/yara-rules.js';
 import { CASES } from './cases.js';
 import { type Dataset, type DatasetIndex, datasetPaths, readIndex } from './dataset.js';
+import { rulesFile } from './rules.js';
 
 const BLOCK = 256 * 1024;
-const ARENA_PAGES = 32;
+/** Two MiB, and room for the largest file where rules want it whole. */
+const ARENA_PAGES = 32 + 1024;
 /** What the platform decodes at once. */
 const PIECE = 64 * 1024;
 const LF = 0x0a;
@@ -48,9 +51,20 @@ class Limit {
   #left: number;
 
   readonly #decoder: string;
+  /** Rules want a file whole: it is put together here. */
+  readonly #rules: readonly RuleFile[];
+  readonly #whole: Buffer;
+  #wholeLength = 0;
 
-  constructor(index: DatasetIndex, decoder: string) {
+  constructor(index: DatasetIndex, decoder: string, rules: readonly RuleFile[]) {
     this.#decoder = decoder;
+    this.#rules = rules;
+    this.#whole = this.#arena.bytes.subarray(0, 0);
+    if (rules.length > 0) {
+      const largest = Math.max(...index.files.map(({ encoded }) => encoded));
+      const at = this.#arena.claim(largest);
+      this.#whole = this.#arena.bytes.subarray(at, at + largest);
+    }
     if (!this.#kernel.compiled) throw new Error('the base64 kernel was not built: this limit would be too low');
     this.#index = index;
     this.#left = index.files[0]?.encoded ?? 0;
@@ -118,10 +132,16 @@ class Limit {
   #inspect(bytes: Buffer): void {
     this.#hash.update(bytes);
     this.#search.push(bytes);
+    if (this.#rules.length === 0) return;
+    this.#whole.set(bytes, this.#wholeLength);
+    this.#wholeLength += bytes.length;
   }
 
   #finishFile(): void {
     if (this.#search.found().length > 0) throw new Error('the generated data holds a signature');
+    for (const rules of this.#rules)
+      if (rules.scan(this.#whole.subarray(0, this.#wholeLength)).length > 0) throw new Error('a rule matches noise');
+    this.#wholeLength = 0;
     this.sums.push(this.#hash.digest('hex'));
     this.#hash = createHash('sha256');
     this.#search = this.#literals.begin();
@@ -136,7 +156,8 @@ if (found === undefined || !['native', 'kernel'].includes(decoder))
   throw new Error('usage: limit FOLDER CASE MEGABYTES SEED native|kernel');
 const dataset = datasetPaths(folder, found.capture, Number(megabytes), Number(seed));
 const index = readIndex(dataset);
-const limit = new Limit(index, decoder);
+const rules = found.rules === undefined ? [] : [rulesFile(folder, found.rules)];
+const limit = new Limit(index, decoder, compileRules(rules, { refuseSlow: false }));
 const seconds = limit.run(dataset);
 // A pass that did something else would be no limit.
 for (const [at, { sha256 }] of index.files.entries())

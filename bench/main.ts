@@ -15,6 +15,7 @@ import { type BenchCase, CASES } from './cases.js';
 import { type Dataset, datasetPaths, readIndex } from './dataset.js';
 import { INLINE_CASES, InlineBench, type InlineCase, type Latency } from './inline/run.js';
 import type { Measured } from './measure.js';
+import { rulesFile } from './rules.js';
 
 const USAGE = `usage: npm run bench -- [options]
   --json          one JSON object instead of the table
@@ -215,7 +216,9 @@ function measureProduct(one: BenchCase, dataset: Dataset): Timed {
 }
 
 function scanArguments(one: BenchCase, folder: string): string[] {
-  return ['scan', '--quiet', '--summary', 'json', '--jobs', String(one.jobs), '--log', join(folder, 'log')];
+  const rules = one.rules === undefined ? [] : ['--signatures', rulesFile(DATA, one.rules)];
+  const quiet = ['scan', '--quiet', '--summary', 'json', '--log', join(folder, 'log')];
+  return [...quiet, '--jobs', String(one.jobs), ...rules];
 }
 
 /** Runs Node to its end; its failure is ours. */
