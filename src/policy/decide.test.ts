@@ -265,6 +265,22 @@ test('uncompressed-oversize follows the oversize option', () => {
   assert.deepEqual([got.action, got.records], ['block', ['scanerror:blocked']]);
 });
 
+test('SMTP: mail is mended where the profile wants it or it cannot be refused any more, and refused when it is too large to be read', () => {
+  const infected = () => mail({ findings: [virus] });
+  const av = { avScan: 'block' } as const;
+  assert.equal(said(infected(), 'SMTP', profiles(av, { mends: false })).action, 'block');
+  const mended = said(infected(), 'SMTP', profiles(av, { mends: true }));
+  assert.deepEqual([mended.action, mended.records], ['strip', ['infected:attachment-removed']]);
+  const late = said(mail({ findings: [virus] }, { meta: { refusable: false } }), 'SMTP', profiles(av));
+  assert.deepEqual([late.action, late.records], ['strip', ['infected:attachment-removed']]);
+  const large = () => mail({ findings: [virus], children: [{ findings: [unscannable('oversize')] }] });
+  assert.equal(said(large(), 'SMTP', profiles(av, { mends: true })).action, 'block');
+  // What else cannot be read is taken out like anything that is bad.
+  const locked = mail({ findings: [unscannable('encrypted')] });
+  const options = profiles({ ...av, archiveBlock: new Set(['encrypted']) }, { mends: true });
+  assert.equal(said(locked, 'SMTP', options).action, 'strip');
+});
+
 test('a fragment of mail is blocked; with fragmail it passes, is recorded and is not clean', () => {
   const root = () => mail({}, { findings: [unscannable('fragmented')] });
   assert.deepEqual(said(root(), 'SMTP', profiles({ avScan: 'block' })).records, ['mimefragmented:blocked']);
