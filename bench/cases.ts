@@ -11,6 +11,8 @@ export interface CaptureShape {
   readonly segment: number;
   /** One data segment in so many comes after the one that follows it; 0: all in order. */
   readonly reorderedOneIn: number;
+  /** Bytes of every file; mixed unless told. */
+  readonly fileSize?: number;
 }
 
 export interface BenchCase {
@@ -61,3 +63,11 @@ export const CASES: readonly BenchCase[] = [
   { name: 'scan-smtp-reordered', capture: captureOf(['smtp'], MTU, 100), jobs: 1 },
   { name: 'scan-smb-reordered', capture: captureOf(['smb'], MTU, 100), jobs: 1 },
 ];
+
+/** The same amount of mail in messages of one size each: what the plot of throughput is made of. */
+export const SIZE_CASES: readonly (BenchCase & { readonly fileSize: number })[] = [
+  1, 4, 16, 64, 256, 1024, 4096, 16384,
+].map((kilobytes) => {
+  const fileSize = kilobytes * 1024;
+  return { name: `size-${kilobytes}k`, capture: { ...captureOf(['smtp']), fileSize }, jobs: 1, fileSize };
+});

@@ -36,7 +36,8 @@ export interface Dataset {
 /** Where the data of a shape is. `megabytes`: at least so much capture. */
 export function datasetPaths(folder: string, shape: CaptureShape, megabytes: number, seed: number): Dataset {
   const order = shape.reorderedOneIn === 0 ? 'ordered' : `reordered${shape.reorderedOneIn}`;
-  const name = `${shape.protocols.join('+')}-${megabytes}mb-${shape.segment}-${order}-seed${seed}-v${DATASET_VERSION}`;
+  const files = shape.fileSize === undefined ? '' : `-files${shape.fileSize}`;
+  const name = `${shape.protocols.join('+')}-${megabytes}mb-${shape.segment}-${order}${files}-seed${seed}-v${DATASET_VERSION}`;
   const base = join(folder, name);
   return { capture: `${base}.pcap`, bodies: `${base}.bodies`, index: `${base}.json` };
 }

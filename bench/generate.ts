@@ -19,7 +19,7 @@ import {
   smtpSession,
   type Turn,
 } from '../src/testing/sessions.js';
-import { CASES, type CaptureShape, type Protocol } from './cases.js';
+import { CASES, type CaptureShape, type Protocol, SIZE_CASES } from './cases.js';
 import { type Dataset, type DatasetFile, type DatasetIndex, datasetPaths } from './dataset.js';
 import { noise, sizeUpTo } from './noise.js';
 
@@ -95,13 +95,13 @@ function session(
   const conversation = connect(40_000 + (number % 20_000), SERVER_PORT[protocol]);
   if (protocol === 'ftp') {
     const data = (port: number): Conversation => connect(10_000 + port - 50_000, port);
-    return ftpFrames(movedFiles(number, random, files, bodies), conversation, data, cut);
+    return ftpFrames(movedFiles(shape, number, random, files, bodies), conversation, data, cut);
   }
   let turns: Turn[];
-  if (protocol === 'smb') turns = smbSession(movedFiles(number, random, files, bodies), number + 1);
+  if (protocol === 'smb') turns = smbSession(movedFiles(shape, number, random, files, bodies), number + 1);
   else {
     const mails: Mail[] = [];
-    for (let count = 1 + random.below(3); count > 0; count--) mails.push(mail(number, random, files, bodies));
+    for (let count = 1 + random.below(3); count > 0; count--) mails.push(mail(shape, number, random, files, bodies));
     if (protocol === 'smtp') turns = smtpSession(mails);
     else if (protocol === 'pop3') turns = pop3Session(mails, `user${number}`);
     else {
@@ -114,10 +114,10 @@ function session(
   return conversation.packets;
 }
 
-function mail(number: number, random: SeededRandom, files: DatasetFile[], bodies: Output): Mail {
+function mail(shape: CaptureShape, number: number, random: SeededRandom, files: DatasetFile[], bodies: Output): Mail {
   const attachments = [];
   for (let count = 1 + random.below(3); count > 0; count--) {
-    const bytes = noise(sizeUpTo(LARGEST_ATTACHMENT, random), random);
+    const bytes = noise(shape.fileSize ?? sizeUpTo(LARGEST_ATTACHMENT, random), random);
     const name = `file-${files.length}.bin`;
     keepAttachment(name, bytes, files, bodies);
     attachments.push({ name, bytes });
@@ -138,10 +138,16 @@ function keepAttachment(name: string, bytes: Buffer, files: DatasetFile[], bodie
 }
 
 /** Files that are fetched and stored in turn. */
-function movedFiles(number: number, random: SeededRandom, files: DatasetFile[], bodies: Output): Moved[] {
+function movedFiles(
+  shape: CaptureShape,
+  number: number,
+  random: SeededRandom,
+  files: DatasetFile[],
+  bodies: Output,
+): Moved[] {
   const moved: Moved[] = [];
   for (let count = 2 + random.below(5); count > 0; count--) {
-    const bytes = noise(sizeUpTo(LARGEST_FILE, random), random);
+    const bytes = noise(shape.fileSize ?? sizeUpTo(LARGEST_FILE, random), random);
     const name = `file-${files.length}.bin`;
     files.push({ name, base64: false, encoded: bytes.length, size: bytes.length, sha256: sha256(bytes) });
     bodies.write(bytes);
@@ -202,7 +208,7 @@ class Output {
 }
 
 const [folder, name, megabytes, seed] = process.argv.slice(2);
-const found = CASES.find((one) => one.name === name);
+const found = [...CASES, ...SIZE_CASES].find((one) => one.name === name);
 if (folder === undefined || found === undefined) {
   console.error('usage: generate FOLDER CASE MEGABYTES SEED');
   process.exitCode = 2;

@@ -4,8 +4,12 @@ import { Client } from './client.js';
 import { mailsOf } from './mails.js';
 import type { SoakOptions, SoakResult } from './soak.js';
 import { memoryOf, scene } from './stage.js';
+import type { Vitals } from './subject.js';
 
-export async function sessions({ count = 2_000, seconds = 60 }: SoakOptions): Promise<SoakResult> {
+export async function sessions({
+  count = 2_000,
+  seconds = 60,
+}: SoakOptions): Promise<SoakResult & { readonly seen: readonly Vitals[] }> {
   const { subject, port, seen, counts, end } = await scene({ workers: 2 });
   const mails = mailsOf(200, 30_000);
   const clients = await Promise.all(
@@ -44,6 +48,7 @@ export async function sessions({ count = 2_000, seconds = 60 }: SoakOptions): Pr
   const ok = told.wrong === 0 && lost === 0 && infected === 0 && arrived === told.delivered && virus === told.refused;
   return {
     ok,
+    seen,
     figures: {
       count,
       seconds,
