@@ -87,6 +87,7 @@ export class FlowDriver implements ConnectionSink {
   /** Bytes were seen with two contents: whoever took the others may have framed all that follows otherwise. */
   #overlapped = false;
   #ruling: Ruling | undefined;
+  #session: SessionInfo | undefined;
 
   /** `expected`: what announced it. */
   constructor(start: ConnectionStart, options: FlowDriverOptions, expected?: Expected) {
@@ -292,9 +293,14 @@ export class FlowDriver implements ConnectionSink {
     const ended = this.#options.ended.get(file);
     if (ended === undefined) throw new InternalError('a file was inspected before it ended');
     this.#options.ended.delete(file);
-    const service = this.#service();
     const { match, policy } = this.#ruled();
-    const session = sessionOf({ client: this.#client, server: this.#server, service, tls: this.#tls }, match);
+    const service = this.#service();
+    // Most files of a connection are of the same session as the one before.
+    let session = this.#session;
+    if (session === undefined || session.service !== service || session.tls !== this.#tls) {
+      session = sessionOf({ client: this.#client, server: this.#server, service, tls: this.#tls }, match);
+      this.#session = session;
+    }
     this.#options.queue.settle(ended, treeEvent(root, session, policy, ended, this.#options.detailed));
   }
 

@@ -146,24 +146,34 @@ function leansLittle(head: Buffer, width: 2 | 4): boolean {
 /** UTF-16 or UTF-32 as the bytes show it. Without a mark most of it must be ASCII. */
 function wideOf(head: Buffer): Make | undefined {
   if (head.length < 4) return undefined;
-  const mark = head.toString('hex', 0, 4);
-  if (mark === 'fffe0000' || mark === '0000feff') return utf32(mark === 'fffe0000');
-  if (mark.startsWith('fffe') || mark.startsWith('feff')) return utf16(mark.startsWith('fffe'));
+  const mark = head.readUInt32BE(0);
+  if (mark === 0xfffe0000 || mark === 0x0000feff) return utf32(mark === 0xfffe0000);
+  if (mark >>> 16 === 0xfffe || mark >>> 16 === 0xfeff) return utf16(mark >>> 16 === 0xfffe);
   if (!head.includes(0)) return undefined;
-  for (const width of [4, 2] as const) {
-    for (const little of [true, false]) {
-      let good = 0;
-      let count = 0;
-      for (let at = 0; at + width <= head.length; at += width, count++) {
-        let rest = 0;
-        for (let i = 0; i < width; i++) if (i !== (little ? 0 : width - 1)) rest |= head[at + i]!;
-        const c = head[at + (little ? 0 : width - 1)]!;
-        if (rest === 0 && (c >= 0x20 ? c < 0x7f : c === 0x09 || c === LF || c === CR)) good++;
-      }
-      if (count >= 8 && good * 4 >= count * 3) return width === 4 ? utf32(little) : utf16(little);
+  // Every file that has a NUL comes here: one pass counts the characters of all four forms.
+  let [wideLittle, wideBig, little, big] = [0, 0, 0, 0];
+  const quads = head.length >> 2;
+  const pairs = head.length >> 1;
+  for (let at = 0; at + 2 <= head.length; at += 2) {
+    const one = head[at]!;
+    const other = head[at + 1]!;
+    if (other === 0 && isText(one)) {
+      little++;
+      if ((at & 2) === 0 && at + 4 <= head.length && head[at + 2] === 0 && head[at + 3] === 0) wideLittle++;
+    } else if (one === 0 && isText(other)) {
+      big++;
+      if ((at & 2) === 2 && head[at - 1] === 0 && head[at - 2] === 0) wideBig++;
     }
   }
-  return undefined;
+  const most = (good: number, count: number): boolean => count >= 8 && good * 4 >= count * 3;
+  if (most(wideLittle, quads)) return utf32(true);
+  if (most(wideBig, quads)) return utf32(false);
+  if (most(little, pairs)) return utf16(true);
+  return most(big, pairs) ? utf16(false) : undefined;
+}
+
+function isText(c: number): boolean {
+  return c >= 0x20 ? c < 0x7f : c === 0x09 || c === LF || c === CR;
 }
 
 /** Puts code points as UTF-8; UTF-16's surrogates are joined, and what stands alone is replaced. A mark at the beginning says nothing. */
