@@ -89,7 +89,8 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     }
     this.noteBareLf(chunk, end);
     this.flow.drop(end);
-    // A chunk that nobody accepts is swallowed and refused.
+    // A chunk that nobody accepts is swallowed and refused. Behind an envelope that was refused, honest clients have sent it already.
+    if (this.envelope === undefined) this.note('smtp-bdat-misplaced');
     if (this.message === undefined && this.envelope?.accepted === true && this.envelope.deliverable > 0)
       this.openMessage(true);
     return this.beginChunk(size, end);
