@@ -7,7 +7,7 @@ import { selfSigned } from './certificate.js';
 import { type DaemonSetup, type LogFields, type RunningDaemon, startDaemon } from './daemon.js';
 import { scratch } from './peers.js';
 import { EICAR } from './scanned.js';
-import { dial, type Peer, type ScriptedServer, startScripted } from './scripted.js';
+import { type Cutter, dial, type Peer, type ScriptedServer, startCutter, startScripted } from './scripted.js';
 import { FROM, TO } from './smtp-clients.js';
 
 export interface SmtpScript {
@@ -85,6 +85,8 @@ export async function greeted(
 
 export interface SmtpBetween {
   readonly server: SmtpServer;
+  /** On the way between the daemon and the server. */
+  readonly cutter: Cutter;
   readonly daemon: RunningDaemon;
   /** A client that was greeted, by the daemon. */
   client(how?: Parameters<typeof greeted>[2]): Promise<Peer>;
@@ -99,9 +101,11 @@ export async function betweenSmtp(
   setup: Partial<DaemonSetup> = {},
 ): Promise<SmtpBetween> {
   const server = await startSmtp(context, { capabilities: ['PIPELINING', 'CHUNKING', '8BITMIME', 'SIZE'], ...script });
-  const daemon = await startDaemon(context, { doors: [{ kind: 'smtp', to: server.port }], ...setup });
+  const cutter = await startCutter(context, server.port);
+  const daemon = await startDaemon(context, { doors: [{ kind: 'smtp', to: cutter.port }], ...setup });
   return {
     server,
+    cutter,
     daemon,
     client: (how) => greeted(context, daemon.ports[0] ?? 0, how),
     noted: (code, side = 'client') => daemon.record({ logdesc: 'Protocol anomaly', msg: `${code}, from the ${side}` }),
