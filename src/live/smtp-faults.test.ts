@@ -1,19 +1,15 @@
-/** Networks, servers and clients of SMTP that fail, through the daemon: cut at every byte, half closed, slow, silent, not there, out of descriptors. */
+/** Connections of SMTP that end where they should not, through the daemon: reset at every byte, half closed by either end or both. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startDaemon } from '../testing/peers/daemon.js';
-import { freePort } from '../testing/peers/peers.js';
 import { EICAR } from '../testing/peers/scanned.js';
-import { dial, type Origin, type Peer, PeerGone, startScripted } from '../testing/peers/scripted.js';
+import { dial, type Origin, type Peer, PeerGone } from '../testing/peers/scripted.js';
 import {
   assertUnheard,
   betweenSmtp,
   ENVELOPE,
-  greeted,
   plainMessage,
   REFUSED,
   sendData,
-  startSmtp,
 } from '../testing/peers/scripted-smtp.js';
 
 const CLEAN = plainMessage('nothing but text');
@@ -72,3 +68,84 @@ for (const origin of ['server', 'client'] as const satisfies Origin[])
     assertUnheard(server);
     assert.doesNotMatch(daemon.said(), /Error/);
   });
+
+test('FLT-015: a client that half-closes behind the end of data has its message judged and hears what became of it', async (context) => {
+  const { server, daemon, client } = await betweenSmtp(context);
+  for (const [message, expected] of [
+    [CLEAN, /^250 /],
+    [INFECTED, REFUSED],
+  ] as const)
+    for (const rest of ['', 'QUIT\r\n']) {
+      const one = await client();
+      await one.talk(...ENVELOPE, 'DATA');
+      one.say(`${message}.\r\n${rest}`);
+      one.end();
+      assert.match(await one.reply(), expected);
+      if (rest !== '') assert.match(await one.reply(), /^221 /);
+      assert.equal(await one.left(), 'end');
+      assert.equal(await server.peers.at(-1)?.left(), 'end');
+      await daemon.record({ type: 'traffic', srcport: String(one.port), action: 'close' });
+    }
+  assert.deepEqual(server.messages, [CLEAN, CLEAN]);
+  assertUnheard(server);
+});
+
+test('FLT-015: a FIN in the middle, of the client, the server or both at once, ends the session and delivers nothing', async (context) => {
+  const { server, daemon, client } = await betweenSmtp(context);
+  const places: readonly (readonly [where: string, said: string])[] = [
+    ['in a command', 'MAIL FR'],
+    ['in an envelope', `${ENVELOPE.join('\r\n')}\r\n`],
+    ['in a header', `${ENVELOPE.join('\r\n')}\r\nDATA\r\nSubj`],
+    ['in the end of data', `${ENVELOPE.join('\r\n')}\r\nDATA\r\n${CLEAN}.\r`],
+    ['in a chunk', `${ENVELOPE.join('\r\n')}\r\nBDAT 1000 LAST\r\n${CLEAN}`],
+    ['between chunks', `${ENVELOPE.join('\r\n')}\r\nBDAT ${CLEAN.length}\r\n${CLEAN}`],
+  ];
+  for (const [where, said] of places)
+    for (const who of [
+      ['client'],
+      ['server'],
+      ['client', 'server'],
+      ['server', 'client'],
+    ] as const satisfies Origin[][]) {
+      const one = await client();
+      one.say(said);
+      // Its answers, so that the daemon is in the middle of it.
+      const answers = said.match(/\n/g)?.length ?? 0;
+      for (
+        let heard = 0;
+        heard < Math.min(answers, said.includes('BDAT 1000') ? 2 : said.includes('DATA\r') ? 3 : answers, 3);
+        heard++
+      )
+        assert.match(await one.reply(), /^[23]/, where);
+      const upstream = server.peers.at(-1);
+      for (const each of who) (each === 'client' ? one : upstream)?.end();
+      await one.left();
+      one.end();
+      await upstream?.left();
+      await daemon.record({ type: 'traffic', srcport: String(one.port) });
+    }
+  assert.deepEqual(server.messages, []);
+  assert.ok(!server.heard().includes('Subj'));
+  assert.doesNotMatch(daemon.said(), /Error/);
+});
+
+test('FLT-015: a server that ends while it has a message and has not answered: the client is told that it was not taken', async (context) => {
+  for (const how of ['end', 'reset'] as const) {
+    const { server, client } = await betweenSmtp(context, {
+      async answer(line, peer) {
+        if (line !== 'DATA') return undefined;
+        peer.say('354 go\r\n');
+        await peer.until('\r\n.\r\n');
+        peer[how]();
+        return undefined;
+      },
+    });
+    const one = await client();
+    await one.talk(...ENVELOPE, 'DATA');
+    one.say(`${CLEAN}.\r\n`);
+    if (how === 'end') assert.match(await one.reply(), /^421 /);
+    await one.left();
+    assert.ok(!one.rest.includes('250'));
+    assert.deepEqual(server.messages, []);
+  }
+});
