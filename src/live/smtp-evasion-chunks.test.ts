@@ -138,3 +138,39 @@ test('SMT-025: octets of a chunk that look like an end of data and commands stay
   assert.match(await sendChunks(one, plainMessage(inner(EICAR)), 50), REFUSED);
   assertUnheard(server);
 });
+
+test('a part that is taken out of chunks, or of text with stuffed dots, leaves a message that is whole', async (context) => {
+  const { server, daemon, client } = await betweenSmtp(
+    context,
+    {},
+    {
+      options: ['config smtp', '    set options fragmail', 'end'],
+      sections: 'config system replacemsg mail "email-virus"\n    set buffer ".gone: %%VIRUS%%"\nend\n',
+    },
+  );
+  const head = plainMessage('').replace(
+    /\r\n\r\n$/,
+    'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n',
+  );
+  const parts = (...texts: readonly string[]): string => `${head}\r\n--b\r\n${texts.join('\r\n--b\r\n')}\r\n--b--\r\n`;
+  const evil = `Content-Type: application/octet-stream; name=eicar.com\r\n\r\n${EICAR}`;
+  const before = 'Content-Type: text/plain\r\n\r\n.\r\n..\r\nbefore';
+  const behind = 'Content-Type: text/plain\r\n\r\n.behind';
+  const whole = parts(before, evil, behind);
+  const stuffed = (text: string): string => text.replace(/^\./gm, '..');
+  const one = await client();
+  assert.match(await sendChunks(one, whole, 77), /^250 /);
+  assert.match(await sendData(one, stuffed(whole)), /^250 /);
+  const [chunked = '', dotted = ''] = server.messages;
+  for (const [message, as] of [
+    [chunked, (text: string) => text],
+    [dotted, stuffed],
+  ] as const) {
+    assert.ok(message.startsWith(as(parts(before)).slice(0, -'\r\n--b--\r\n'.length)));
+    assert.ok(message.endsWith(as(`\r\n--b\r\n${behind}\r\n--b--\r\n`)));
+    assert.match(message, /\r\n \.gone: EICAR_TEST_FILE\r\n/);
+  }
+  assert.ok(server.lines.includes(`BDAT ${chunked.length} LAST`));
+  assertUnheard(server);
+  await daemon.record({ action: 'attachment-removed', filename: 'eicar.com', virus: 'EICAR_TEST_FILE' });
+});
