@@ -4,10 +4,11 @@ import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import type { SmtpEvent } from '../../../protocols/smtp/events.js';
 import { selfSigned } from './certificate.js';
+import { type Cutter, startCutter } from './cutter.js';
 import { type DaemonSetup, type LogFields, type RunningDaemon, startDaemon } from './daemon.js';
 import { scratch } from './peers.js';
 import { EICAR } from './scanned.js';
-import { type Cutter, dial, type Peer, type ScriptedServer, startCutter, startScripted } from './scripted.js';
+import { dial, type Peer, type ScriptedServer, startScripted } from './scripted.js';
 import { FROM, TO } from './smtp-clients.js';
 
 export interface SmtpScript {
