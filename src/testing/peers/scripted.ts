@@ -208,11 +208,11 @@ export class Peer {
         ? tlsConnect({ socket: inner, rejectUnauthorized: false })
         : new TLSSocket(inner, { isServer: true, ...keys });
     tls.on('error', () => this.#left('reset'));
-    const gone = this.#when(() => this.#farewell, Number.POSITIVE_INFINITY, 'an end').then(() => {
-      throw new PeerGone('the connection ended in the TLS handshake');
+    const gone = this.left(Number.POSITIVE_INFINITY).then(() => Promise.reject(new Error('cut')));
+    const secure = once(tls, keys === undefined ? 'secureConnect' : 'secure');
+    await Promise.race([secure, gone]).catch((error: Error) => {
+      throw new PeerGone(`the TLS handshake ended: ${error.message}`);
     });
-    gone.catch(() => {});
-    await Promise.race([once(tls, keys === undefined ? 'secureConnect' : 'secure'), gone]);
     this.#tls = tls;
     this.#stream = tls;
     this.#listen(tls);
