@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
 import type { FileId, FileMeta, Verdict } from '../../src/core/file.js';
 import { CLIENT, SERVER, type Side } from '../../src/core/flow.js';
 import { LF } from '../../src/core/lines.js';
-import { allowedHello } from './capabilities.js';
+import { allowedHello, offers } from './capabilities.js';
 import { type Expected, LEAVE, SmtpDecoder } from './decoder.js';
 import type { SmtpEvent } from './events.js';
 import { chunkSizeOf, type Verb } from './grammar.js';
@@ -16,6 +16,8 @@ import * as say from './replies.js';
 export class LiveSmtp extends SmtpDecoder<HeldMessage> {
   /** Both ends were told that the session is over. */
   #over = false;
+  /** The server knows BDAT: one that does not would take the octets of a chunk for commands. */
+  #chunking = false;
 
   end(side: Side): void {
     if (side === CLIENT) {
@@ -90,8 +92,8 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     this.noteBareLf(chunk, end);
     this.flow.drop(end);
     // A chunk that nobody accepts is swallowed and refused. Behind an envelope that was refused, honest clients have sent it already.
-    if (this.envelope === undefined) this.note('smtp-bdat-misplaced');
-    if (this.message === undefined && this.envelope?.accepted === true && this.envelope.deliverable > 0)
+    if (this.envelope === undefined || !this.#chunking) this.note('smtp-bdat-misplaced');
+    else if (this.message === undefined && this.envelope.accepted === true && this.envelope.deliverable > 0)
       this.openMessage(true);
     return this.beginChunk(size, end);
   }
@@ -247,7 +249,9 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
 
   #passReply(expected: Expected, chunk: Buffer, at: number, end: number, code: number): void {
     // Some clients read what any acceptance offers.
-    const instead = expected.kind === 'hello' && code < 300 ? allowedHello(chunk, at, end) : undefined;
+    const greets = expected.kind === 'hello' && code < 300;
+    if (greets) this.#chunking = offers(chunk, at, end, 'CHUNKING');
+    const instead = greets ? allowedHello(chunk, at, end) : undefined;
     if (instead === undefined) this.flow.pass(end);
     else {
       this.flow.drop(end);
@@ -268,6 +272,12 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     held?.discard();
     this.#undo();
     this.#settled();
+  }
+
+  // Inside TLS the server says anew what it knows.
+  protected override startLayer(): typeof LEAVE {
+    this.#chunking = false;
+    return super.startLayer();
   }
 
   // ── The end of the session ─────────────────────────────────────────────────────────────────────────────────────────────

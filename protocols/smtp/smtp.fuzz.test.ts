@@ -51,6 +51,7 @@ const SERVER_SAYS = [
   '250 Ok\r\n',
   '250 Ok\r\n',
   '250-mx\r\n250-XCLIENT\r\n250 SIZE\r\n',
+  '250-mx\r\n250 CHUNKING\r\n',
   '354 go\r\n',
   '354 go\r\n',
   '334 \r\n',
@@ -67,6 +68,8 @@ const SERVER_SAYS = [
 const TRANSACTIONS = [
   ['MAIL FROM:<a@x.test>\r\n', '250 Ok\r\n', 'RCPT TO:<b@y.test>\r\n', '250 Ok\r\n', 'DATA\r\n#\r\n..#\r\n.\r\n'],
   [
+    'EHLO c\r\n',
+    '250-mx\r\n250 CHUNKING\r\n',
     'MAIL FROM:<>\r\n',
     '250 Ok\r\n',
     'RCPT TO:<b@y.test>\r\n',

@@ -174,3 +174,22 @@ test('a part that is taken out of chunks, or of text with stuffed dots, leaves a
   assertUnheard(server);
   await daemon.record({ action: 'attachment-removed', filename: 'eicar.com', virus: 'EICAR_TEST_FILE' });
 });
+
+test('SMT-025: chunks for a server that does not know them are refused: it would take their octets for commands', async (context) => {
+  const { server, client, noted } = await betweenSmtp(context, {
+    capabilities: ['PIPELINING'],
+    answer: (line) => (line.startsWith('BDAT') ? '502 5.5.1 what?' : undefined),
+  });
+  const inner = `MAIL FROM:<evil@example.test>\r\nRCPT TO:<evil@example.test>\r\nDATA\r\n${plainMessage('inner')}.\r\n`;
+  for (const hello of ['EHLO client.example.test', 'HELO client.example.test']) {
+    const one = await client();
+    await one.talk(hello, ...ENVELOPE);
+    one.say(`BDAT ${inner.length} LAST\r\n${inner}`);
+    assert.match(await one.reply(), /^50[23] /, hello);
+    assert.match(await one.ask('RSET'), /^250 /, hello);
+    assert.match(await sendData(one, CLEAN), /^250 /, hello);
+  }
+  await noted('smtp-bdat-misplaced');
+  assert.ok(!server.heard().includes('evil'));
+  assert.deepEqual(server.messages, [CLEAN, CLEAN]);
+});
