@@ -93,6 +93,8 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   /** The message that is being sent; live until its final reply. */
   protected message: M | undefined = undefined;
   protected chunk: Chunk = { size: 0, last: false, left: 0 };
+  /** What is skipped is a line of an AUTH exchange. */
+  protected credentialsSkipped = false;
   /** STARTTLS was accepted. */
   protected layering = false;
   #lmtp = false;
@@ -124,6 +126,8 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   protected abstract bdat(chunk: Buffer, start: number, text: number, end: number): number;
   /** A line of an AUTH exchange that is none. */
   protected abstract refuseCredentials(end: number): void;
+  /** How long the line that begins at `at` may be. */
+  protected abstract longest(chunk: Buffer, at: number): number;
   /** The rest of an over-long line. */
   protected abstract skip(chunk: Buffer, at: number): number;
   protected abstract makeMessage(meta: FileMeta, chunked: boolean): M;
@@ -164,10 +168,9 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   }
 
   #command(chunk: Buffer, at: number): number {
-    const { line, pipelined } = this.flow.limits;
-    const end = lineEnd(chunk, at, line);
+    const end = lineEnd(chunk, at, this.longest(chunk, at));
     if (end === INCOMPLETE) return LEAVE;
-    if (this.queue.length >= pipelined) {
+    if (this.queue.length >= this.flow.limits.pipelined) {
       this.note('smtp-too-many-pipelined');
       return this.wait('replies');
     }
@@ -258,9 +261,12 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   }
 
   #credentials(chunk: Buffer, at: number): number {
-    const end = lineEnd(chunk, at, this.flow.limits.line);
+    const end = lineEnd(chunk, at, this.longest(chunk, at));
     if (end === INCOMPLETE) return LEAVE;
-    if (end === TOO_LONG) return this.#tooLong(at);
+    if (end === TOO_LONG) {
+      this.credentialsSkipped = true;
+      return this.#tooLong(at);
+    }
     this.mode = 'command';
     if (isCredentials(chunk, at, textEnd(chunk, at, end))) this.forward(chunk, end, { kind: 'auth' });
     else {

@@ -9,7 +9,7 @@ import { LF } from '../../src/core/lines.js';
 import { allowedHello, offers } from './capabilities.js';
 import { type Expected, LEAVE, SmtpDecoder } from './decoder.js';
 import type { SmtpEvent } from './events.js';
-import { chunkSizeOf, type Verb } from './grammar.js';
+import { chunkSizeOf, type Verb, verbAt } from './grammar.js';
 import { HeldMessage } from './held.js';
 import * as say from './replies.js';
 
@@ -103,6 +103,12 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     this.flow.send(SERVER, say.CANCEL);
   }
 
+  protected longest(chunk: Buffer, at: number): number {
+    const { line, smtpCommand, smtpAuth } = this.flow.limits;
+    const auth = this.mode === 'credentials' || verbAt(chunk, at, chunk.length) === 'AUTH';
+    return Math.min(line, auth ? smtpAuth : smtpCommand);
+  }
+
   /** It goes nowhere, and is refused when its end is seen. */
   protected skip(chunk: Buffer, at: number): number {
     const lf = chunk.indexOf(LF, at);
@@ -113,6 +119,13 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     this.flow.drop(lf);
     if (this.queue.length > 0) return this.wait('replies');
     this.mode = 'command';
+    if (this.credentialsSkipped) {
+      // The server waits for a line of its exchange.
+      this.credentialsSkipped = false;
+      this.refuseCredentials(lf + 1);
+      this.queue.push({ kind: 'auth' });
+      return this.wait('answer');
+    }
     return this.#answerFor(lf + 1, say.LINE_TOO_LONG);
   }
 
@@ -222,6 +235,12 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
 
   protected reply(chunk: Buffer, at: number, end: number, code: number): number {
     const expected = this.queue.shift();
+    if (code === 354 && expected?.kind !== 'own-data') {
+      // It takes for text what follows, and we do not know why.
+      this.note('smtp-reply-unexpected', SERVER);
+      this.flow.reset('smtp-reply-unexpected');
+      return LEAVE;
+    }
     if (expected === undefined) {
       this.#unasked(end, code);
       return end;
