@@ -54,7 +54,7 @@ const BDAT = `    size = len(mail) // 3 + 1
 const SESSIONS: readonly {
   readonly title: string;
   readonly programs: readonly string[];
-  start(context: TestContext, port: number): Promise<void>;
+  start(context: TestContext, port: number): Promise<unknown>;
   readonly play: Play;
 }[] = [
   {
