@@ -64,6 +64,8 @@ export interface Expected {
     | 'own-data'
     | 'own-rset';
   readonly envelope?: Envelope | undefined;
+  /** `hello`: was LMTP spoken before it? */
+  readonly lmtp?: boolean;
   /** `mail`: the transaction that was open when it came. */
   readonly open?: Envelope | undefined;
   readonly recipient?: Recipient | undefined;
@@ -198,9 +200,7 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
       case 'EHLO':
       case 'HELO':
       case 'LHLO':
-        this.#lmtp = verb === 'LHLO';
-        this.forgetTransaction();
-        return this.forward(chunk, end, { kind: 'hello' });
+        return this.#hello(verb, chunk, end);
       case 'MAIL':
         return this.mail(chunk, start, text, end);
       case 'RCPT':
@@ -226,6 +226,13 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
       case undefined:
         return this.unknown(chunk, start, end);
     }
+  }
+
+  #hello(verb: Verb, chunk: Buffer, end: number): number {
+    const lmtp = this.#lmtp;
+    this.#lmtp = verb === 'LHLO';
+    this.forgetTransaction();
+    return this.forward(chunk, end, { kind: 'hello', lmtp });
   }
 
   protected mail(chunk: Buffer, start: number, text: number, end: number): number {
@@ -392,6 +399,9 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   protected learn(expected: Expected, code: number): void {
     const accepted = code < 400;
     switch (expected.kind) {
+      case 'hello':
+        if (!accepted) this.#lmtp = expected.lmtp === true;
+        break;
       case 'mail':
         if (expected.envelope !== undefined) this.#mailAnswered(expected.envelope, expected.open, accepted);
         break;

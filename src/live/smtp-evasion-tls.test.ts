@@ -24,6 +24,7 @@ test('SMT-026: close_notify in the middle of a chunk, and clear text behind it: 
     await one.leaveTls(behind);
     await one.left();
     await server.peers.at(-1)?.left();
+    await daemon.record({ eventtype: 'scanerror', action: 'blocked', service: 'SMTPS', srcport: String(one.port) });
   }
   assert.deepEqual(server.messages, []);
   assertUnheard(server);
@@ -33,13 +34,14 @@ test('SMT-026: close_notify in the middle of a chunk, and clear text behind it: 
 });
 
 test('SMT-028: clear text behind STARTTLS, in its segment or before the handshake, ends the connection', async (context) => {
-  const { server, client } = await betweenSmtp(context, TLS);
+  const { server, daemon, client } = await betweenSmtp(context, TLS);
   for (const injected of ['RSET\r\n', 'NOOP\r\n', 'MAIL FROM:<evil@example.test>\r\n', '?']) {
     const one = await client();
     one.say(`STARTTLS\r\n${injected}`);
     await one.left();
     await server.peers.at(-1)?.left();
     assert.equal(server.peers.at(-1)?.heard.includes(injected), false, injected);
+    await daemon.record({ msg: 'plaintext-before-tls, from the client', srcport: String(one.port) });
   }
 });
 

@@ -212,3 +212,23 @@ test('SMT-037: a server that accepts everything is asked to forget an infected m
   assert.equal(record.get('action'), 'blocked');
   assert.equal(record.get('virus'), 'EICAR_TEST_FILE');
 });
+
+test('a server that refuses LHLO answers a message once, and so is it expected to', async (context) => {
+  const { server, client } = await betweenSmtp(context, {
+    answer: (line) => (line.startsWith('LHLO') ? '502 5.5.1 no' : undefined),
+  });
+  const one = await client();
+  assert.match(await one.ask('LHLO client.example.test'), /^502 /);
+  await one.ask('EHLO client.example.test');
+  assert.match(await one.ask('LHLO client.example.test'), /^502 /);
+  for (const [message, expected] of [
+    [CLEAN, /^250 /],
+    [INFECTED, REFUSED],
+  ] as const) {
+    await one.talk(...ENVELOPE, 'RCPT TO:<carol@example.test>', 'DATA');
+    assert.match(await one.ask(`${message}.`), expected);
+    assert.match(await one.ask('NOOP'), /^250 /);
+    assert.equal(one.rest, '');
+  }
+  assert.deepEqual(server.messages, [CLEAN]);
+});
