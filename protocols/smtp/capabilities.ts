@@ -28,6 +28,12 @@ const KEYWORDS: ReadonlySet<string> = new Set([
   'LIMITS',
 ]);
 
+/** Does the reply [at, end) offer the capability? */
+export function offers(chunk: Buffer, at: number, end: number, keyword: 'CHUNKING'): boolean {
+  const lines = chunk.toString('latin1', at, end).split('\n').slice(1);
+  return lines.some((line) => line.slice(4).trim().split(' ', 1)[0]?.toUpperCase() === keyword);
+}
+
 /** The reply [at, end) without what is not allowed; undefined when all of it may go as it is. */
 export function allowedHello(chunk: Buffer, at: number, end: number): Buffer | undefined {
   const code = replyCode(chunk, lastLine(chunk, at, end), end);

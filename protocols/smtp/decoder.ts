@@ -64,6 +64,8 @@ export interface Expected {
     | 'own-data'
     | 'own-rset';
   readonly envelope?: Envelope | undefined;
+  /** `hello`: was LMTP spoken before it? */
+  readonly lmtp?: boolean;
   /** `mail`: the transaction that was open when it came. */
   readonly open?: Envelope | undefined;
   readonly recipient?: Recipient | undefined;
@@ -93,6 +95,8 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   /** The message that is being sent; live until its final reply. */
   protected message: M | undefined = undefined;
   protected chunk: Chunk = { size: 0, last: false, left: 0 };
+  /** What is skipped is a line of an AUTH exchange. */
+  protected credentialsSkipped = false;
   /** STARTTLS was accepted. */
   protected layering = false;
   #lmtp = false;
@@ -124,6 +128,8 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   protected abstract bdat(chunk: Buffer, start: number, text: number, end: number): number;
   /** A line of an AUTH exchange that is none. */
   protected abstract refuseCredentials(end: number): void;
+  /** How long the line that begins at `at` may be. */
+  protected abstract longest(chunk: Buffer, at: number): number;
   /** The rest of an over-long line. */
   protected abstract skip(chunk: Buffer, at: number): number;
   protected abstract makeMessage(meta: FileMeta, chunked: boolean): M;
@@ -164,10 +170,9 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   }
 
   #command(chunk: Buffer, at: number): number {
-    const { line, pipelined } = this.flow.limits;
-    const end = lineEnd(chunk, at, line);
+    const end = lineEnd(chunk, at, this.longest(chunk, at));
     if (end === INCOMPLETE) return LEAVE;
-    if (this.queue.length >= pipelined) {
+    if (this.queue.length >= this.flow.limits.pipelined) {
       this.note('smtp-too-many-pipelined');
       return this.wait('replies');
     }
@@ -195,9 +200,7 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
       case 'EHLO':
       case 'HELO':
       case 'LHLO':
-        this.#lmtp = verb === 'LHLO';
-        this.forgetTransaction();
-        return this.forward(chunk, end, { kind: 'hello' });
+        return this.#hello(verb, chunk, end);
       case 'MAIL':
         return this.mail(chunk, start, text, end);
       case 'RCPT':
@@ -223,6 +226,13 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
       case undefined:
         return this.unknown(chunk, start, end);
     }
+  }
+
+  #hello(verb: Verb, chunk: Buffer, end: number): number {
+    const lmtp = this.#lmtp;
+    this.#lmtp = verb === 'LHLO';
+    this.forgetTransaction();
+    return this.forward(chunk, end, { kind: 'hello', lmtp });
   }
 
   protected mail(chunk: Buffer, start: number, text: number, end: number): number {
@@ -258,9 +268,12 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   }
 
   #credentials(chunk: Buffer, at: number): number {
-    const end = lineEnd(chunk, at, this.flow.limits.line);
+    const end = lineEnd(chunk, at, this.longest(chunk, at));
     if (end === INCOMPLETE) return LEAVE;
-    if (end === TOO_LONG) return this.#tooLong(at);
+    if (end === TOO_LONG) {
+      this.credentialsSkipped = true;
+      return this.#tooLong(at);
+    }
     this.mode = 'command';
     if (isCredentials(chunk, at, textEnd(chunk, at, end))) this.forward(chunk, end, { kind: 'auth' });
     else {
@@ -386,6 +399,9 @@ export abstract class SmtpDecoder<M extends SentMessage> implements Decoder {
   protected learn(expected: Expected, code: number): void {
     const accepted = code < 400;
     switch (expected.kind) {
+      case 'hello':
+        if (!accepted) this.#lmtp = expected.lmtp === true;
+        break;
       case 'mail':
         if (expected.envelope !== undefined) this.#mailAnswered(expected.envelope, expected.open, accepted);
         break;

@@ -10,6 +10,8 @@ export const SMTP_EVENTS = {
   'smtp-command-unknown': 'a command outside those of RFC 5321 and the extensions that are followed',
   'smtp-bdat-malformed': 'the size or the end of a BDAT command cannot be read in one way',
   'smtp-bdat-data-mixed': 'DATA in a transaction that was begun with BDAT (RFC 3030 section 2)',
+  'smtp-bdat-misplaced':
+    'live: BDAT outside a transaction, or the server does not offer it; its octets are swallowed, and refused',
   'smtp-starttls-misplaced': 'STARTTLS inside TLS, inside a transaction, or with an argument',
   'smtp-too-many-recipients': 'a message has more recipients than the limit `recipients`; the rest is not shown',
   'smtp-too-many-pipelined': 'more commands than the limit `pipelined` wait for their replies',

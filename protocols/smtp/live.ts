@@ -6,16 +6,18 @@ import { Buffer } from 'node:buffer';
 import type { FileId, FileMeta, Verdict } from '../../src/core/file.js';
 import { CLIENT, SERVER, type Side } from '../../src/core/flow.js';
 import { LF } from '../../src/core/lines.js';
-import { allowedHello } from './capabilities.js';
+import { allowedHello, offers } from './capabilities.js';
 import { type Expected, LEAVE, SmtpDecoder } from './decoder.js';
 import type { SmtpEvent } from './events.js';
-import { chunkSizeOf, type Verb } from './grammar.js';
+import { chunkSizeOf, type Verb, verbAt } from './grammar.js';
 import { HeldMessage } from './held.js';
 import * as say from './replies.js';
 
 export class LiveSmtp extends SmtpDecoder<HeldMessage> {
   /** Both ends were told that the session is over. */
   #over = false;
+  /** The server knows BDAT: one that does not would take the octets of a chunk for commands. */
+  #chunking = false;
 
   end(side: Side): void {
     if (side === CLIENT) {
@@ -89,8 +91,9 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     }
     this.noteBareLf(chunk, end);
     this.flow.drop(end);
-    // A chunk that nobody accepts is swallowed and refused.
-    if (this.message === undefined && this.envelope?.accepted === true && this.envelope.deliverable > 0)
+    // A chunk that nobody accepts is swallowed and refused. Behind an envelope that was refused, honest clients have sent it already.
+    if (this.envelope === undefined || !this.#chunking) this.note('smtp-bdat-misplaced');
+    else if (this.message === undefined && this.envelope.accepted === true && this.envelope.deliverable > 0)
       this.openMessage(true);
     return this.beginChunk(size, end);
   }
@@ -98,6 +101,12 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
   protected refuseCredentials(end: number): void {
     this.flow.drop(end);
     this.flow.send(SERVER, say.CANCEL);
+  }
+
+  protected longest(chunk: Buffer, at: number): number {
+    const { line, smtpCommand, smtpAuth } = this.flow.limits;
+    const auth = this.mode === 'credentials' || verbAt(chunk, at, chunk.length) === 'AUTH';
+    return Math.min(line, auth ? smtpAuth : smtpCommand);
   }
 
   /** It goes nowhere, and is refused when its end is seen. */
@@ -110,6 +119,13 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     this.flow.drop(lf);
     if (this.queue.length > 0) return this.wait('replies');
     this.mode = 'command';
+    if (this.credentialsSkipped) {
+      // The server waits for a line of its exchange.
+      this.credentialsSkipped = false;
+      this.refuseCredentials(lf + 1);
+      this.queue.push({ kind: 'auth' });
+      return this.wait('answer');
+    }
     return this.#answerFor(lf + 1, say.LINE_TOO_LONG);
   }
 
@@ -219,6 +235,12 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
 
   protected reply(chunk: Buffer, at: number, end: number, code: number): number {
     const expected = this.queue.shift();
+    if (code === 354 && expected?.kind !== 'own-data') {
+      // It takes for text what follows, and we do not know why.
+      this.note('smtp-reply-unexpected', SERVER);
+      this.flow.reset('smtp-reply-unexpected');
+      return LEAVE;
+    }
     if (expected === undefined) {
       this.#unasked(end, code);
       return end;
@@ -245,7 +267,10 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
   }
 
   #passReply(expected: Expected, chunk: Buffer, at: number, end: number, code: number): void {
-    const instead = expected.kind === 'hello' && code === 250 ? allowedHello(chunk, at, end) : undefined;
+    // Some clients read what any acceptance offers.
+    const greets = expected.kind === 'hello' && code < 300;
+    if (greets) this.#chunking = offers(chunk, at, end, 'CHUNKING');
+    const instead = greets ? allowedHello(chunk, at, end) : undefined;
     if (instead === undefined) this.flow.pass(end);
     else {
       this.flow.drop(end);
@@ -266,6 +291,12 @@ export class LiveSmtp extends SmtpDecoder<HeldMessage> {
     held?.discard();
     this.#undo();
     this.#settled();
+  }
+
+  // Inside TLS the server says anew what it knows.
+  protected override startLayer(): typeof LEAVE {
+    this.#chunking = false;
+    return super.startLayer();
   }
 
   // ── The end of the session ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -147,6 +147,10 @@ export class RecordedSmtp extends SmtpDecoder<RecordedMessage> {
     this.flow.pass(end);
   }
 
+  protected longest(): number {
+    return this.flow.limits.line;
+  }
+
   protected skip(chunk: Buffer, at: number): number {
     const end = chunk.indexOf(LF, at) + 1;
     this.flow.pass(end === 0 ? chunk.length : end);

@@ -24,7 +24,7 @@ const PAYLOADS: readonly (readonly [string, Buffer])[] = [
 /** Sends with every client to one server; every file must be found, with its virus. */
 async function expectMailOfAll(
   context: TestContext,
-  start: (context: TestContext, port: number) => Promise<void>,
+  start: (context: TestContext, port: number) => Promise<unknown>,
 ): Promise<void> {
   const directory = scratch(context, 'smtp');
   const port = await freePort();

@@ -32,6 +32,12 @@ export interface Limits {
   // mail
   /** A command or reply line of a mail protocol. */
   readonly line: number;
+  /**
+   * Live: a command line of SMTP, and one of its AUTH exchanges, which may be longer (RFC 4954 section 4). Exim takes what is behind its own
+   * bound of 16 KiB for another command.
+   */
+  readonly smtpCommand: number;
+  readonly smtpAuth: number;
   readonly recipients: number;
   /** Dots stuffed into one message that are remembered: past them a part cannot be stripped, and the message is refused. */
   readonly stuffedDots: number;
@@ -181,6 +187,8 @@ export const DEFAULT_LIMITS: Limits = {
   expectationLife: 30_000,
 
   line: 64 * KiB,
+  smtpCommand: 2 * KiB,
+  smtpAuth: 12 * KiB,
   recipients: 10_000,
   stuffedDots: 65_536,
   replyLines: 100_000,

@@ -114,6 +114,23 @@ test('FLT-015: FIN of a side that said nothing yet reaches the decoder, and the 
   assert.deepEqual(said, ['fin to 1']);
 });
 
+test('FLT-015: a server that ends before it has said a line is as who is at home there, and the client hears of it', () => {
+  for (const begun of ['', '22']) {
+    const { engine, told, said } = detecting(25);
+    if (begun !== '') engine.receive(SERVER, Buffer.from(begun));
+    engine.receiveEnd(SERVER);
+    assert.deepEqual(told, ['detected', 'end of 1']);
+    assert.deepEqual(said, ['fin to 0']);
+    engine.receiveEnd(CLIENT);
+    assert.deepEqual(told.slice(2), ['end of 0']);
+  }
+  const { engine, told, said } = detecting(25);
+  engine.receiveEnd(CLIENT);
+  engine.receiveEnd(SERVER);
+  assert.deepEqual(told, ['detected', 'end of 0', 'end of 1']);
+  assert.deepEqual(said, ['fin to 1', 'fin to 0']);
+});
+
 test('FLT-015: FIN passes with what passes because nobody knew it', () => {
   const { engine, sent, said } = detecting(4711);
   engine.receive(CLIENT, Buffer.from('G'));

@@ -6,14 +6,13 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { PYTHON, startAiosmtpd } from '../testing/peers/aiosmtpd.js';
 import { startDaemon } from '../testing/peers/daemon.js';
 import { startExim } from '../testing/peers/exim.js';
 import { message, type Part, partsOf } from '../testing/peers/messages.js';
 import { capture, freePort, peerTest, run, scratch } from '../testing/peers/peers.js';
 import { startPostfix } from '../testing/peers/postfix.js';
-import { EICAR, expectFile, infected, scan } from '../testing/peers/scanned.js';
+import { expectFile, infected, scan } from '../testing/peers/scanned.js';
 import { FILE_CLIENTS, FROM, MESSAGE_CLIENTS, TO } from '../testing/peers/smtp-clients.js';
 
 const SERVERS = [
@@ -129,88 +128,5 @@ peerTest(
     assert.equal(log, '');
     for (const { name, bytes } of clean) expectFile(rows, name, bytes, { state: 'complete', verdict: 'clean' });
     await daemon.record({ logid: '0211008194', action: 'blocked', filename: 'infected-eicar.com' });
-  },
-);
-
-/** swaks's line of the answer to the message. */
-const DELIVERED = /lines sent\n<- {2}250 OK/;
-
-async function withSwaks(
-  context: TestContext,
-  setup: Partial<Parameters<typeof startDaemon>[1]>,
-  name: string,
-  content: Buffer,
-): Promise<{ said: string; rows: ReturnType<typeof scan>['rows']; daemon: Awaited<ReturnType<typeof startDaemon>> }> {
-  const port = await freePort();
-  await startAiosmtpd(context, port);
-  const daemon = await startDaemon(context, { doors: [{ kind: 'smtp', to: port }], ...setup });
-  const directory = scratch(context, 'smtp');
-  const path = join(directory, name);
-  writeFileSync(path, content);
-  const file = join(directory, 'smtp.pcap');
-  const recording = await capture(context, port, file);
-  const to = ['--server', `127.0.0.1:${daemon.ports[0]}`, '--from', FROM, '--to', TO];
-  const said = run('swaks', [...to, '--suppress-data', '--attach-name', name, '--attach', `@${path}`], {
-    statuses: [0, 26],
-  });
-  await recording.stop();
-  return { said, rows: scan(context, file).rows, daemon };
-}
-
-peerTest('av-scan monitor lets an infected mail pass, and logs it', ['swaks', 'tcpdump'], async (context) => {
-  const av = ['config smtp', '    set av-scan monitor', 'end'];
-  const { said, rows, daemon } = await withSwaks(context, { av }, 'eicar.com', Buffer.from(EICAR));
-  assert.match(said, DELIVERED);
-  expectFile(rows, 'eicar.com', Buffer.from(EICAR), { state: 'complete', verdict: 'infected' });
-  const record = await daemon.record({ type: 'utm', filename: 'eicar.com' });
-  assert.equal(record.get('action'), 'monitored');
-});
-
-peerTest(
-  'without splice the infected part is taken out, and the mail is delivered with the replacement text',
-  ['swaks', 'tcpdump'],
-  async (context) => {
-    const { said, rows, daemon } = await withSwaks(
-      context,
-      {
-        options: ['config smtp', '    set options fragmail', 'end'],
-        sections: 'config system replacemsg mail "email-virus"\n    set buffer "Gone: %%FILE%% with %%VIRUS%%."\nend\n',
-      },
-      'eicar.com',
-      Buffer.from(EICAR),
-    );
-    assert.match(said, DELIVERED);
-    assert.ok(
-      rows.some(({ type }) => type === 'mime'),
-      'the mail came',
-    );
-    assert.ok(rows.every(({ verdict }) => verdict !== 'infected'));
-    await daemon.record({ action: 'attachment-removed', service: 'SMTP', filename: 'eicar.com' });
-  },
-);
-
-peerTest(
-  'what is larger than the profile allows is refused, or passes unscanned, as it says',
-  ['swaks', 'tcpdump'],
-  async (context) => {
-    const large = Buffer.concat([Buffer.from(EICAR), Buffer.alloc(1_100_000, '\n')]);
-    const options = (more: string): readonly string[] => [
-      'set oversize-log enable',
-      'config smtp',
-      '    set oversize-limit 1',
-      more,
-      'end',
-    ];
-    const refused = await withSwaks(
-      context,
-      { options: options('    set options oversize splice') },
-      'large.txt',
-      large,
-    );
-    assert.match(refused.said, /554 5\.7\.1/);
-    await refused.daemon.record({ type: 'utm', eventtype: 'oversize', action: 'blocked' });
-    const passed = await withSwaks(context, { options: options('    set options splice') }, 'large.txt', large);
-    assert.match(passed.said, DELIVERED);
-    await passed.daemon.record({ type: 'utm', eventtype: 'oversize', action: 'passthrough' });
   },
 );

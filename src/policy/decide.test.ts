@@ -146,6 +146,24 @@ for (const service of ['FTP', 'SMB', undefined]) {
   });
 }
 
+test('a member that a damaged archive cuts short is what the options say of the archive, and no file that somebody broke off', () => {
+  const damaged = (reason: UnscannableReason, more: readonly Finding[] = []) =>
+    mail({
+      types: ['zip'],
+      findings: [unscannable(reason)],
+      children: [{ state: 'truncated', findings: [unscannable('truncated'), ...more] }],
+    });
+  for (const reason of ['corrupted', 'partiallycorrupted'] as const) {
+    assert.equal(said(damaged(reason), 'SMTP', profiles({ avScan: 'block' })).action, 'pass');
+    const blocking = profiles({ avScan: 'block', archiveBlock: new Set([reason]) });
+    assert.deepEqual(said(damaged(reason), 'SMTP', blocking).records, ['scanerror:blocked']);
+    const infected = damaged(reason, [virus]);
+    assert.equal(said(infected, 'SMTP', profiles({ avScan: 'block' })).action, 'block');
+  }
+  // Nothing else of the archive says why its member is not whole.
+  assert.equal(said(damaged('nested'), 'SMTP', profiles({ avScan: 'block' })).action, 'block');
+});
+
 // The matrix: each protocol, each av-scan, each kind of finding.
 for (const service of ['SMTP', 'POP3', 'IMAP', 'FTP', 'SMB'] as const) {
   const blockAction = service === 'POP3' || service === 'IMAP' ? 'strip' : 'block';

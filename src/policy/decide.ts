@@ -241,10 +241,19 @@ function isArchiveReason(reason: string): reason is ArchiveReason {
   return (ARCHIVE_REASONS as readonly string[]).includes(reason);
 }
 
-/** Of an object and of all that it holds, in member order. */
-function findingsBelow(node: Inspected, into: Finding[] = []): Finding[] {
-  into.push(...evidenceOf(node));
-  for (const child of node.children) findingsBelow(child, into);
+/**
+ * Of an object and of all that it holds, in member order. That a member is cut short where its archive is damaged says nothing that the
+ * archive's finding does not, and FortiOS has options for that one.
+ */
+function findingsBelow(node: Inspected, into: Finding[] = [], damaged = false): Finding[] {
+  const own = evidenceOf(node);
+  for (const finding of own)
+    if (!damaged || finding.kind !== 'unscannable' || finding.reason !== 'truncated') into.push(finding);
+  const isDamaged = own.some(
+    (finding) =>
+      finding.kind === 'unscannable' && (finding.reason === 'corrupted' || finding.reason === 'partiallycorrupted'),
+  );
+  for (const child of node.children) findingsBelow(child, into, isDamaged);
   return into;
 }
 

@@ -250,6 +250,19 @@ test('words that end a session are heard, and nothing behind what brought them a
   await session.joined.ended;
 });
 
+test('an end that was told that all is over, and says no FIN of its own, is not waited for', async (context) => {
+  const session = await joinedSockets(context);
+  await greet(session);
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  await data(session, 'one\n.\r\n');
+  assert.match((await rest(session.client)).toString(), /^521 /);
+  await rest(session.server);
+  assert.ok(session.joined.connection.alive);
+  context.mock.timers.tick(5_000);
+  assert.deepEqual(await session.joined.ended, { how: 'closed', reason: undefined, side: undefined });
+  assert.ok(session.near.every((stream) => stream.destroyed));
+});
+
 test('abort ends both ends, and what was held is dropped', async () => {
   const session = joinedInMemory();
   await greet(session);

@@ -79,7 +79,9 @@ export async function startDaemon(context: TestContext, setup: DaemonSetup): Pro
     child.stderr.on('data', () => {
       if (said.includes('inspectd: ready')) resolve();
     });
-    child.once('exit', () => reject(new Error(`the daemon did not start: ${said}`)));
+    child.once('close', (status, signal) =>
+      reject(new Error(`the daemon did not start, and ended with ${status ?? signal}: ${said}`)),
+    );
   });
   const records = (): LogFields[] => {
     let text = '';

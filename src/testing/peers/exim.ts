@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { ended, listening, pathOf, run, scratch, serverDirectory } from './peers.js';
 
-export async function startExim(context: TestContext, port: number): Promise<void> {
+/** The directory of its spool and logs. */
+export async function startExim(context: TestContext, port: number): Promise<string> {
   let stop = async (): Promise<void> => {};
   const base = serverDirectory(context, 'exim', () => stop());
   const settings = configure(base, [
@@ -26,6 +27,7 @@ export async function startExim(context: TestContext, port: number): Promise<voi
   const exim = spawn(pathOf('exim4') ?? 'exim4', ['-C', settings, '-bdf'], { stdio: 'ignore' });
   stop = () => ended(exim);
   await listening(port);
+  return base;
 }
 
 /** Gives `mail` to an Exim that delivers it to `port` of loopback at once. */

@@ -5,11 +5,12 @@ import type { TestContext } from 'node:test';
 import { selfSigned } from './certificate.js';
 import { listening, run, serverDirectory } from './peers.js';
 
+/** The directory of its queue and log. */
 export async function startPostfix(
   context: TestContext,
   port: number,
   options: { readonly tls?: boolean } = {},
-): Promise<void> {
+): Promise<string> {
   const base = serverDirectory(context, 'postfix', (directory) => {
     run('postfix', ['-c', join(directory, 'etc'), 'stop'], { statuses: [0, 1] });
   });
@@ -49,4 +50,5 @@ ${tls === undefined ? '' : `smtpd_tls_security_level = may\nsmtpd_tls_key_file =
   writeFileSync(join(base, 'etc/master.cf'), `127.0.0.1:${port} inet n - n - - smtpd\n${services.join('\n')}\n`);
   run('postfix', ['-c', join(base, 'etc'), 'start']);
   await listening(port);
+  return base;
 }
