@@ -25,6 +25,7 @@ export function svg({ title, x, y, points, logarithmic = false, label = String }
   const at = (value: number): string => value.toFixed(1);
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<title>${title}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
     `<text x="${WIDTH / 2}" y="22" text-anchor="middle" font-size="15">${title}</text>`,
     `<text x="${WIDTH / 2}" y="${HEIGHT - 10}" text-anchor="middle">${x}</text>`,
