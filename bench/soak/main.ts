@@ -8,13 +8,15 @@ import { handshakes } from './handshakes.js';
 import { memory } from './memory.js';
 import { mutants } from './mutants.js';
 import { sessions } from './sessions.js';
+import { stalls } from './stalls.js';
 
-const SOAKS = { sessions, memory, faults, handshakes, mutants } as const;
+const SOAKS = { sessions, memory, faults, handshakes, stalls, mutants } as const;
 const USAGE = `usage: npm run soak -- NAME [--count N] [--seconds S]
   sessions    N sessions at once (2000), mails through all of them for S seconds (60): none lost, memory flat
   memory      N sessions (10000), each in the middle of a large mail: memory under its ceiling, no session torn down wrongly
   faults      mails for S seconds (300), one in a hundred sessions broken in some way: no leak of memory or descriptors
   handshakes  N server names (100000) through TLS for at most S seconds (120): the cache of certificates stays bounded
+  stalls      hostile messages one by one: how long the event loop stands still for each
   mutants     verdict code changed in one place at a time: which changes no test notices`;
 
 const { values, positionals } = parseArgs({
