@@ -123,14 +123,23 @@ function eachStretch(content: Content, give: (start: number, end: number) => boo
     lineStart = at + 1;
   };
   eachPiece(content, (piece) => {
-    for (let at = 0; at < piece.length && going; at++) {
-      const kind = KINDS[piece[at]!]!;
-      if (kind === LETTER) {
-        letters++;
+    const { length } = piece;
+    for (let at = 0; at < length && going; at++) {
+      // Runs of letters, and the rest of a line that is none of base64, are stepped over without a look at what they are in.
+      const from = at;
+      while (at < length && KINDS[piece[at]!] === LETTER) at++;
+      if (at > from) {
+        letters += at - from;
         if (pads > 0) pure = false;
-      } else if (kind === END) lineEnds(position + at);
+        if (at === length) break;
+      }
+      const kind = KINDS[piece[at]!]!;
+      if (kind === END) lineEnds(position + at);
       else if (kind === PAD) pads++;
-      else pure = false;
+      else {
+        pure = false;
+        while (at + 1 < length && KINDS[piece[at + 1]!] !== END) at++;
+      }
     }
     position += piece.length;
   });
