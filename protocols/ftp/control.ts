@@ -529,6 +529,7 @@ export class FtpControl implements Decoder {
     return {
       control: this.#flow,
       mode: this.#mode,
+      tls: this.#protection === 'P',
       transfer: undefined,
       connected: false,
       // Nobody waits for the closing reply of a connection that is gone.

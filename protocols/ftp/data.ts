@@ -4,7 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import type { FileId, Verdict } from '../../src/core/file.js';
-import { CLIENT, type Decoder, type Flow, opposite, type Side } from '../../src/core/flow.js';
+import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../src/core/flow.js';
 import { BlockMode } from './block-mode.js';
 import type { FtpEvent } from './events.js';
 import { Transfer } from './transfer.js';
@@ -16,6 +16,8 @@ export type Mode = 'S' | 'B' | 'Z';
 export interface DataLink {
   readonly control: Flow;
   readonly mode: Mode;
+  /** It is inside TLS (PROT P). */
+  readonly tls: boolean;
   /** What was asked for on it. */
   transfer: Transfer | undefined;
   /** The connection is there. */
@@ -109,7 +111,9 @@ export class FtpData implements Decoder {
     transfer.verdict = verdict;
     const { unit } = transfer;
     if (!this.#flow.passive) {
-      if (verdict.action === 'block') this.#flow.reset('blocked');
+      // What was cut has not come to the end that FIN, or a close_notify, would tell of.
+      if (verdict.action === 'block') this.#refuse(transfer);
+      else if (this.#cut) this.#flow.reset('cut');
       else {
         if (verdict.action === 'strip')
           for (const { start, end, instead } of verdict.edits) unit?.edit(start, end, instead);
@@ -122,6 +126,19 @@ export class FtpData implements Decoder {
 
   unanswered(): void {}
   wake(): void {}
+
+  /**
+   * Live: nothing more of it goes to its receiver. A server has got nothing of an upload yet; its data connection is reset. Within TLS it is
+   * ended: OpenSSL forgets the session of a connection that is cut off, and servers want all later ones to resume it. The sender of
+   * an upload has ended already, and hears on the control connection what became of it.
+   */
+  #refuse({ facts, unit }: Transfer): void {
+    if (facts.kind !== 'upload' || this.#cut) return this.#flow.reset('blocked');
+    this.#flow.finish(CLIENT);
+    if (!this.#link.tls) return this.#flow.reset('blocked', SERVER);
+    unit?.replace();
+    this.#flow.finish(SERVER);
+  }
 
   /** What was asked for; when nothing was, what the bytes themselves say: a file of the side that sends them. */
   #transferOf(side: Side): Transfer {
