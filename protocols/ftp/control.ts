@@ -64,6 +64,9 @@ export class FtpControl implements Decoder {
   #transfer: Transfer | undefined;
   /** Live: an upload that the client may not follow with other commands than those for a transfer under way. */
   #upload: Transfer | undefined;
+  /** Live: transfers whose closing reply came before their data had ended, and when that is looked at again; 'asked': what time it is. */
+  readonly #waiting = new Set<Transfer>();
+  #patience: number | 'asked' | undefined;
   #mode: Mode = 'S';
   #rest = 0;
   /** TYPE A, which is the default (RFC 959 §5.1). */
@@ -112,7 +115,23 @@ export class FtpControl implements Decoder {
     this.#loose = true;
   }
 
-  wake(): void {}
+  /** Live: a closing reply waits for a data connection on which nothing moves, or which never came. */
+  wake(now: number): void {
+    if (this.#patience === undefined) return;
+    for (const transfer of this.#waiting) {
+      if (transfer.closing === undefined || !transfer.underWay) this.#waiting.delete(transfer);
+      else if (this.#patience !== 'asked' && !transfer.moved) {
+        this.#waiting.delete(transfer);
+        this.#odd('ftp-data-unended', SERVER);
+        transfer.lost();
+        transfer.connection?.reset('ftp-data-unended' satisfies FtpEvent);
+        this.#settle(transfer);
+      }
+      transfer.moved = false;
+    }
+    this.#patience = this.#waiting.size > 0 ? now + this.#flow.limits.dataTime : undefined;
+    if (this.#patience !== undefined) this.#flow.wakeAt(this.#patience);
+  }
 
   // ── The client ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -200,7 +219,7 @@ export class FtpControl implements Decoder {
       if (this.#flow.passive && this.#mode !== 'B') this.#announceAgain();
       if (this.#link !== undefined) {
         this.#link.transfer = transfer;
-        transfer.connected = this.#link.connected;
+        transfer.connection = this.#link.flow;
       }
     }
     this.#awaited.push({ verb, argument, transfer });
@@ -359,6 +378,12 @@ export class FtpControl implements Decoder {
     transfer.closing = unit ?? this.#flow.unit(CLIENT, 'held');
     this.#flow.pass(end, transfer.closing);
     this.#settle(transfer);
+    if (!transfer.underWay) return;
+    transfer.moved = true;
+    this.#waiting.add(transfer);
+    if (this.#patience !== undefined) return;
+    this.#patience = 'asked';
+    this.#flow.wakeAt(0);
   }
 
   /** Live: lets the closing reply go once the file is judged, or says in its place why the file did not. */
@@ -374,7 +399,8 @@ export class FtpControl implements Decoder {
       return;
     }
     transfer.closing = undefined;
-    closing.release();
+    if (transfer.missing) closing.replace(transfer.connection === undefined ? NO_CONNECTION : CUT);
+    else closing.release();
     this.#uploaded(transfer);
   }
 
@@ -485,7 +511,7 @@ export class FtpControl implements Decoder {
    * end of the control connection has (RFC 959 §3.2).
    */
   #announceAgain(): void {
-    if (this.#link !== undefined && !(this.#link.connected && this.#link.transfer !== undefined)) return;
+    if (this.#link !== undefined && !(this.#link.flow !== undefined && this.#link.transfer !== undefined)) return;
     this.#expect(SERVER, this.#active ?? { address: undefined, port: 0 }, () => {});
   }
 
@@ -521,8 +547,14 @@ export class FtpControl implements Decoder {
     // Without PROT P it is clear text by the standard (RFC 4217 §9), but not with every server, nor with TLS from the beginning.
     const related = { dials, target, tls: this.#protection === 'P' ? true : undefined };
     // Of two that come for one transfer, from wherever, the second is inspected for itself.
-    const decode = (flow: Flow): FtpData => new FtpData(flow, link.connected ? this.#newLink() : link);
-    this.#flow.expect({ ...related, decode }, ready);
+    const decode = (flow: Flow): FtpData => new FtpData(flow, link.flow !== undefined ? this.#newLink() : link);
+    const over = (): void => {
+      const { transfer } = link;
+      if (transfer === undefined || transfer.settled) return;
+      transfer.lost();
+      this.#settle(transfer);
+    };
+    this.#flow.expect({ ...related, decode, over }, ready);
   }
 
   #newLink(): DataLink {
@@ -531,7 +563,7 @@ export class FtpControl implements Decoder {
       mode: this.#mode,
       tls: this.#protection === 'P',
       transfer: undefined,
-      connected: false,
+      flow: undefined,
       // Nobody waits for the closing reply of a connection that is gone.
       judged: (transfer) => {
         if (!this.#over) this.#settle(transfer);
@@ -594,6 +626,7 @@ function activeCommand(verb: string, { address, port }: Endpoint): string {
 }
 
 const REFUSED_PLACE = Buffer.from('500 No data connections to this place\r\n');
+const CUT = Buffer.from('426 The data connection did not end as it should\r\n');
 const NO_CONNECTION = Buffer.from('425 Cannot open a data connection\r\n');
 
 /** What RFC 959 §4.1.3 foresees while a transfer is under way. */

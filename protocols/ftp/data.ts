@@ -20,8 +20,8 @@ export interface DataLink {
   readonly tls: boolean;
   /** What was asked for on it. */
   transfer: Transfer | undefined;
-  /** The connection is there. */
-  connected: boolean;
+  /** The connection, when it is there. */
+  flow: Flow | undefined;
   /** Live: the control connection is told that the transfer's verdict is there. */
   judged(transfer: Transfer, verdict: Verdict): void;
 }
@@ -38,8 +38,8 @@ export class FtpData implements Decoder {
   constructor(flow: Flow, link: DataLink) {
     this.#flow = flow;
     this.#link = link;
-    link.connected = true;
-    if (link.transfer !== undefined) link.transfer.connected = true;
+    link.flow = flow;
+    if (link.transfer !== undefined) link.transfer.connection = flow;
     if (link.mode === 'B')
       this.#blocks = new BlockMode({
         write: (chunk, start, end) => this.#link.transfer?.write(chunk, start, end),
@@ -146,7 +146,7 @@ export class FtpData implements Decoder {
     if (known?.concluded === true && known.facts.kind !== 'listing') {
       // The server was done before these bytes were captured.
       const late = new Transfer(this.#link.control, { ...known.facts, name: known.name });
-      late.connected = true;
+      late.connection = this.#flow;
       late.replied('done');
       this.#link.transfer = late;
       return late;
@@ -161,12 +161,12 @@ export class FtpData implements Decoder {
         at: undefined,
         text: false,
       });
-      transfer.connected = true;
+      transfer.connection = this.#flow;
       transfer.replied('lost');
       this.#link.transfer = transfer;
       return transfer;
     }
-    known.connected = true;
+    known.connection = this.#flow;
     return known;
   }
 

@@ -135,6 +135,8 @@ export interface Limits {
   readonly dialTime: number;
   readonly greetingTime: number;
   readonly handshakeTime: number;
+  /** Milliseconds that the reply which closes a transfer of FTP waits for a data connection that does not come, or on which nothing moves. */
+  readonly dataTime: number;
   /** Milliseconds without a byte from either end. */
   readonly idleTime: number;
   /** In the middle of a line or file, fewer than `slowBytes` in `slowTime` milliseconds are too few. */
@@ -240,6 +242,7 @@ export const DEFAULT_LIMITS: Limits = {
   dialTime: 30_000,
   greetingTime: 300_000,
   handshakeTime: 30_000,
+  dataTime: 30_000,
   idleTime: 3_600_000,
   slowTime: 180_000,
   slowBytes: 1_024,
