@@ -22,6 +22,8 @@ export interface DataLink {
   transfer: Transfer | undefined;
   /** The connection, when it is there. */
   flow: Flow | undefined;
+  /** Live: it was there, and is gone. */
+  over: boolean;
   /** Live: the control connection is told that the transfer's verdict is there. */
   judged(transfer: Transfer, verdict: Verdict): void;
 }

@@ -4,6 +4,7 @@ export const FTP_EVENTS = {
   'ftp-malformed-command': 'a line of the client is no command',
   'ftp-unknown-command': 'a command that this decoder does not know; live it is refused',
   'ftp-command-refused': 'a command that live connections are not allowed, because what follows it could not be judged',
+  'ftp-out-of-order': 'a way for data before the login, or a second transfer for the same; live it is refused',
   'ftp-malformed-reply': 'a line of the server is no reply',
   'ftp-unexpected-reply': 'a reply that no command asked for',
   'ftp-reply-unended': 'a reply of many lines has no last line within the limit `replyLines`',

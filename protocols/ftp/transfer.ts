@@ -79,9 +79,9 @@ export class Transfer {
     );
   }
 
-  /** The server says that it is done, and nobody has judged what it did. */
-  get missing(): boolean {
-    return this.#unjudged && this.verdict === undefined && this.#reply === 'done';
+  /** The server says that it is done, and its data connection was cut, or gave nothing to judge. */
+  get broken(): boolean {
+    return this.#reply === 'done' && (this.#data === 'cut' || (this.#unjudged && this.verdict === undefined));
   }
 
   /** Its data connection has not ended yet. */
@@ -91,7 +91,7 @@ export class Transfer {
 
   /** No verdict will come. */
   lost(): void {
-    this.#unjudged = true;
+    if (this.facts.kind !== 'listing') this.#unjudged = true;
   }
 
   /** The data connection is there; its bytes are put into `unit` in live flows. */

@@ -59,6 +59,7 @@ export type Joiner = (client: Socket, server: Socket, related: Related, hole: Pi
 
 interface Open {
   readonly hole: Pinhole;
+  readonly related: Related;
   readonly server: Server;
   readonly timer: NodeJS.Timeout;
 }
@@ -102,6 +103,7 @@ export class Pinholes {
         const hole: Pinhole = { session: session.id, passive, from, at, target };
         const open: Open = {
           hole,
+          related,
           server,
           timer: setTimeout(() => this.#close(open, 'expired'), limits.expectationTime),
         };
@@ -114,7 +116,7 @@ export class Pinholes {
           return;
         }
         own.add(open);
-        server.on('connection', (socket) => this.#arrived(open, socket, related, join));
+        server.on('connection', (socket) => this.#arrived(open, socket, join));
         this.#options.event({ kind: 'opened', hole });
         ready(at);
       },
@@ -131,8 +133,8 @@ export class Pinholes {
     this.#open.delete(session);
   }
 
-  #arrived(open: Open, socket: Socket, related: Related, join: Joiner): void {
-    const { hole } = open;
+  #arrived(open: Open, socket: Socket, join: Joiner): void {
+    const { hole, related } = open;
     const by = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
     socket.on('error', () => {});
     if (by.address !== hole.from || !this.#forget(open)) {
@@ -146,14 +148,12 @@ export class Pinholes {
     const other = connect({ host: hole.target.address, port: hole.target.port, allowHalfOpen: true, noDelay: true });
     const timer = setTimeout(() => other.destroy(), this.#options.limits.dialTime);
     other.on('error', () => {});
-    const gaveUp = (): void => void other.destroy();
-    socket.once('close', gaveUp);
+    // Also for one that is gone meanwhile: whoever listens there learns that it came and went.
     // A socket that is closed says `pending` again.
     let reached = false;
     other.once('connect', () => {
       reached = true;
       clearTimeout(timer);
-      socket.removeListener('close', gaveUp);
       other.pause();
       if (hole.passive) join(socket, other, related, hole);
       else join(other, socket, related, hole);
@@ -163,12 +163,14 @@ export class Pinholes {
       if (reached) return;
       this.#options.event({ kind: 'refused', session: hole.session, target: hole.target, why: 'unreachable' });
       socket.resetAndDestroy();
+      related.over?.();
     });
   }
 
   #close(open: Open, why: 'expired' | 'session-ended'): void {
     if (!this.#forget(open)) return;
     open.server.close();
+    open.related.over?.();
     this.#options.event({ kind: 'closed', hole: open.hole, why });
   }
 
