@@ -16,5 +16,6 @@ interface WithHandle {
 export function wasReset(stream: Duplex): boolean {
   const handle = (stream as WithHandle)._handle;
   if (stream.writableEnded || typeof handle?.getpeername !== 'function') return false;
-  return handle.getpeername({}) !== 0;
+  const error: unknown = handle.getpeername({});
+  return typeof error === 'number' && error < 0;
 }

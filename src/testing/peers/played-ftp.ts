@@ -32,6 +32,8 @@ export interface PlayedUpload extends Came {
 export interface PlayedFtpOptions {
   readonly address?: string;
   readonly tls?: boolean;
+  /** Data connections have a certificate that is not the control connection's. */
+  readonly otherDataCertificate?: boolean;
   readonly greeting?: string;
   /** Says something else than the server's own answer ('': nothing); undefined: its own. */
   answer?(command: string, session: ServedSession): string | undefined | Promise<string | undefined>;
@@ -49,7 +51,8 @@ export interface PlayedFtp {
 export async function playedFtp(context: TestContext, options: PlayedFtpOptions = {}): Promise<PlayedFtp> {
   const address = options.address ?? '127.0.0.1';
   const secure = options.tls === true ? secureContext(context) : undefined;
-  const served: Served = { address, options, secure, heard: [], files: new Map(), uploads: [], context };
+  const ofData = options.otherDataCertificate === true ? secureContext(context) : secure;
+  const served: Served = { address, options, secure, ofData, heard: [], files: new Map(), uploads: [], context };
   const server = createServer({ allowHalfOpen: true }, (socket) => new ServedSession(socket, served));
   const port = await listen(context, server, address);
   return { port, heard: served.heard, files: served.files, uploads: served.uploads };
@@ -59,6 +62,7 @@ interface Served extends Omit<PlayedFtp, 'port'> {
   readonly address: string;
   readonly options: PlayedFtpOptions;
   readonly secure: SecureContext | undefined;
+  readonly ofData: SecureContext | undefined;
   readonly context: TestContext;
 }
 
@@ -188,7 +192,7 @@ export class ServedSession {
     raw.on('error', () => {});
     this.#served.context.after(() => raw.destroy());
     if (!this.#protected) return { stream: raw, raw };
-    return { stream: inTls(raw, { isServer: true, secureContext: this.#served.secure }), raw };
+    return { stream: inTls(raw, { isServer: true, secureContext: this.#served.ofData }), raw };
   }
 
   #secureControl(): void {
