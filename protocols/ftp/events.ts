@@ -12,7 +12,8 @@ export const FTP_EVENTS = {
   'ftp-bad-address': 'a place for a data connection that could be read in two ways, or in none',
   'ftp-data-unasked': 'bytes on a data connection for which no transfer was asked',
   'ftp-data-wrong-way': 'bytes on a data connection from the end that receives',
-  'ftp-data-unended': 'live: the server says that a transfer is over, and its data connection never came or does not end',
+  'ftp-data-unended':
+    'live: the server says that a transfer is over, and its data connection never came or does not end',
   'ftp-bad-block': 'a block of MODE B that is none',
   'ftp-http': 'the first words of the client are those of another protocol: somebody makes a browser speak FTP',
 } as const;

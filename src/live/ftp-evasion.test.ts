@@ -108,7 +108,8 @@ test('FTP-007: a browser that is made to speak FTP opens nothing: no way for dat
   // Neither does one whose first words are not known as foreign.
   const other = await FtpTalk.open(context, port);
   assert.match(await other.say('X-header: a'), /^500/);
-  for (const line of [place, 'EPRT |1|127.0.0.1|51201|', 'EPSV', 'PASV']) assert.match(await other.say(line), /^530/, line);
+  for (const line of [place, 'EPRT |1|127.0.0.1|51201|', 'EPSV', 'PASV'])
+    assert.match(await other.say(line), /^530/, line);
   await other.say('USER tester');
   assert.match(await other.say(place), /^530/);
   assert.deepEqual(server.heard, ['USER tester']);

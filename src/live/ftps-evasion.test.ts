@@ -4,7 +4,14 @@ import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { type DaemonSetup, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
-import { collect, FtpTalk, type PlayedFtp, type PlayedFtpOptions, playedFtp, portOf } from '../testing/peers/played-ftp.js';
+import {
+  collect,
+  FtpTalk,
+  type PlayedFtp,
+  type PlayedFtpOptions,
+  playedFtp,
+  portOf,
+} from '../testing/peers/played-ftp.js';
 import { EICAR } from '../testing/peers/scanned.js';
 
 const EVIL = Buffer.from(EICAR, 'latin1');

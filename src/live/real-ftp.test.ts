@@ -27,15 +27,14 @@ interface Behind {
   readonly directory: string;
 }
 
-async function behind(context: TestContext, kind: FtpServerKind): Promise<Behind> {
-  const server = await kind.start(context, 'none');
-  const daemon = await startDaemon(context, {
-    doors: [{ kind: 'ftp', to: server.port, toAddress: server.address }],
-  });
+async function behind(context: TestContext, kind: FtpServerKind, address?: string): Promise<Behind> {
+  const server = await kind.start(context, 'none', undefined, address);
+  const door = { kind: 'ftp' as const, to: server.port, toAddress: server.address };
+  const daemon = await startDaemon(context, { doors: [address === undefined ? door : { ...door, address }] });
   const directory = scratch(context, 'files');
   writeFileSync(join(directory, 'clean.bin'), CLEAN);
   writeFileSync(join(directory, 'eicar.com'), EICAR);
-  const through = { ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 };
+  const through = { ...server, address: address ?? '127.0.0.1', port: daemon.ports[0] ?? 0 };
   return { daemon, server, through, directory };
 }
 
@@ -63,6 +62,35 @@ for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
         daemon.records().filter((record) => record.get('type') === 'utm'),
         [],
       );
+    },
+  );
+
+/** Those that dial IPv6, by EPSV and EPRT: there is no other way. */
+const IPV6_CLIENTS = FTP_CLIENTS.filter(({ name }) =>
+  ['curl-epsv', 'curl-eprt', 'lftp', 'ftplib-passive', 'ftplib-active'].includes(name),
+);
+
+for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
+  peerTest(
+    `${kind.name}, IPv6: clean files pass both ways, infected ones do not`,
+    [...kind.programs, ...IPV6_CLIENTS.flatMap(({ programs }) => programs)],
+    async (context) => {
+      const setup = await behind(context, kind, '::1');
+      const { daemon, server, through, directory } = setup;
+      for (const client of IPV6_CLIENTS) {
+        const name = `${client.name}.bin`;
+        writeFileSync(join(directory, name), CLEAN);
+        client.exchange(context, through, 'none', [join(directory, name)], '/dev/null');
+      }
+      const url = `ftp://[::1]:${through.port}${server.directory}`;
+      const account = ['-sS', '--globoff', '--user', `${server.user}:${PASSWORD}`];
+      for (const way of [[], ['--ftp-port', '-']])
+        run('curl', [...account, ...way, '-T', join(directory, 'eicar.com'), `${url}curl.com`], {
+          statuses: [18, 25, 55, 56],
+        });
+      assert.deepEqual(kept(context, setup), IPV6_CLIENTS.map(({ name }) => `${name}.bin`).sort());
+      const blocked = await daemon.record({ action: 'blocked', filename: 'curl.com', virus: 'EICAR_TEST_FILE' });
+      assert.equal(blocked.get('srcip'), '::1');
     },
   );
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PYTHON } from '../testing/peers/aiosmtpd.js';
 import { startDaemon } from '../testing/peers/daemon.js';
 import { FTPS_CLIENTS, ftplib } from '../testing/peers/ftp-clients.js';
 import {
@@ -95,3 +96,44 @@ for (const [kind, tls, demands] of CASES) {
     },
   );
 }
+
+for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
+  peerTest(
+    `${kind.name}, explicit TLS with PROT C: data in clear text is judged as well`,
+    [...kind.programs, PYTHON],
+    async (context) => {
+      const server = await kind.start(context, 'explicit');
+      const daemon = await startDaemon(context, {
+        doors: [{ kind: 'ftp', to: server.port, toAddress: server.address }],
+        ssl: ['        config ftps', '            set client-certificate inspect', '        end'],
+      });
+      const directory = scratch(context, 'files');
+      const [eicar, clean] = ['eicar.com', 'clean.bin'].map((name) => join(directory, name)) as [string, string];
+      writeFileSync(eicar, EICAR);
+      writeFileSync(clean, CLEAN);
+      ftplib(
+        context,
+        { ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 },
+        'explicit',
+        '/dev/null',
+        [
+          'ftp.prot_c()',
+          `ftp.cwd('${server.directory}')`,
+          'eicar, clean = sys.argv[1:]',
+          'for passive in [True, False]:',
+          '    ftp.set_pasv(passive)',
+          "    ftp.storbinary('STOR clean.bin', open(clean, 'rb'))",
+          '    got = io.BytesIO()',
+          "    ftp.retrbinary('RETR clean.bin', got.write)",
+          "    assert got.getvalue() == open(clean, 'rb').read()",
+          "    try: ftp.storbinary('STOR upload.com', open(eicar, 'rb'))",
+          "    except ftplib.error_perm as error: assert str(error).startswith('550'), str(error)",
+          "    else: raise Exception('was not refused')",
+          'names = [os.path.basename(each) for each in ftp.nlst()]',
+          "assert 'clean.bin' in names and 'upload.com' not in names, names",
+        ],
+        [eicar, clean],
+      );
+      await daemon.record({ action: 'blocked', virus: 'EICAR_TEST_FILE', filename: 'upload.com' });
+    },
+  );

@@ -235,7 +235,12 @@ export class FtpTalk {
   }
 
   /** `secure`: with AUTH TLS and PROT P. */
-  static async signedIn(context: TestContext, port: number, secure = false, options: FtpTalkOptions = {}): Promise<FtpTalk> {
+  static async signedIn(
+    context: TestContext,
+    port: number,
+    secure = false,
+    options: FtpTalkOptions = {},
+  ): Promise<FtpTalk> {
     const talk = await FtpTalk.open(context, port, options);
     if (secure) await talk.secure();
     for (const line of ['USER tester', 'PASS only-for-this-test', ...(secure ? ['PBSZ 0', 'PROT P'] : []), 'TYPE I'])
@@ -246,7 +251,12 @@ export class FtpTalk {
   private constructor(context: TestContext, port: number, { address = '127.0.0.1', local }: FtpTalkOptions) {
     this.#context = context;
     this.#address = address;
-    this.raw = connect({ host: address, port, allowHalfOpen: true, ...(local === undefined ? {} : { localAddress: local }) });
+    this.raw = connect({
+      host: address,
+      port,
+      allowHalfOpen: true,
+      ...(local === undefined ? {} : { localAddress: local }),
+    });
     this.control = this.raw;
     this.raw.on('error', () => {});
     this.over = new Promise((resolve) => this.raw.once('close', () => resolve()));
