@@ -734,6 +734,8 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
   }
 
   #die(): void {
+    // Reset by what the decoder did about its end.
+    if (this.#state === 'dead') return;
     this.#state = 'dead';
     // The decoder had ended them: what was seen of them is inspected, whatever went wrong behind it.
     this.#settleEndings(this.#side);

@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { createSecureContext, type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls';
 import { HonestEnd } from '../../live/tls/honest-end.js';
+import { wasReset } from '../../stage/reset-end.js';
 import { selfSigned } from './certificate.js';
 import { scratch } from './peers.js';
 
@@ -200,8 +201,7 @@ export class ServedSession {
     if (secure === undefined) return this.say('502 No TLS here');
     this.raw.removeListener('data', this.#lines.take);
     this.say('234 Begin');
-    const inner = new TLSSocket(this.raw, { isServer: true, secureContext: secure });
-    inner.on('error', () => {});
+    const inner = inTls(this.raw, { isServer: true, secureContext: secure });
     inner.on('data', this.#lines.take);
     this.control = inner;
   }
@@ -224,6 +224,7 @@ export class FtpTalk {
   readonly #replies: string[] = [];
   #waiting: ((reply: string) => void) | undefined;
   #open: string[] = [];
+  #closed = (): void => {};
   #secured: { readonly session: () => Buffer | undefined } | undefined;
   /** Settles when the connection is over, however it ended. */
   readonly over: Promise<void>;
@@ -259,7 +260,10 @@ export class FtpTalk {
     });
     this.control = this.raw;
     this.raw.on('error', () => {});
-    this.over = new Promise((resolve) => this.raw.once('close', () => resolve()));
+    this.over = new Promise((resolve) => {
+      this.#closed = resolve;
+    });
+    this.raw.once('close', () => this.#closed());
     this.raw.on('end', () => this.raw.end());
     this.raw.on('data', this.#lines.take);
     context.after(() => this.raw.destroy());
@@ -284,9 +288,9 @@ export class FtpTalk {
   async secure(): Promise<void> {
     await this.say('AUTH TLS');
     this.raw.removeListener('data', this.#lines.take);
-    const inner = tlsConnect({ socket: this.raw, rejectUnauthorized: false });
-    inner.on('error', () => {});
+    const inner = inTls(this.raw, {});
     inner.on('data', this.#lines.take);
+    inner.once('close', () => this.#closed());
     this.control = inner;
     let session: Buffer | undefined;
     inner.on('session', (each: Buffer) => {
@@ -366,7 +370,7 @@ export function collect(stream: Duplex): Promise<Came> {
     new Promise<Came>((resolve) => {
       const settle = (how: Came['how']) => resolve({ bytes: Buffer.concat(parts), how });
       stream.once('end', () => {
-        settle((stream as { truncated?: boolean }).truncated === true ? 'cut' : 'ended');
+        settle((stream as { truncated?: boolean }).truncated === true || wasReset(stream) ? 'cut' : 'ended');
         if (stream.writable) stream.end();
       });
       stream.once('error', () => settle('cut'));
@@ -388,7 +392,7 @@ export function within<T>(promise: Promise<T>, what: string, ms = 20_000): Promi
 /** TLS over a socket that can still be cut below it. */
 function inTls(
   raw: Socket,
-  options: { isServer: true; secureContext: SecureContext | undefined } | { session: Buffer | undefined },
+  options: { isServer: true; secureContext: SecureContext | undefined } | { session?: Buffer | undefined },
 ): TLSSocket {
   const honest = new HonestEnd(raw);
   const { session } = options as { session?: Buffer };
