@@ -1,11 +1,13 @@
 /** FTP through the daemon, with servers and clients that we did not write: every way of asking for data connections, both directions. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { parseLine } from '../log/parse-line.js';
 import { type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
-import { FTP_CLIENTS, ftplib } from '../testing/peers/ftp-clients.js';
+import { FTP_CLIENTS, ftplib, lftp } from '../testing/peers/ftp-clients.js';
 import {
   type FtpServer,
   type FtpServerKind,
@@ -14,8 +16,8 @@ import {
   PURE_FTPD,
   VSFTPD,
 } from '../testing/peers/ftp-servers.js';
-import { peerTest, run, scratch } from '../testing/peers/peers.js';
-import { EICAR, sha256 } from '../testing/peers/scanned.js';
+import { capture, peerTest, run, scratch } from '../testing/peers/peers.js';
+import { EICAR, scan, sha256 } from '../testing/peers/scanned.js';
 
 const CLEAN = randomBytes(700_000);
 
@@ -181,3 +183,76 @@ for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
       assert.ok(Number(traffic.get('sentbyte')) > 2 * CLEAN.length, traffic.get('sentbyte'));
     },
   );
+
+/** What records say of a verdict, whoever wrote them and when. */
+function verdicts(records: readonly ReadonlyMap<string, string>[]): string[] {
+  const said = records
+    .filter((record) => record.get('subtype') === 'virus')
+    .map((record) =>
+      ['logid', 'eventtype', 'service', 'direction', 'filename', 'virus', 'analyticscksum']
+        .map((name) => `${name}=${record.get(name)}`)
+        .join(' '),
+    );
+  // A client that is refused may try again.
+  return [...new Set(said)].sort();
+}
+
+for (const [kind, tls] of [
+  [VSFTPD, 'none'],
+  [PROFTPD, 'explicit'],
+] as const)
+  peerTest(
+    `${kind.name}, TLS ${tls}: the same session, played directly and recorded, has the same verdicts`,
+    [...kind.programs, 'lftp', 'tcpdump'],
+    async (context) => {
+      const here = scratch(context, 'here');
+      const keys = join(here, 'keys');
+      writeFileSync(keys, '');
+      writeFileSync(join(here, 'clean.bin'), CLEAN);
+      writeFileSync(join(here, 'eicar.com'), EICAR);
+      writeFileSync(join(here, 'stored.com'), EICAR);
+      writeFileSync(join(here, 'eicar.gz'), gzipSync(EICAR));
+      const store = ({ directory }: FtpServer, name: string): string => `put -O ${directory} ${join(here, name)}`;
+      const fetch = ({ directory }: FtpServer, name: string): string => `get -O ${here}/gotten ${directory}${name}`;
+      mkdirSync(join(here, 'gotten'));
+      const play = (server: FtpServer): void => {
+        for (const command of [
+          store(server, 'clean.bin'),
+          store(server, 'eicar.com'),
+          store(server, 'eicar.gz'),
+          fetch(server, 'clean.bin'),
+          fetch(server, 'stored.com'),
+        ])
+          try {
+            lftp(server, tls, keys, [command]);
+          } catch (error) {
+            // It fails where a file is refused.
+            assert.ok(error instanceof assert.AssertionError);
+          }
+      };
+      const server = await kind.start(context, tls);
+      lftp(server, tls, '/dev/null', [store(server, 'stored.com')]);
+      const daemon = await startDaemon(context, {
+        doors: [{ kind: 'ftp', to: server.port, toAddress: server.address }],
+        ssl: ['        config ftps', '            set client-certificate inspect', '        end'],
+      });
+      play({ ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 });
+      await daemon.record({ subtype: 'virus', filename: 'stored.com' });
+      const live = verdicts(daemon.records());
+      assert.equal(live.length, 3, live.join('\n'));
+
+      const file = join(here, 'direct.pcap');
+      const recording = await capture(context, `host ${server.address}`, file);
+      play(server);
+      await recording.stop();
+      const { log } = scan(context, file, tls === 'none' ? [] : ['--keylog', keys]);
+      assert.deepEqual(verdicts(parsed(log)), live);
+    },
+  );
+
+function parsed(log: string): ReadonlyMap<string, string>[] {
+  return log
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => new Map(parseLine(line)?.fields.map(({ name, value }) => [name, value] as const)));
+}
