@@ -126,6 +126,9 @@ export interface Limits {
   /** Announced connections of one session that are awaited, and how long each is, in milliseconds. */
   readonly expectationsPerFlow: number;
   readonly expectationTime: number;
+  /** Milliseconds that the port of one that was used or is over stays open, so that whoever comes late is seen; and how many of these. */
+  readonly expectationAfter: number;
+  readonly expectationsAfter: number;
   /** Connections of one process that are open at once, those that are still being admitted included. */
   readonly sessions: number;
   /** TLS handshakes of one process that are under way at once; certificates of ours that are kept ready. */
@@ -236,6 +239,8 @@ export const DEFAULT_LIMITS: Limits = {
 
   expectationsPerFlow: 32,
   expectationTime: 30_000,
+  expectationAfter: 5_000,
+  expectationsAfter: 256,
   sessions: 20_000,
   handshakes: 256,
   certificates: 1_000,
