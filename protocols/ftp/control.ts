@@ -57,6 +57,8 @@ export class FtpControl implements Decoder {
   #loose = false;
   /** It was cut off. */
   #over = false;
+  /** Live: the server has said its last word. */
+  #silenced = false;
 
   #link: DataLink | undefined;
   /** The place that the client listened at last. */
@@ -89,8 +91,15 @@ export class FtpControl implements Decoder {
   }
 
   end(side: Side): void {
-    if (side === SERVER) this.#conclude(this.#loose ? 'lost' : 'failed');
     this.#flow.finish(opposite(side));
+    if (side === CLIENT) return;
+    this.#conclude(this.#loose ? 'lost' : 'failed');
+    if (this.#flow.passive) return;
+    // Nothing that the client says will be answered; but that it goes, too, must be heard.
+    this.#silenced = true;
+    for (const { undoes } of this.#awaited.splice(0)) if (undoes !== undefined) this.#refuse(undoes);
+    this.#upload = undefined;
+    this.#flow.resume(CLIENT);
   }
 
   cut(): void {
@@ -176,6 +185,10 @@ export class FtpControl implements Decoder {
 
   /** Live: lets one command through and no other before its reply, or answers it ourselves. */
   #admit(command: Command, end: number): number {
+    if (this.#silenced) {
+      this.#flow.drop(end);
+      return end;
+    }
     // What is answered before a transfer's end would be taken for that; and the end of an upload may need a command of ours.
     const busy = this.#upload !== undefined || this.#awaited.some(({ transfer }) => transfer !== undefined);
     if (busy && !DURING.has(command.verb)) {
@@ -441,7 +454,7 @@ export class FtpControl implements Decoder {
     if (closing === undefined || !transfer.settled) return;
     if (verdict?.action === 'block') {
       const { remains } = transfer;
-      if (remains === undefined) return this.#refuse(transfer);
+      if (remains === undefined || this.#silenced) return this.#refuse(transfer);
       // The server got nothing of it, and has made a file of that.
       this.#awaited.push({ verb: 'DELE', argument: '', transfer: undefined, undoes: transfer });
       this.#flow.send(SERVER, commandLine('DELE', remains));
