@@ -216,6 +216,7 @@ export interface FtpTalkOptions {
 /** A client that has said nothing yet, or (`signedIn`) has a session. */
 export class FtpTalk {
   control: Duplex;
+  greeting = '';
   readonly raw: Socket;
   readonly #context: TestContext;
   readonly #address: string;
@@ -231,7 +232,7 @@ export class FtpTalk {
 
   static async open(context: TestContext, port: number, options: FtpTalkOptions = {}): Promise<FtpTalk> {
     const talk = new FtpTalk(context, port, options);
-    await talk.reply();
+    talk.greeting = await talk.reply();
     return talk;
   }
 
