@@ -91,6 +91,11 @@ export function isKnown(verb: string): boolean {
   return KNOWN.has(verb);
 }
 
+/** Is `argument` one of those that servers have behind SITE and that make no content? Copies, links and programs are others. */
+export function makesNothing(argument: string): boolean {
+  return /^(?:HELP|CHMOD|CHGRP|UMASK|UTIME|IDLE|MKDIR|RMDIR|ZONE|WHO|INDEX|GROUP|GPASS|QUOTA)\b/i.test(argument);
+}
+
 /** Features that are no commands. */
 const FEATURES = new Set(['UTF8', 'TVFS']);
 
@@ -102,6 +107,7 @@ export function mayOffer(line: string): boolean {
   if (!line.startsWith(' ')) return true;
   const [word = '', ...rest] = line.trim().toUpperCase().split(/[ ;]/);
   if (FEATURES.has(word)) return true;
+  if (word === 'SITE') return makesNothing(rest[0] ?? '');
   return isKnown(word) && !NEVER.has(word) && (word !== 'MODE' || rest[0] === 'S');
 }
 

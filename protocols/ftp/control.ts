@@ -7,7 +7,7 @@
  * a transfer waits for its verdict, and what could not be judged is refused before the server hears of it.
  */
 import { Buffer } from 'node:buffer';
-import type { FileId, Verdict } from '../../src/core/file.js';
+import type { FileId, FileStream, Verdict } from '../../src/core/file.js';
 import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side, type Unit } from '../../src/core/flow.js';
 import { INCOMPLETE, lineEnd, TOO_LONG, textEnd } from '../../src/core/lines.js';
 import type { Endpoint } from '../../src/core/session.js';
@@ -57,6 +57,8 @@ export class FtpControl implements Decoder {
   #loose = false;
   /** It was cut off. */
   #over = false;
+  /** Live: the server has said its last word. */
+  #silenced = false;
 
   #link: DataLink | undefined;
   /** The place that the client listened at last. */
@@ -64,6 +66,13 @@ export class FtpControl implements Decoder {
   #transfer: Transfer | undefined;
   /** Live: an upload that the client may not follow with other commands than those for a transfer under way. */
   #upload: Transfer | undefined;
+  /** Live. */
+  #loggedIn = false;
+  /** Live: a file is to be called otherwise, if it may. */
+  #renaming: { readonly file: FileId; readonly unit: Unit; readonly command: Command } | undefined;
+  /** Live: transfers whose closing reply came before their data had ended, and when that is looked at again; 'asked': what time it is. */
+  readonly #waiting = new Set<Transfer>();
+  #patience: number | 'asked' | undefined;
   #mode: Mode = 'S';
   #rest = 0;
   /** TYPE A, which is the default (RFC 959 §5.1). */
@@ -82,8 +91,15 @@ export class FtpControl implements Decoder {
   }
 
   end(side: Side): void {
-    if (side === SERVER) this.#conclude(this.#loose ? 'lost' : 'failed');
     this.#flow.finish(opposite(side));
+    if (side === CLIENT) return;
+    this.#conclude(this.#loose ? 'lost' : 'failed');
+    if (this.#flow.passive) return;
+    // Nothing that the client says will be answered; but that it goes, too, must be heard.
+    this.#silenced = true;
+    for (const { undoes } of this.#awaited.splice(0)) if (undoes !== undefined) this.#refuse(undoes);
+    this.#upload = undefined;
+    this.#flow.resume(CLIENT);
   }
 
   cut(): void {
@@ -103,16 +119,43 @@ export class FtpControl implements Decoder {
     this.#awaited.length = 0;
   }
 
-  verdict(_file: FileId, verdict: Verdict): void {
-    // A file that the data connection left to us.
-    if (this.#transfer !== undefined) this.#transfer.verdict ??= verdict;
+  verdict(file: FileId, verdict: Verdict): void {
+    const renaming = this.#renaming;
+    if (renaming?.file === file) {
+      this.#renaming = undefined;
+      if (verdict.action !== 'block') {
+        this.#awaited.push({ ...renaming.command, transfer: undefined });
+        renaming.unit.release();
+        return;
+      }
+      renaming.unit.replace();
+      this.#flow.send(CLIENT, refusal(verdict));
+      this.#flow.resume(CLIENT);
+      // A file that the data connection left to us.
+    } else if (this.#transfer !== undefined) this.#transfer.verdict ??= verdict;
   }
 
   unanswered(): void {
     this.#loose = true;
   }
 
-  wake(): void {}
+  /** Live: a closing reply waits for a data connection on which nothing moves, or which never came. */
+  wake(now: number): void {
+    if (this.#patience === undefined) return;
+    for (const transfer of this.#waiting) {
+      if (transfer.closing === undefined || !transfer.underWay) this.#waiting.delete(transfer);
+      else if (this.#patience !== 'asked' && !transfer.moved) {
+        this.#waiting.delete(transfer);
+        this.#odd('ftp-data-unended', SERVER);
+        transfer.lost();
+        transfer.connection?.reset('ftp-data-unended' satisfies FtpEvent);
+        this.#settle(transfer);
+      }
+      transfer.moved = false;
+    }
+    this.#patience = this.#waiting.size > 0 ? now + this.#flow.limits.dataTime : undefined;
+    if (this.#patience !== undefined) this.#flow.wakeAt(this.#patience);
+  }
 
   // ── The client ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,6 +185,16 @@ export class FtpControl implements Decoder {
 
   /** Live: lets one command through and no other before its reply, or answers it ourselves. */
   #admit(command: Command, end: number): number {
+    if (this.#silenced) {
+      this.#flow.drop(end);
+      return end;
+    }
+    // What is answered before a transfer's end would be taken for that; and the end of an upload may need a command of ours.
+    const busy = this.#upload !== undefined || this.#awaited.some(({ transfer }) => transfer !== undefined);
+    if (busy && !DURING.has(command.verb)) {
+      this.#flow.stop(CLIENT);
+      return -1;
+    }
     const refusal = refusalOf(command);
     if (refusal !== undefined) {
       this.#odd(isKnown(command.verb) ? 'ftp-command-refused' : 'ftp-unknown-command', CLIENT);
@@ -150,8 +203,18 @@ export class FtpControl implements Decoder {
       return end;
     }
     this.#flow.stop(CLIENT);
-    // Its end may need a command of ours, which must come before QUIT.
-    if (this.#upload !== undefined && !DURING.has(command.verb)) return -1;
+    const untimely = this.#untimely(command.verb);
+    if (untimely !== undefined) {
+      this.#odd('ftp-out-of-order', CLIENT);
+      this.#flow.drop(end);
+      this.#flow.send(CLIENT, untimely);
+      this.#flow.resume(CLIENT);
+      return -1;
+    }
+    if (command.verb === 'RNTO') {
+      this.#admitName(command, end);
+      return -1;
+    }
     if (isActive(command.verb)) {
       this.#flow.drop(end);
       this.#admitActive(command);
@@ -160,6 +223,23 @@ export class FtpControl implements Decoder {
     this.#flow.pass(end);
     this.#follow(command);
     return -1;
+  }
+
+  /** Live: what the client is told whose command is none yet. Nobody opens a way for data who has not logged in, and each carries one transfer. */
+  #untimely(verb: string): Buffer | undefined {
+    if (!this.#loggedIn && (isActive(verb) || isPassive(verb))) return NOT_LOGGED_IN;
+    const link = this.#link;
+    if (transferKind(verb) === undefined || (link !== undefined && link.transfer === undefined)) return undefined;
+    return NO_CONNECTION;
+  }
+
+  /** Live: another name for what is stored already waits until it is judged. */
+  #admitName(command: Command, end: number): void {
+    const unit = this.#flow.unit(SERVER, 'held');
+    this.#flow.pass(end, unit);
+    const file = this.#named(command.argument, unit);
+    this.#renaming = { file: file.id, unit, command };
+    file.end();
   }
 
   /** Live: the server is sent to our pinhole, and never learns of the client's place. */
@@ -200,7 +280,8 @@ export class FtpControl implements Decoder {
       if (this.#flow.passive && this.#mode !== 'B') this.#announceAgain();
       if (this.#link !== undefined) {
         this.#link.transfer = transfer;
-        transfer.connected = this.#link.connected;
+        transfer.connection = this.#link.flow;
+        if (this.#link.over) transfer.lost();
       }
     }
     this.#awaited.push({ verb, argument, transfer });
@@ -350,7 +431,7 @@ export class FtpControl implements Decoder {
     // Refused: the announced connection still waits for something to carry.
     if (transfer.file === undefined && code >= 400 && this.#link?.transfer === transfer)
       this.#link.transfer = undefined;
-    if (this.#flow.passive || (transfer.settled && transfer.verdict?.action !== 'block')) {
+    if (this.#flow.passive || (transfer.settled && !transfer.broken && transfer.verdict?.action !== 'block')) {
       if (this.#upload === transfer) this.#upload = undefined;
       this.#flow.pass(end, unit);
       unit?.release();
@@ -359,6 +440,12 @@ export class FtpControl implements Decoder {
     transfer.closing = unit ?? this.#flow.unit(CLIENT, 'held');
     this.#flow.pass(end, transfer.closing);
     this.#settle(transfer);
+    if (!transfer.underWay) return;
+    transfer.moved = true;
+    this.#waiting.add(transfer);
+    if (this.#patience !== undefined) return;
+    this.#patience = 'asked';
+    this.#flow.wakeAt(0);
   }
 
   /** Live: lets the closing reply go once the file is judged, or says in its place why the file did not. */
@@ -367,14 +454,15 @@ export class FtpControl implements Decoder {
     if (closing === undefined || !transfer.settled) return;
     if (verdict?.action === 'block') {
       const { remains } = transfer;
-      if (remains === undefined) return this.#refuse(transfer);
+      if (remains === undefined || this.#silenced) return this.#refuse(transfer);
       // The server got nothing of it, and has made a file of that.
       this.#awaited.push({ verb: 'DELE', argument: '', transfer: undefined, undoes: transfer });
       this.#flow.send(SERVER, commandLine('DELE', remains));
       return;
     }
     transfer.closing = undefined;
-    closing.release();
+    if (transfer.broken) closing.replace(transfer.connection === undefined ? NO_CONNECTION : CUT);
+    else closing.release();
     this.#uploaded(transfer);
   }
 
@@ -382,8 +470,7 @@ export class FtpControl implements Decoder {
   #refuse(transfer: Transfer): void {
     const { closing, verdict } = transfer;
     transfer.closing = undefined;
-    const [first = ''] = (verdict?.replacement ?? '').split(/\r?\n/);
-    closing?.replace(Buffer.from(`550 ${first}\r\n`));
+    if (verdict !== undefined) closing?.replace(refusal(verdict));
     this.#uploaded(transfer);
   }
 
@@ -399,9 +486,18 @@ export class FtpControl implements Decoder {
     const argument = pending?.argument ?? '';
     const accepted = code < 400;
     switch (verb) {
+      case 'PASS':
+      case 'ACCT':
+        if (code < 300) this.#loggedIn = true;
+        break;
       case 'USER':
       case 'REIN':
         this.#directory.set(undefined);
+        // 232: by the certificate that TLS showed (RFC 2228).
+        this.#loggedIn = code === 230 || code === 232;
+        break;
+      case 'RNTO':
+        if (accepted && this.#flow.passive) this.#named(argument).end();
         break;
       case 'PWD':
       case 'XPWD':
@@ -441,6 +537,12 @@ export class FtpControl implements Decoder {
         if (code === 257) this.#directory.set(quotedDirectory(text));
         break;
     }
+  }
+
+  /** A file that is stored already got another name, which is an upload of no bytes. */
+  #named(argument: string, guards?: Unit): FileStream {
+    const { name, path } = this.#directory.locate(argument);
+    return this.#flow.openFile({ name, direction: 'upload', ...(path === undefined ? {} : { path }) }, guards);
   }
 
   /** An answer to AUTH or CCC. True when the rest of the bytes is another layer's. */
@@ -485,7 +587,7 @@ export class FtpControl implements Decoder {
    * end of the control connection has (RFC 959 §3.2).
    */
   #announceAgain(): void {
-    if (this.#link !== undefined && !(this.#link.connected && this.#link.transfer !== undefined)) return;
+    if (this.#link !== undefined && !(this.#link.flow !== undefined && this.#link.transfer !== undefined)) return;
     this.#expect(SERVER, this.#active ?? { address: undefined, port: 0 }, () => {});
   }
 
@@ -521,16 +623,25 @@ export class FtpControl implements Decoder {
     // Without PROT P it is clear text by the standard (RFC 4217 §9), but not with every server, nor with TLS from the beginning.
     const related = { dials, target, tls: this.#protection === 'P' ? true : undefined };
     // Of two that come for one transfer, from wherever, the second is inspected for itself.
-    const decode = (flow: Flow): FtpData => new FtpData(flow, link.connected ? this.#newLink() : link);
-    this.#flow.expect({ ...related, decode }, ready);
+    const decode = (flow: Flow): FtpData => new FtpData(flow, link.flow !== undefined ? this.#newLink() : link);
+    const over = (): void => {
+      link.over = true;
+      const { transfer } = link;
+      if (transfer === undefined || transfer.verdict !== undefined) return;
+      transfer.lost();
+      this.#settle(transfer);
+    };
+    this.#flow.expect({ ...related, decode, over }, ready);
   }
 
   #newLink(): DataLink {
     return {
       control: this.#flow,
       mode: this.#mode,
+      tls: this.#protection === 'P',
       transfer: undefined,
-      connected: false,
+      flow: undefined,
+      over: false,
       // Nobody waits for the closing reply of a connection that is gone.
       judged: (transfer) => {
         if (!this.#over) this.#settle(transfer);
@@ -592,7 +703,15 @@ function activeCommand(verb: string, { address, port }: Endpoint): string {
   return `PORT ${[...address.split('.'), port >> 8, port & 255].join()}`;
 }
 
+/** Why a file was blocked; 451 where it may pass another time (RFC 959 §4.2.1). */
+function refusal({ replacement, temporary }: Verdict): Buffer {
+  const [first = ''] = replacement.split(/\r?\n/);
+  return Buffer.from(`${temporary === true ? 451 : 550} ${first}\r\n`);
+}
+
 const REFUSED_PLACE = Buffer.from('500 No data connections to this place\r\n');
+const CUT = Buffer.from('426 The data connection did not end as it should\r\n');
+const NOT_LOGGED_IN = Buffer.from('530 Log in first\r\n');
 const NO_CONNECTION = Buffer.from('425 Cannot open a data connection\r\n');
 
 /** What RFC 959 §4.1.3 foresees while a transfer is under way. */

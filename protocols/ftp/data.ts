@@ -4,7 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import type { FileId, Verdict } from '../../src/core/file.js';
-import { CLIENT, type Decoder, type Flow, opposite, type Side } from '../../src/core/flow.js';
+import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../src/core/flow.js';
 import { BlockMode } from './block-mode.js';
 import type { FtpEvent } from './events.js';
 import { Transfer } from './transfer.js';
@@ -16,10 +16,14 @@ export type Mode = 'S' | 'B' | 'Z';
 export interface DataLink {
   readonly control: Flow;
   readonly mode: Mode;
+  /** It is inside TLS (PROT P). */
+  readonly tls: boolean;
   /** What was asked for on it. */
   transfer: Transfer | undefined;
-  /** The connection is there. */
-  connected: boolean;
+  /** The connection, when it is there. */
+  flow: Flow | undefined;
+  /** Live: it was there, and is gone. */
+  over: boolean;
   /** Live: the control connection is told that the transfer's verdict is there. */
   judged(transfer: Transfer, verdict: Verdict): void;
 }
@@ -36,8 +40,8 @@ export class FtpData implements Decoder {
   constructor(flow: Flow, link: DataLink) {
     this.#flow = flow;
     this.#link = link;
-    link.connected = true;
-    if (link.transfer !== undefined) link.transfer.connected = true;
+    link.flow = flow;
+    if (link.transfer !== undefined) link.transfer.connection = flow;
     if (link.mode === 'B')
       this.#blocks = new BlockMode({
         write: (chunk, start, end) => this.#link.transfer?.write(chunk, start, end),
@@ -109,7 +113,9 @@ export class FtpData implements Decoder {
     transfer.verdict = verdict;
     const { unit } = transfer;
     if (!this.#flow.passive) {
-      if (verdict.action === 'block') this.#flow.reset('blocked');
+      // What was cut has not come to the end that FIN, or a close_notify, would tell of.
+      if (verdict.action === 'block') this.#refuse(transfer);
+      else if (this.#cut) this.#flow.reset('cut');
       else {
         if (verdict.action === 'strip')
           for (const { start, end, instead } of verdict.edits) unit?.edit(start, end, instead);
@@ -123,13 +129,26 @@ export class FtpData implements Decoder {
   unanswered(): void {}
   wake(): void {}
 
+  /**
+   * Live: nothing more of it goes to its receiver. A server has got nothing of an upload yet; its data connection is reset. Within TLS it is
+   * ended: OpenSSL forgets the session of a connection that is cut off, and servers want all later ones to resume it. The sender of
+   * an upload has ended already, and hears on the control connection what became of it.
+   */
+  #refuse({ facts, unit }: Transfer): void {
+    if (facts.kind !== 'upload' || this.#cut) return this.#flow.reset('blocked');
+    this.#flow.finish(CLIENT);
+    if (!this.#link.tls) return this.#flow.reset('blocked', SERVER);
+    unit?.replace();
+    this.#flow.finish(SERVER);
+  }
+
   /** What was asked for; when nothing was, what the bytes themselves say: a file of the side that sends them. */
   #transferOf(side: Side): Transfer {
     const known = this.#link.transfer;
     if (known?.concluded === true && known.facts.kind !== 'listing') {
       // The server was done before these bytes were captured.
       const late = new Transfer(this.#link.control, { ...known.facts, name: known.name });
-      late.connected = true;
+      late.connection = this.#flow;
       late.replied('done');
       this.#link.transfer = late;
       return late;
@@ -144,12 +163,12 @@ export class FtpData implements Decoder {
         at: undefined,
         text: false,
       });
-      transfer.connected = true;
+      transfer.connection = this.#flow;
       transfer.replied('lost');
       this.#link.transfer = transfer;
       return transfer;
     }
-    known.connected = true;
+    known.connection = this.#flow;
     return known;
   }
 

@@ -53,9 +53,18 @@ test('signals in front of a command are no part of it', () => {
 });
 
 test('of the features only those are offered that are known and not refused', () => {
-  for (const line of ['211-Features:', '211 End', ' SIZE', ' AUTH TLS;SSL', ' MLST type*;size*;', ' UTF8', ' MODE S'])
+  for (const line of [
+    '211-Features:',
+    '211 End',
+    ' SIZE',
+    ' AUTH TLS;SSL',
+    ' MLST type*;size*;',
+    ' UTF8',
+    ' MODE S',
+    ' SITE UTIME',
+  ])
     assert.ok(mayOffer(line), line);
-  for (const line of [' MODE Z', ' REST STREAM', ' CCC', ' HASH SHA-256', ' RANG STREAM', ' SSCN'])
+  for (const line of [' MODE Z', ' REST STREAM', ' CCC', ' HASH SHA-256', ' RANG STREAM', ' SSCN', ' SITE COPY'])
     assert.ok(!mayOffer(line), line);
 });
 

@@ -1,9 +1,9 @@
 /**
  * Live: commands that the server never hears of, because what follows them could not be judged: a file in pieces (REST, APPE), in a form that is
- * not read here (MODE B and Z, STRU R, TYPE E), sealed by other means than TLS, or a command that nobody knows.
+ * not read here (MODE B and Z, STRU R, TYPE E), a copy that the server makes (SITE), sealed by other means than TLS, or a command that nobody knows.
  */
 import { parseExtended, parseHostPort, parseLong } from './addresses.js';
-import { type Command, isKnown } from './commands.js';
+import { type Command, isKnown, makesNothing } from './commands.js';
 
 /** What the client is told instead; undefined when the command may pass. */
 export function refusalOf({ verb, argument }: Command): string | undefined {
@@ -24,6 +24,8 @@ export function refusalOf({ verb, argument }: Command): string | undefined {
       return /^(?:TLS|SSL|TLS-C|TLS-P)$/i.test(argument) ? undefined : '504 Only TLS';
     case 'CCC':
       return '533 The control connection stays protected';
+    case 'SITE':
+      return makesNothing(argument) ? undefined : '502 Not allowed here';
     case 'ADAT':
     case 'MIC':
     case 'CONF':

@@ -33,10 +33,14 @@ export class Transfer {
   verdict: Verdict | undefined;
   /** The server said that it begins. */
   begun = false;
+  /** Live: bytes came since this was asked last. */
+  moved = false;
   /** The argument of its command, as it came. */
   readonly bytes: Buffer;
-  /** Its data connection is there, though no byte may have come yet. */
-  connected = false;
+  /** Its data connection, when it is there, though no byte may have come yet. */
+  connection: Flow | undefined;
+  /** Live: the data connection is gone, or will not come, and gave no verdict. */
+  #unjudged = false;
   readonly #control: Flow;
   #file: FileStream | undefined;
   #unit: Unit | undefined;
@@ -54,9 +58,13 @@ export class Transfer {
     return this.facts.kind === 'upload' ? CLIENT : SERVER;
   }
 
-  /** What the server is to forget: it made a file for an upload that was blocked. Undefined where there is none, or nobody knows its name. */
+  /**
+   * What the server is to forget: it made a file for an upload that was blocked. Undefined where there is none, or nobody knows its name. One that
+   * was cut off is the server's to look after, as it is without us.
+   */
   get remains(): Buffer | undefined {
-    if (this.facts.kind !== 'upload' || this.verdict?.action !== 'block' || !this.begun) return undefined;
+    if (this.facts.kind !== 'upload' || this.verdict?.action !== 'block' || !this.begun || this.#data === 'cut')
+      return undefined;
     if (this.facts.name !== undefined) return this.bytes;
     return this.name === undefined ? undefined : Buffer.from(this.name);
   }
@@ -64,8 +72,26 @@ export class Transfer {
   /** There is nothing to wait for: the file is judged, or there is none. */
   get settled(): boolean {
     return (
-      this.facts.kind === 'listing' || this.verdict !== undefined || (this.#data === 'none' && this.#reply !== 'done')
+      this.facts.kind === 'listing' ||
+      this.verdict !== undefined ||
+      this.#unjudged ||
+      (this.#data === 'none' && this.#reply !== 'done')
     );
+  }
+
+  /** The server says that it is done, and its data connection was cut, or gave nothing to judge. */
+  get broken(): boolean {
+    return this.#reply === 'done' && (this.#data === 'cut' || (this.#unjudged && this.verdict === undefined));
+  }
+
+  /** Its data connection has not ended yet. */
+  get underWay(): boolean {
+    return !this.settled && this.#data !== 'ended' && this.#data !== 'cut';
+  }
+
+  /** No verdict will come. */
+  lost(): void {
+    if (this.facts.kind !== 'listing') this.#unjudged = true;
   }
 
   /** The data connection is there; its bytes are put into `unit` in live flows. */
@@ -90,6 +116,7 @@ export class Transfer {
   }
 
   write(chunk: Buffer, start: number, end: number): void {
+    this.moved = true;
     this.#file?.write(chunk, start, end);
   }
 
@@ -111,7 +138,7 @@ export class Transfer {
     // It was transferred, and its data connection was not seen: whatever was in it is missing.
     if (
       this.#data === 'none' &&
-      !this.connected &&
+      this.connection === undefined &&
       reply === 'done' &&
       this.facts.kind !== 'listing' &&
       this.#control.passive

@@ -41,6 +41,8 @@ function answers(path: string): Promise<boolean> {
 function converse(socket: Socket, commands: readonly ControlCommand[]): void {
   let received = '';
   const gone = new AbortController();
+  // Who follows debug lines does not keep a daemon alive that stops.
+  socket.unref();
   socket.setEncoding('utf8');
   socket.on('error', () => {});
   socket.on('close', () => gone.abort());

@@ -162,6 +162,8 @@ export interface Related {
    */
   readonly tls: boolean | undefined;
   decode(flow: Flow): Decoder;
+  /** Live: it is gone, however it ended, or could not be joined: no verdict comes from it any more. */
+  over?(): void;
 }
 
 /** What `probe` says of the first bytes of a side. */

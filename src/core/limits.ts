@@ -135,6 +135,9 @@ export interface Limits {
   /** Announced connections of one session that are awaited, and how long each is, in milliseconds. */
   readonly expectationsPerFlow: number;
   readonly expectationTime: number;
+  /** Milliseconds that the port of one that was used or is over stays open, so that whoever comes late is seen; and how many of these. */
+  readonly expectationAfter: number;
+  readonly expectationsAfter: number;
   /** Connections of one process that are open at once, those that are still being admitted included. */
   readonly sessions: number;
   /** TLS handshakes of one process that are under way at once; certificates of ours that are kept ready. */
@@ -144,6 +147,8 @@ export interface Limits {
   readonly dialTime: number;
   readonly greetingTime: number;
   readonly handshakeTime: number;
+  /** Milliseconds that the reply which closes a transfer of FTP waits for a data connection that does not come, or on which nothing moves. */
+  readonly dataTime: number;
   /** Milliseconds without a byte from either end. */
   readonly idleTime: number;
   /** In the middle of a line or file, fewer than `slowBytes` in `slowTime` milliseconds are too few. */
@@ -247,12 +252,15 @@ export const DEFAULT_LIMITS: Limits = {
 
   expectationsPerFlow: 32,
   expectationTime: 30_000,
+  expectationAfter: 5_000,
+  expectationsAfter: 256,
   sessions: 20_000,
   handshakes: 256,
   certificates: 1_000,
   dialTime: 30_000,
   greetingTime: 300_000,
   handshakeTime: 30_000,
+  dataTime: 30_000,
   idleTime: 3_600_000,
   slowTime: 180_000,
   slowBytes: 1_024,

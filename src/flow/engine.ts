@@ -366,7 +366,10 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
   // ── Flow: services ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   expect(related: Related, ready: (at: Endpoint | undefined) => void): void {
-    this.#services.expect(related, (at) => this.#event(() => ready(at)));
+    const over = (): void => this.#event(() => related.over?.());
+    this.#services.expect(related.over === undefined ? related : { ...related, over }, (at) =>
+      this.#event(() => ready(at)),
+    );
   }
 
   openFile(meta: FileMeta, guards?: Unit): FileStream {
@@ -731,6 +734,8 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
   }
 
   #die(): void {
+    // Reset by what the decoder did about its end.
+    if (this.#state === 'dead') return;
     this.#state = 'dead';
     // The decoder had ended them: what was seen of them is inspected, whatever went wrong behind it.
     this.#settleEndings(this.#side);

@@ -199,6 +199,22 @@ test('what one flow holds is bounded, to the byte', () => {
   assert.ok(said.includes('reset held-limit'));
 });
 
+test('a flow that is reset by what its decoder does about its end gives back what it held once', () => {
+  let all = 0;
+  const services = {
+    holding: (change: number) => {
+      all += change;
+      return true;
+    },
+  };
+  const { engine } = bench((flow) => ({ ...holding(flow, releasing), cut: () => flow.reset('cut') }), false, {
+    services,
+  });
+  engine.receive(CLIENT, Buffer.from('held.'));
+  engine.close();
+  assert.equal(all, 0);
+});
+
 test('a flow that dies drops what is held, and gives it back', () => {
   let all = 0;
   const { engine, sent, judges } = bench((flow) => holding(flow, releasing), false, {

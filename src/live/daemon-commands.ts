@@ -1,12 +1,13 @@
 /** The commands that the daemon answers on its control socket: FortiOS's words, printed as FortiOS prints them. */
 import type { ControlCommand } from '../control/commands.js';
 import { ConfigError } from '../core/errors.js';
+import { endpointText } from '../core/session.js';
 import { printExpectations, printSessionLines, printSessions } from '../session/print.js';
-import type { SessionFilter, SessionTable } from '../session/session-table.js';
-import { flowTrace, type WadPinhole, wadOpened, wadRefused } from '../session/wad-debug.js';
+import type { SessionEntry, SessionFilter, SessionTable } from '../session/session-table.js';
+import { flowTrace, NO_INTF, sessionTrace, type WadPinhole, wadOpened, wadRefused } from '../session/wad-debug.js';
 import type { Expectations } from './expectations.js';
 import type { DaemonTotals } from './metrics.js';
-import type { PinholeEvent } from './pinholes.js';
+import { cameHow, type PinholeEvent } from './pinholes.js';
 
 /** What the commands look into and set in motion. */
 export interface Commanded {
@@ -22,9 +23,11 @@ export interface Commanded {
   reopenLog(): void;
   /** The last records, as they stand in the log file; undefined when there is no file. */
   lastRecords(count: number): readonly string[] | undefined;
-  /** Called for every event of an expectation session until the function returned is called. */
-  watch(heard: (event: PinholeEvent) => void): () => void;
+  /** Called for every session that opens, and every event of an expectation session, until the function returned is called. */
+  watch(heard: (event: WatchedEvent) => void): () => void;
 }
+
+export type WatchedEvent = PinholeEvent | { readonly kind: 'session'; readonly session: SessionEntry };
 
 const FILTERS = ['src', 'dst', 'sport', 'dport', 'policy'] as const;
 type FilterName = (typeof FILTERS)[number];
@@ -80,23 +83,17 @@ export function daemonCommands(daemon: Commanded): ControlCommand[] {
     {
       words: 'diagnose wad debug enable category ftp',
       help: 'what happens to expectation sessions, until interrupted',
-      run: (_, answer) =>
-        following(daemon, answer.signal, (event, stamp) => {
-          const text = wadText(daemon, event, stamp);
-          if (text !== undefined) answer.print(text);
-        }),
+      run: (_, answer) => following(daemon, answer, [wadText(daemon)]),
     },
     {
       words: 'diagnose debug flow',
-      help: 'the flow trace of data connections that find their expectation, until interrupted',
-      run: (_, answer) => {
-        let trace = 0;
-        return following(daemon, answer.signal, (event, stamp) => {
-          if (event.kind !== 'used') return;
-          const hole = wadPinhole(daemon, event);
-          if (hole !== undefined) answer.print(flowTrace(hole, event.by, stamp.slice(0, SECONDS), ++trace, 'port1'));
-        });
-      },
+      help: 'the flow trace of sessions, and of data connections that find their expectation, until interrupted',
+      run: (_, answer) => following(daemon, answer, [flowText(daemon)]),
+    },
+    {
+      words: 'diagnose debug enable',
+      help: 'all debug lines that there are, until interrupted',
+      run: (_, answer) => following(daemon, answer, [wadText(daemon), flowText(daemon)]),
     },
     {
       words: 'get system session list',
@@ -163,14 +160,23 @@ function filterText(filter: SessionFilter): string {
   return `session filter:\n${FILTERS.map((name) => `        ${name}: ${filter[name] ?? 'any'}\n`).join('')}`;
 }
 
+/** The debug lines of an event, if it has any. */
+type Lines = (event: WatchedEvent, stamp: string) => string | undefined;
+
 /** Until the one who asked is gone. */
 function following(
   daemon: Commanded,
-  signal: AbortSignal,
-  heard: (event: PinholeEvent, stamp: string) => void,
+  { print, signal }: Parameters<ControlCommand['run']>[1],
+  kinds: readonly Lines[],
 ): Promise<void> {
   return new Promise((resolve) => {
-    const stop = daemon.watch((event) => heard(event, stampOf(new Date())));
+    const stop = daemon.watch((event) => {
+      const stamp = stampOf(new Date());
+      for (const lines of kinds) {
+        const text = lines(event, stamp);
+        if (text !== undefined) print(text);
+      }
+    });
     const end = (): void => {
       stop();
       resolve();
@@ -180,24 +186,40 @@ function following(
   });
 }
 
+function flowText(daemon: Commanded): Lines {
+  let trace = 0;
+  return (event, stamp) => {
+    const second = stamp.slice(0, SECONDS);
+    if (event.kind === 'session') return sessionTrace(event.session, second, ++trace);
+    if (event.kind !== 'used') return undefined;
+    const hole = wadPinhole(daemon, event);
+    const intf = daemon.table.get(event.hole.session)?.intf?.[0] ?? NO_INTF;
+    return hole === undefined ? undefined : flowTrace(hole, event.by, second, ++trace, intf);
+  };
+}
+
 /** So much of a stamp tells the second: FortiOS's flow trace has no more. */
 const SECONDS = '2021-07-26 21:42:05'.length;
 
-function wadText(daemon: Commanded, event: PinholeEvent, stamp: string): string | undefined {
-  switch (event.kind) {
-    case 'opened': {
-      const hole = wadPinhole(daemon, event);
-      return hole === undefined ? undefined : wadOpened(hole, stamp, process.pid);
+function wadText(daemon: Commanded): Lines {
+  return (event, stamp) => {
+    const refused = (session: number, what: string): string => wadRefused(session, what, stamp, process.pid);
+    switch (event.kind) {
+      case 'opened': {
+        const hole = wadPinhole(daemon, event);
+        return hole === undefined ? undefined : wadOpened(hole, stamp, process.pid);
+      }
+      case 'refused':
+        return refused(event.session, `${event.why} ${endpointText(event.target)}`);
+      case 'intruder':
+        return refused(event.hole.session, `${event.by.address} ${cameHow(event)}`);
+      case 'closed':
+        return refused(event.hole.session, event.why);
+      case 'used':
+      case 'session':
+        return undefined;
     }
-    case 'refused':
-      return wadRefused(event.session, `${event.why} ${event.target.address}:${event.target.port}`, stamp, process.pid);
-    case 'intruder':
-      return wadRefused(event.hole.session, `${event.by.address} is not ${event.hole.from}`, stamp, process.pid);
-    case 'closed':
-      return wadRefused(event.hole.session, event.why, stamp, process.pid);
-    case 'used':
-      return undefined;
-  }
+  };
 }
 
 function wadPinhole(

@@ -286,6 +286,7 @@ export class LiveSession {
       if (inner === undefined || inner === 'pass' || this.#over) {
         client.resetAndDestroy();
         server.resetAndDestroy();
+        related.over?.();
         return;
       }
       ends = inner;

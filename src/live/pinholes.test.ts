@@ -7,7 +7,7 @@ import type { Related } from '../core/flow.js';
 import { CLIENT } from '../core/flow.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Endpoint } from '../core/session.js';
-import { type PinholeEvent, Pinholes } from './pinholes.js';
+import { cameHow, type PinholeEvent, Pinholes } from './pinholes.js';
 
 const SERVER_ADDRESS = '127.0.0.1';
 const SESSION = {
@@ -34,7 +34,7 @@ function setup(context: TestContext, expectationTime = 30_000): Setup {
   let heard = (): void => {};
   let told = 0;
   const pinholes = new Pinholes({
-    limits: { ...DEFAULT_LIMITS, expectationTime, expectationsPerFlow: 2 },
+    limits: { ...DEFAULT_LIMITS, expectationTime, expectationsPerFlow: 2, expectationsAfter: 1 },
     event: (event) => {
       events.push(event);
       heard();
@@ -97,14 +97,17 @@ test('FTP-001, FTP-002: the address of a third host, and ports of services, are 
   assert.ok(low.kind === 'refused' && low.why === 'low-port');
 });
 
-test('the client comes through to the server once, and the port is closed behind it', async (context) => {
+test('the client comes through to the server once, and a second connection is refused and told of', async (context) => {
   const { announce, next } = setup(context);
   const at = await announce('', await dataPort(context));
   assert.equal(at?.address, SESSION.dialled.address);
   assert.equal((await next()).kind, 'opened');
   assert.equal(await knock(context, at, '127.0.0.1'), undefined);
   assert.equal((await next()).kind, 'used');
-  assert.equal(await knock(context, at, '127.0.0.1'), 'ECONNREFUSED');
+  await knock(context, at, '127.0.0.1');
+  const again = await next();
+  assert.ok(again.kind === 'intruder' && again.why === 'used');
+  assert.match(cameHow(again), /one had come already/);
 });
 
 test('FTP-008: another host is refused and told of, and the client still comes through', async (context) => {
@@ -113,7 +116,7 @@ test('FTP-008: another host is refused and told of, and the client still comes t
   await next();
   await knock(context, at, '127.0.0.5');
   const intruder = await next();
-  assert.ok(intruder.kind === 'intruder' && intruder.by.address === '127.0.0.5');
+  assert.ok(intruder.kind === 'intruder' && intruder.why === 'another-client' && intruder.by.address === '127.0.0.5');
   assert.equal(await knock(context, at, '127.0.0.1'), undefined);
   assert.equal((await next()).kind, 'used');
 });
@@ -123,7 +126,16 @@ test('FTP-009: it closes when nobody comes in time, with its session, and there 
   const at = await late.announce('', 5001);
   await late.next();
   assert.deepEqual(await late.next().then((event) => event.kind === 'closed' && event.why), 'expired');
+  await knock(context, at, '127.0.0.1');
+  const tooLate = await late.next();
+  assert.ok(tooLate.kind === 'intruder' && tooLate.why === 'expired');
+  assert.match(cameHow(tooLate), /too late/);
+  // Only so many are heard on, and with their session all fall silent.
+  const second = await late.announce('', 5001);
+  for (const kind of ['opened', 'closed']) assert.equal((await late.next()).kind, kind);
   assert.equal(await knock(context, at, '127.0.0.1'), 'ECONNREFUSED');
+  late.pinholes.sessionEnded(SESSION.id);
+  assert.equal(await knock(context, second, '127.0.0.1'), 'ECONNREFUSED');
 
   const { announce, next, pinholes } = setup(context);
   for (const port of [5002, 5003]) {

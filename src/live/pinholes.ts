@@ -1,6 +1,6 @@
 /**
  * Expectation sessions: the connections that an FTP control connection announces. For each, one port is listened on, for one connection, from
- * one address, for a while; whoever else knocks is refused and told of. What is announced must lie at the ends of the control connection
+ * one address, for a while; whoever else knocks, or comes again, or a little too late, is refused and told of. What is announced must lie at the ends of the control connection
  * itself: an address of somebody else's is a bounce (RFC 2577), never dialled and never let in.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -39,8 +39,13 @@ export type PinholeEvent =
   | { readonly kind: 'used'; readonly hole: Pinhole; readonly by: Endpoint }
   /** Nobody came in time, or its session ended. */
   | { readonly kind: 'closed'; readonly hole: Pinhole; readonly why: 'expired' | 'session-ended' }
-  /** Somebody else came. */
-  | { readonly kind: 'intruder'; readonly hole: Pinhole; readonly by: Endpoint }
+  /** Somebody came who was not awaited: somebody else, or when it had been used, or after its time. */
+  | {
+      readonly kind: 'intruder';
+      readonly hole: Pinhole;
+      readonly by: Endpoint;
+      readonly why: 'another-client' | 'used' | 'expired';
+    }
   /** What was announced was not allowed, or there was no room. */
   | {
       readonly kind: 'refused';
@@ -50,7 +55,10 @@ export type PinholeEvent =
     };
 
 export interface PinholesOptions {
-  readonly limits: Pick<Limits, 'expectations' | 'expectationsPerFlow' | 'expectationTime' | 'dialTime'>;
+  readonly limits: Pick<
+    Limits,
+    'expectations' | 'expectationsPerFlow' | 'expectationTime' | 'expectationAfter' | 'expectationsAfter' | 'dialTime'
+  >;
   event(event: PinholeEvent): void;
 }
 
@@ -59,8 +67,11 @@ export type Joiner = (client: Socket, server: Socket, related: Related, hole: Pi
 
 interface Open {
   readonly hole: Pinhole;
+  readonly related: Related;
   readonly server: Server;
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout;
+  /** What it is no more. */
+  over: 'used' | 'expired' | undefined;
 }
 
 /** Below this are services, never data connections. */
@@ -69,6 +80,8 @@ const LOW_PORTS = 1024;
 export class Pinholes {
   readonly #options: PinholesOptions;
   readonly #open = new Map<number, Set<Open>>();
+  /** Those that are over and still heard, the oldest first. */
+  readonly #after = new Set<Open>();
   #count = 0;
 
   constructor(options: PinholesOptions) {
@@ -102,7 +115,9 @@ export class Pinholes {
         const hole: Pinhole = { session: session.id, passive, from, at, target };
         const open: Open = {
           hole,
+          related,
           server,
+          over: undefined,
           timer: setTimeout(() => this.#close(open, 'expired'), limits.expectationTime),
         };
         if (this.#open.get(session.id) !== own) {
@@ -114,7 +129,7 @@ export class Pinholes {
           return;
         }
         own.add(open);
-        server.on('connection', (socket) => this.#arrived(open, socket, related, join));
+        server.on('connection', (socket) => this.#arrived(open, socket, join));
         this.#options.event({ kind: 'opened', hole });
         ready(at);
       },
@@ -129,31 +144,30 @@ export class Pinholes {
   sessionEnded(session: number): void {
     for (const open of this.#open.get(session) ?? []) this.#close(open, 'session-ended');
     this.#open.delete(session);
+    for (const open of this.#after) if (open.hole.session === session) this.#shut(open);
   }
 
-  #arrived(open: Open, socket: Socket, related: Related, join: Joiner): void {
-    const { hole } = open;
+  #arrived(open: Open, socket: Socket, join: Joiner): void {
+    const { hole, related } = open;
     const by = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
     socket.on('error', () => {});
-    if (by.address !== hole.from || !this.#forget(open)) {
-      this.#options.event({ kind: 'intruder', hole, by });
+    const why = by.address === hole.from ? open.over : 'another-client';
+    if (why !== undefined || !this.#forget(open)) {
+      this.#options.event({ kind: 'intruder', hole, by, why: why ?? 'used' });
       socket.resetAndDestroy();
       return;
     }
-    // Used once: later ones find the port closed.
-    open.server.close();
+    this.#hear(open, 'used');
     this.#options.event({ kind: 'used', hole, by });
     const other = connect({ host: hole.target.address, port: hole.target.port, allowHalfOpen: true, noDelay: true });
     const timer = setTimeout(() => other.destroy(), this.#options.limits.dialTime);
     other.on('error', () => {});
-    const gaveUp = (): void => void other.destroy();
-    socket.once('close', gaveUp);
+    // Also for one that is gone meanwhile: whoever listens there learns that it came and went.
     // A socket that is closed says `pending` again.
     let reached = false;
     other.once('connect', () => {
       reached = true;
       clearTimeout(timer);
-      socket.removeListener('close', gaveUp);
       other.pause();
       if (hole.passive) join(socket, other, related, hole);
       else join(other, socket, related, hole);
@@ -163,13 +177,32 @@ export class Pinholes {
       if (reached) return;
       this.#options.event({ kind: 'refused', session: hole.session, target: hole.target, why: 'unreachable' });
       socket.resetAndDestroy();
+      related.over?.();
     });
   }
 
   #close(open: Open, why: 'expired' | 'session-ended'): void {
     if (!this.#forget(open)) return;
-    open.server.close();
+    if (why === 'expired') this.#hear(open, 'expired');
+    else open.server.close();
+    open.related.over?.();
     this.#options.event({ kind: 'closed', hole: open.hole, why });
+  }
+
+  /** Its port stays open for a while, for the sake of whoever comes late. */
+  #hear(open: Open, over: 'used' | 'expired'): void {
+    const { expectationAfter, expectationsAfter } = this.#options.limits;
+    open.over = over;
+    open.timer = setTimeout(() => this.#shut(open), expectationAfter);
+    this.#after.add(open);
+    const [oldest] = this.#after;
+    if (oldest !== undefined && this.#after.size > expectationsAfter) this.#shut(oldest);
+  }
+
+  #shut(open: Open): void {
+    clearTimeout(open.timer);
+    this.#after.delete(open);
+    open.server.close();
   }
 
   /** False when it was used or closed before. */
@@ -188,6 +221,12 @@ export class Pinholes {
       return listening(address, 0);
     }
   }
+}
+
+/** What is wrong with whoever came, behind where it came from. */
+export function cameHow({ why, hole }: Extract<PinholeEvent, { kind: 'intruder' }>): string {
+  if (why === 'another-client') return `came in place of ${hole.from}`;
+  return why === 'used' ? 'came where one had come already' : 'came too late';
 }
 
 function listening(address: string, port: number): Promise<Server> {

@@ -12,13 +12,12 @@ import { ConfigError, SourceError } from '../core/errors.js';
 import { type EventName, eventRecord } from '../log/event.js';
 import { timeZone } from '../log/time-zone.js';
 import { SessionTable } from '../session/session-table.js';
-import { daemonCommands } from './daemon-commands.js';
+import { daemonCommands, type WatchedEvent } from './daemon-commands.js';
 import { type DaemonLog, openDaemonLog } from './daemon-log.js';
 import { Expectations } from './expectations.js';
 import { limitsOf } from './limits-of.js';
 import type { ToPrimary, Totals, ToWorker, WorkerSetup } from './messages.js';
 import { type DaemonTotals, serveMetrics } from './metrics.js';
-import type { PinholeEvent } from './pinholes.js';
 import { keepNumber, keptNumber } from './session-numbers.js';
 import { controlSocket, stateDirectory } from './state-directory.js';
 import { lastLines } from './tail.js';
@@ -74,7 +73,7 @@ export class Daemon {
   readonly #table: SessionTable;
   readonly #expectations: Expectations;
   readonly #workers = new Map<number, Known>();
-  readonly #watchers = new Set<(event: PinholeEvent) => void>();
+  readonly #watchers = new Set<(event: WatchedEvent) => void>();
   /** What workers counted that are gone. */
   #before: Totals | undefined;
   #lost = 0;
@@ -240,6 +239,7 @@ export class Daemon {
       case 'opened':
         known.sessions.add(message.session.id);
         this.#table.add(message.session);
+        for (const heard of this.#watchers) heard({ kind: 'session', session: message.session });
         break;
       case 'counts':
         known.totals = message.totals;

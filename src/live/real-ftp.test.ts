@@ -1,11 +1,13 @@
 /** FTP through the daemon, with servers and clients that we did not write: every way of asking for data connections, both directions. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { parseLine } from '../log/parse-line.js';
 import { type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
-import { FTP_CLIENTS, ftplib } from '../testing/peers/ftp-clients.js';
+import { FTP_CLIENTS, ftplib, lftp } from '../testing/peers/ftp-clients.js';
 import {
   type FtpServer,
   type FtpServerKind,
@@ -14,8 +16,8 @@ import {
   PURE_FTPD,
   VSFTPD,
 } from '../testing/peers/ftp-servers.js';
-import { peerTest, run, scratch } from '../testing/peers/peers.js';
-import { EICAR, sha256 } from '../testing/peers/scanned.js';
+import { capture, peerTest, run, scratch } from '../testing/peers/peers.js';
+import { EICAR, scan, sha256 } from '../testing/peers/scanned.js';
 
 const CLEAN = randomBytes(700_000);
 
@@ -27,15 +29,14 @@ interface Behind {
   readonly directory: string;
 }
 
-async function behind(context: TestContext, kind: FtpServerKind): Promise<Behind> {
-  const server = await kind.start(context, 'none');
-  const daemon = await startDaemon(context, {
-    doors: [{ kind: 'ftp', to: server.port, toAddress: server.address }],
-  });
+async function behind(context: TestContext, kind: FtpServerKind, address?: string): Promise<Behind> {
+  const server = await kind.start(context, 'none', undefined, address);
+  const door = { kind: 'ftp' as const, to: server.port, toAddress: server.address };
+  const daemon = await startDaemon(context, { doors: [address === undefined ? door : { ...door, address }] });
   const directory = scratch(context, 'files');
   writeFileSync(join(directory, 'clean.bin'), CLEAN);
   writeFileSync(join(directory, 'eicar.com'), EICAR);
-  const through = { ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 };
+  const through = { ...server, address: address ?? '127.0.0.1', port: daemon.ports[0] ?? 0 };
   return { daemon, server, through, directory };
 }
 
@@ -63,6 +64,35 @@ for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
         daemon.records().filter((record) => record.get('type') === 'utm'),
         [],
       );
+    },
+  );
+
+/** Those that dial IPv6, by EPSV and EPRT: there is no other way. */
+const IPV6_CLIENTS = FTP_CLIENTS.filter(({ name }) =>
+  ['curl-epsv', 'curl-eprt', 'lftp', 'ftplib-passive', 'ftplib-active'].includes(name),
+);
+
+for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
+  peerTest(
+    `${kind.name}, IPv6: clean files pass both ways, infected ones do not`,
+    [...kind.programs, ...IPV6_CLIENTS.flatMap(({ programs }) => programs)],
+    async (context) => {
+      const setup = await behind(context, kind, '::1');
+      const { daemon, server, through, directory } = setup;
+      for (const client of IPV6_CLIENTS) {
+        const name = `${client.name}.bin`;
+        writeFileSync(join(directory, name), CLEAN);
+        client.exchange(context, through, 'none', [join(directory, name)], '/dev/null');
+      }
+      const url = `ftp://[::1]:${through.port}${server.directory}`;
+      const account = ['-sS', '--globoff', '--user', `${server.user}:${PASSWORD}`];
+      for (const way of [[], ['--ftp-port', '-']])
+        run('curl', [...account, ...way, '-T', join(directory, 'eicar.com'), `${url}curl.com`], {
+          statuses: [18, 25, 55, 56],
+        });
+      assert.deepEqual(kept(context, setup), IPV6_CLIENTS.map(({ name }) => `${name}.bin`).sort());
+      const blocked = await daemon.record({ action: 'blocked', filename: 'curl.com', virus: 'EICAR_TEST_FILE' });
+      assert.equal(blocked.get('srcip'), '::1');
     },
   );
 
@@ -153,3 +183,76 @@ for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
       assert.ok(Number(traffic.get('sentbyte')) > 2 * CLEAN.length, traffic.get('sentbyte'));
     },
   );
+
+/** What records say of a verdict, whoever wrote them and when. */
+function verdicts(records: readonly ReadonlyMap<string, string>[]): string[] {
+  const said = records
+    .filter((record) => record.get('subtype') === 'virus')
+    .map((record) =>
+      ['logid', 'eventtype', 'service', 'direction', 'filename', 'virus', 'analyticscksum']
+        .map((name) => `${name}=${record.get(name)}`)
+        .join(' '),
+    );
+  // A client that is refused may try again.
+  return [...new Set(said)].sort();
+}
+
+for (const [kind, tls] of [
+  [VSFTPD, 'none'],
+  [PROFTPD, 'explicit'],
+] as const)
+  peerTest(
+    `${kind.name}, TLS ${tls}: the same session, played directly and recorded, has the same verdicts`,
+    [...kind.programs, 'lftp', 'tcpdump'],
+    async (context) => {
+      const here = scratch(context, 'here');
+      const keys = join(here, 'keys');
+      writeFileSync(keys, '');
+      writeFileSync(join(here, 'clean.bin'), CLEAN);
+      writeFileSync(join(here, 'eicar.com'), EICAR);
+      writeFileSync(join(here, 'stored.com'), EICAR);
+      writeFileSync(join(here, 'eicar.gz'), gzipSync(EICAR));
+      const store = ({ directory }: FtpServer, name: string): string => `put -O ${directory} ${join(here, name)}`;
+      const fetch = ({ directory }: FtpServer, name: string): string => `get -O ${here}/gotten ${directory}${name}`;
+      mkdirSync(join(here, 'gotten'));
+      const play = (server: FtpServer): void => {
+        for (const command of [
+          store(server, 'clean.bin'),
+          store(server, 'eicar.com'),
+          store(server, 'eicar.gz'),
+          fetch(server, 'clean.bin'),
+          fetch(server, 'stored.com'),
+        ])
+          try {
+            lftp(server, tls, keys, [command]);
+          } catch (error) {
+            // It fails where a file is refused.
+            assert.ok(error instanceof assert.AssertionError);
+          }
+      };
+      const server = await kind.start(context, tls);
+      lftp(server, tls, '/dev/null', [store(server, 'stored.com')]);
+      const daemon = await startDaemon(context, {
+        doors: [{ kind: 'ftp', to: server.port, toAddress: server.address }],
+        ssl: ['        config ftps', '            set client-certificate inspect', '        end'],
+      });
+      play({ ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 });
+      await daemon.record({ subtype: 'virus', filename: 'stored.com' });
+      const live = verdicts(daemon.records());
+      assert.equal(live.length, 3, live.join('\n'));
+
+      const file = join(here, 'direct.pcap');
+      const recording = await capture(context, `host ${server.address}`, file);
+      play(server);
+      await recording.stop();
+      const { log } = scan(context, file, tls === 'none' ? [] : ['--keylog', keys]);
+      assert.deepEqual(verdicts(parsed(log)), live);
+    },
+  );
+
+function parsed(log: string): ReadonlyMap<string, string>[] {
+  return log
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => new Map(parseLine(line)?.fields.map(({ name, value }) => [name, value] as const)));
+}

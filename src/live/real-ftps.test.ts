@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PYTHON } from '../testing/peers/aiosmtpd.js';
 import { startDaemon } from '../testing/peers/daemon.js';
 import { FTPS_CLIENTS, ftplib } from '../testing/peers/ftp-clients.js';
 import {
@@ -45,7 +46,7 @@ for (const [kind, tls, demands] of CASES) {
         ssl: ['        config ftps', '            set client-certificate inspect', '        end'],
       });
       const directory = scratch(context, 'files');
-      const [eicar, gotten] = ['eicar.com', 'gotten'].map((name) => join(directory, name)) as [string, string];
+      const [eicar, gotten] = ['stored.com', 'gotten'].map((name) => join(directory, name)) as [string, string];
       writeFileSync(eicar, EICAR);
       const through = { ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 };
       for (const client of FTPS_CLIENTS[tls]) {
@@ -54,6 +55,8 @@ for (const [kind, tls, demands] of CASES) {
         client.exchange(context, through, tls, [file], '/dev/null');
       }
       if (tls === 'explicit') {
+        // Put there behind the daemon's back, by a client that resumes sessions.
+        FTPS_CLIENTS.explicit[0]?.exchange(context, server, tls, [eicar], '/dev/null');
         const name = FTPS_CLIENTS.explicit[0]?.name ?? '';
         ftplib(
           context,
@@ -67,10 +70,21 @@ for (const [kind, tls, demands] of CASES) {
             'def refused(action, code):',
             '    try: action()',
             '    except ftplib.error_perm as error: assert str(error).startswith(code), str(error); return',
-            '    except OSError: assert ftp.getresp.__name__ and refused(ftp.voidresp, code) is None; return',
             "    raise Exception('was not refused')",
             "refused(lambda: ftp.storbinary('STOR upload.com', open(eicar, 'rb')), '550')",
-            "refused(lambda: ftp.sendcmd('SIZE upload.com'), '550')",
+            // The data connections behind the blocked ones resume the session as well.
+            'def listed():',
+            '    names = [os.path.basename(each) for each in ftp.nlst()]',
+            "    assert 'stored.com' in names and 'upload.com' not in names, names",
+            'listed()',
+            'def fetch():',
+            "    data = ftp.transfercmd('RETR stored.com')",
+            '    try: assert not data.recv(1000)',
+            '    except OSError: pass',
+            '    data.close()',
+            '    ftp.voidresp()',
+            "refused(fetch, '550')",
+            'listed()',
             "refused(lambda: ftp.sendcmd('CCC'), '533')",
           ],
           [eicar, gotten],
@@ -82,3 +96,44 @@ for (const [kind, tls, demands] of CASES) {
     },
   );
 }
+
+for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
+  peerTest(
+    `${kind.name}, explicit TLS with PROT C: data in clear text is judged as well`,
+    [...kind.programs, PYTHON],
+    async (context) => {
+      const server = await kind.start(context, 'explicit');
+      const daemon = await startDaemon(context, {
+        doors: [{ kind: 'ftp', to: server.port, toAddress: server.address }],
+        ssl: ['        config ftps', '            set client-certificate inspect', '        end'],
+      });
+      const directory = scratch(context, 'files');
+      const [eicar, clean] = ['eicar.com', 'clean.bin'].map((name) => join(directory, name)) as [string, string];
+      writeFileSync(eicar, EICAR);
+      writeFileSync(clean, CLEAN);
+      ftplib(
+        context,
+        { ...server, address: '127.0.0.1', port: daemon.ports[0] ?? 0 },
+        'explicit',
+        '/dev/null',
+        [
+          'ftp.prot_c()',
+          `ftp.cwd('${server.directory}')`,
+          'eicar, clean = sys.argv[1:]',
+          'for passive in [True, False]:',
+          '    ftp.set_pasv(passive)',
+          "    ftp.storbinary('STOR clean.bin', open(clean, 'rb'))",
+          '    got = io.BytesIO()',
+          "    ftp.retrbinary('RETR clean.bin', got.write)",
+          "    assert got.getvalue() == open(clean, 'rb').read()",
+          "    try: ftp.storbinary('STOR upload.com', open(eicar, 'rb'))",
+          "    except ftplib.error_perm as error: assert str(error).startswith('550'), str(error)",
+          "    else: raise Exception('was not refused')",
+          'names = [os.path.basename(each) for each in ftp.nlst()]',
+          "assert 'clean.bin' in names and 'upload.com' not in names, names",
+        ],
+        [eicar, clean],
+      );
+      await daemon.record({ action: 'blocked', virus: 'EICAR_TEST_FILE', filename: 'upload.com' });
+    },
+  );

@@ -13,7 +13,7 @@ import { type DaemonLog, openDaemonLog } from './daemon-log.js';
 import { limitsOf } from './limits-of.js';
 import type { LiveSession } from './live-session.js';
 import type { ToPrimary, ToWorker, WorkerSetup } from './messages.js';
-import { type PinholeEvent, Pinholes } from './pinholes.js';
+import { cameHow, type PinholeEvent, Pinholes } from './pinholes.js';
 import { ProcessShare } from './process-share.js';
 import { type Routes, routesOf } from './routes.js';
 import { secretsOf } from './secrets-of.js';
@@ -237,11 +237,12 @@ class Worker {
   }
 
   #opened(session: LiveSession, limits: Limits): void {
-    const { id, client, dialled, server, match } = session.admission;
+    const { id, client, dialled, server, match, srcIntf, dstIntf } = session.admission;
     this.#counters.sessions++;
     this.#sessionLog.opened(session);
     const timeout = Math.ceil(limits.idleTime / 1000);
-    this.#tell({ kind: 'opened', session: { id, client, dialled, server, policyId: match.facts.id, timeout } });
+    const policy = { policyId: match.facts.id, intf: [srcIntf.name, dstIntf.name] as const };
+    this.#tell({ kind: 'opened', session: { id, client, dialled, server, ...policy, timeout } });
   }
 
   #pinhole(event: PinholeEvent): void {
@@ -250,7 +251,7 @@ class Worker {
     if (event.kind === 'refused')
       this.#sessionLog.note('pinhole', `${event.why} ${endpointText(event.target)}`, session);
     else if (event.kind === 'intruder')
-      this.#sessionLog.note('pinhole', `${endpointText(event.by)} came in place of ${event.hole.from}`, session);
+      this.#sessionLog.note('pinhole', `${endpointText(event.by)} ${cameHow(event)}`, session);
   }
 
   #report(): void {

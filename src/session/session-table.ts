@@ -13,6 +13,8 @@ export interface SessionEntry {
   /** Where it is led. */
   readonly server: Endpoint;
   readonly policyId: number;
+  /** Where it comes in and goes out, as logs name them. */
+  readonly intf?: readonly [source: string, destination: string];
   /** The control session of an FTP data connection. */
   readonly parent?: number;
   /** Seconds without a byte until it is given up. */

@@ -42,7 +42,7 @@ test('a data connection that finds its pinhole has the flow trace of one', () =>
   const front = '2021-07-26 21:42:05 id=20085 trace_id=138192';
   assert.equal(
     flowTrace(hole, by, '2021-07-26 21:42:05', 138_192, 'port3'),
-    `${front} func=print_pkt_detail line=5723 msg="vd-root:0 received a packet(proto=6, 10.230.4.86:60921->10.230.4.72:50756) from port3. flag [S]"
+    `${front} func=print_pkt_detail line=5723 msg="vd-root:0 received a packet(proto=6, 10.230.4.86:60921->10.230.4.72:50756) from port3. flag [S], seq 0, ack 0, win 0"
 ${front} func=resolve_ip_tuple_fast line=5819 msg="Find an EXP session, id-026d9f42."
 ${front} func=__ip_session_run_tuple line=3503 msg="DNAT 10.230.4.72:50756->10.220.3.202:50756"
 `,

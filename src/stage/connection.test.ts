@@ -234,6 +234,8 @@ test('without what it takes, TLS ends a connection and announced connections are
   assert.equal(tls.said.at(-1), 'reset no-tls');
   const ftp = staged(stage, { server: { address: '192.0.2.2', port: 21 } });
   ftp.server('220 ftp\r\n');
+  ftp.client('USER a\r\n');
+  ftp.server('230 in\r\n');
   ftp.client('PASV\r\n');
   ftp.server('227 Entering Passive Mode (192,0,2,2,4,1)\r\n');
   assert.match(ftp.take(CLIENT), /\r\n(4|5)\d\d .*\r\n$/);

@@ -50,6 +50,7 @@ export class StagedConnection {
   readonly facts: ConnectionFacts;
   readonly #context: StageContext;
   readonly #output: ConnectionOutput;
+  readonly #announced: Announced | undefined;
   readonly #engine: FlowEngine;
   #protocol: Protocol | undefined;
   #tls: TlsFacts | undefined;
@@ -66,6 +67,7 @@ export class StagedConnection {
     this.facts = facts;
     this.#context = context;
     this.#output = output;
+    this.#announced = announced;
     this.#tls = facts.tls;
     this.#protocol = announced?.protocol;
     const { limits } = context;
@@ -332,6 +334,7 @@ export class StagedConnection {
     this.#wake = undefined;
     for (const stop of this.#comforted.values()) stop();
     this.#comforted.clear();
+    this.#announced?.related.over?.();
   }
 
   #event(event: StageEvent): void {

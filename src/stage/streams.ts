@@ -10,6 +10,7 @@ import { CLIENT, opposite, SERVER } from '../core/flow.js';
 import type { Endpoint, TlsFacts } from '../core/session.js';
 import type { StagedConnection } from './connection.js';
 import type { ConnectionOutput, StageEvent } from './output.js';
+import { wasReset } from './reset-end.js';
 
 /** The ends of a connection, inside TLS, and what was agreed. */
 export interface TlsEnds {
@@ -29,7 +30,7 @@ export interface StreamHooks {
   event?(event: StageEvent): void;
   /** `bytes` came from `side`. */
   received?(side: Side, bytes: number): void;
-  /** Bytes that count only if they end as they should (FTP data): an end whose TLS was cut without close_notify is no end. */
+  /** Bytes that count only if they end as they should (FTP data): an end whose TLS was cut without close_notify is no end, nor is a RST. */
   readonly strictEnd?: boolean;
 }
 
@@ -112,7 +113,7 @@ export class JoinedStreams {
     const ended = (): void => {
       if (!alive() || end.ended) return;
       end.ended = true;
-      if (this.#hooks.strictEnd === true && (stream as MayBeTruncated).truncated === true)
+      if (this.#hooks.strictEnd === true && ((stream as MayBeTruncated).truncated === true || wasReset(stream)))
         return this.#lost(side, 'truncated');
       this.connection.end(side);
       this.#closeIfDone();

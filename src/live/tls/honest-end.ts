@@ -3,7 +3,7 @@
  * file as a complete one would undo what close_notify is for (RFC 8446 §6.1). TLS reads all that it is given at once: if it
  * has not ended when the socket's FIN reaches it, the peer never said so.
  */
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 
@@ -11,12 +11,28 @@ export class HonestEnd extends Duplex {
   readonly #socket: Duplex;
   /** The FIN was handed up. */
   #told = false;
+  /**
+   * TLS ends its own direction. Until that is done nothing is handed up: Node's JSStreamSocket asserts that TLS writes nothing meanwhile, and to
+   * nonsense TLS answers with an alert, so that any peer could end the process.
+   */
+  #ending = false;
+  #early: Buffer | undefined;
+  #late = false;
 
   constructor(socket: Duplex) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {
-      if (!this.push(chunk)) socket.pause();
+      if (this.#ending && !this.writableFinished) {
+        this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
+        socket.pause();
+      } else if (!this.push(chunk)) socket.pause();
+    });
+    this.once('finish', () => {
+      const early = this.#early;
+      this.#early = undefined;
+      if (early !== undefined && this.push(early)) socket.resume();
+      if (this.#late) this.#tell();
     });
     socket.on('end', () => this.#tell());
     socket.on('error', (error) => this.destroy(error));
@@ -33,6 +49,11 @@ export class HonestEnd extends Duplex {
     inner.push = (chunk: unknown, encoding?: BufferEncoding) => {
       if (chunk === null) closed = true;
       return push(chunk, encoding);
+    };
+    const final = inner._final.bind(inner);
+    inner._final = (done) => {
+      this.#ending = true;
+      final(done);
     };
     // In front of TLS's own listener: what it has read is read.
     this.prependOnceListener('end', () => {
@@ -56,7 +77,7 @@ export class HonestEnd extends Duplex {
   }
 
   override _read(): void {
-    this.#socket.resume();
+    if (this.#early === undefined) this.#socket.resume();
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
@@ -75,6 +96,8 @@ export class HonestEnd extends Duplex {
 
   #tell(): void {
     if (this.#told || this.destroyed) return;
+    this.#late = this.#early !== undefined;
+    if (this.#late) return;
     this.#told = true;
     this.push(null);
   }

@@ -64,7 +64,8 @@ export function lftp(server: FtpServer, tls: FtpTls, keys: string, commands: rea
     'set ftp:ssl-protect-data yes',
     'set xfer:clobber yes',
   ];
-  const open = `open -u ${user},${PASSWORD} ${tls === 'implicit' ? 'ftps' : 'ftp'}://${address}:${port}`;
+  const host = address.includes(':') ? `[${address}]` : address;
+  const open = `open -u ${user},${PASSWORD} ${tls === 'implicit' ? 'ftps' : 'ftp'}://${host}:${port}`;
   run('env', [`SSLKEYLOGFILE=${keys}`, 'lftp', '-c', [...settings, open, ...commands].join('; ')]);
 }
 

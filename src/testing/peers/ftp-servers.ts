@@ -26,8 +26,8 @@ export type FtpTls = 'none' | 'explicit' | 'implicit';
 export interface FtpServerKind {
   readonly name: string;
   readonly programs: readonly string[];
-  /** `demands`: what it asks of the TLS of data connections; nothing, and TLS 1.2 with vsftpd, when left out. */
-  start(context: TestContext, tls: FtpTls, demands?: FtpsDemands): Promise<FtpServer>;
+  /** `demands`: what it asks of the TLS of data connections; nothing, and TLS 1.2 with vsftpd, when left out. `at`: its address. */
+  start(context: TestContext, tls: FtpTls, demands?: FtpsDemands, at?: string): Promise<FtpServer>;
 }
 
 export interface FtpsDemands {
@@ -41,9 +41,9 @@ const MAIL_USER = 8;
 export const VSFTPD: FtpServerKind = {
   name: 'vsftpd',
   programs: ['vsftpd'],
-  async start(context, tls, demands) {
+  async start(context, tls, demands, at) {
     // It knows system users and anonymous ones: its user is anonymous.
-    const { address, port, base, run: begin } = await place(context, 'vsftpd');
+    const { address, port, base, run: begin } = await place(context, 'vsftpd', at);
     const root = join(base, 'root');
     for (const name of ['root', 'empty', 'root/files']) mkdirSync(join(base, name));
     run('chown', ['mail:', join(root, 'files')]);
@@ -52,10 +52,11 @@ export const VSFTPD: FtpServerKind = {
     writeFileSync(
       configuration,
       `${[
-        'listen=YES',
+        ...(address.includes(':')
+          ? ['listen=NO', 'listen_ipv6=YES', `listen_address6=${address}`]
+          : ['listen=YES', `listen_address=${address}`]),
         'background=NO',
         'seccomp_sandbox=NO',
-        `listen_address=${address}`,
         `listen_port=${port}`,
         'anonymous_enable=YES',
         'no_anon_password=NO',
@@ -104,8 +105,8 @@ MaxProtocol = TLSv1.2
 export const PROFTPD: FtpServerKind = {
   name: 'ProFTPD',
   programs: ['proftpd'],
-  async start(context, tls, demands) {
-    const { address, port, base, run: begin } = await place(context, 'proftpd');
+  async start(context, tls, demands, at) {
+    const { address, port, base, run: begin } = await place(context, 'proftpd', at);
     const users = join(base, 'users');
     const home = homeIn(base);
     writeFileSync(users, `tester:${sha512(PASSWORD)}:${MAIL_USER}:${MAIL_USER}::${home}:/bin/sh\n`, { mode: 0o600 });
@@ -121,7 +122,7 @@ export const PROFTPD: FtpServerKind = {
         `DefaultAddress ${address}`,
         'SocketBindTight on',
         `Port ${port}`,
-        'UseIPv6 off',
+        `UseIPv6 ${address.includes(':') ? 'on' : 'off'}`,
         'UseReverseDNS off',
         'User mail',
         'Group mail',
@@ -167,8 +168,8 @@ export const PROFTPD: FtpServerKind = {
 export const PURE_FTPD: FtpServerKind = {
   name: 'Pure-FTPd',
   programs: ['pure-ftpd', 'pure-pw'],
-  async start(context, tls) {
-    const { address, port, base, run: begin } = await place(context, 'pure-ftpd');
+  async start(context, tls, _demands, at) {
+    const { address, port, base, run: begin } = await place(context, 'pure-ftpd', at);
     const home = homeIn(base);
     const users = join(base, 'users');
     const database = join(base, 'users.pdb');
@@ -204,13 +205,13 @@ function certificateOf(base: string, tls: FtpTls): Certificate {
 async function place(
   context: TestContext,
   program: string,
+  address = `127.${randomInt(16, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`,
 ): Promise<{
   address: string;
   port: number;
   base: string;
   run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<void>;
 }> {
-  const address = `127.${randomInt(16, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
   const port = await freePort();
   let stop = async (): Promise<void> => {};
   const base = serverDirectory(context, program, () => stop());
