@@ -4,7 +4,7 @@
 export const FETCH = /^\* (\d{1,10}) (?:UID)?FETCH \(/i;
 export const NUMBERED = /^\* (\d{1,10}) (FETCH|UIDFETCH|EXPUNGE)\b/i;
 export const UNTAGGED = /^\* (?:\d{1,10} [A-Z]|[A-Z][A-Z0-9-]*(?: |$))/i;
-export const TAGGED = /^([^\s(){%*"\\+\x00-\x1f\x7f]{1,255}) (OK|NO|BAD)(?: |$)/i;
+export const TAGGED = /^([^\s(){%*"\\+\x00-\x1f\x7f-\xff]{1,255}) (OK|NO|BAD)(?: |$)/i;
 export const CONTINUATION = /^\+(?: |$)/;
 /** Their text is for people: no literals in it. */
 export const FREE_TEXT = /^\* (?:OK|NO|BAD|BYE|PREAUTH)\b/i;

@@ -7,7 +7,7 @@ export function fetched(command: string, messages: readonly string[]): string {
   const lines = numbers(set, messages.length + shift).map((number) => {
     const message = messages[number - shift - 1];
     if (message === undefined) return '';
-    const values = [...items.matchAll(ITEM)].map((item) => valueOf(item, number - shift, message));
+    const values = [...items.matchAll(ITEM)].map((item) => itemValue(item, number - shift, message));
     // A server tells the UID of what was asked for by UID.
     if (byUid !== undefined && !/\bUID\b/i.test(items)) values.unshift(`UID ${number}`);
     return `* ${number - shift} FETCH (${values.join(' ')})\r\n`;
@@ -18,7 +18,7 @@ export function fetched(command: string, messages: readonly string[]): string {
 const ITEM =
   /(BODYSTRUCTURE|UID|FLAGS|RFC822\.SIZE)|(BINARY\.SIZE)\[([^\]]*)\]|(BODY|BINARY)(?:\.PEEK)?\[([^\]]*)\](?:<(\d+)\.(\d+)>)?|RFC822(\.HEADER|\.TEXT)?/gi;
 
-function valueOf(item: RegExpMatchArray, number: number, message: string): string {
+function itemValue(item: RegExpMatchArray, number: number, message: string): string {
   const [all, plain, size, sized = '', word, section = '', origin, count] = item;
   switch (plain?.toUpperCase()) {
     case 'BODYSTRUCTURE':
