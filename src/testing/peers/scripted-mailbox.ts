@@ -22,6 +22,8 @@ export interface MailboxScript {
   readonly offers?: string;
   /** In place of the mailbox's answer: bytes, one a character; nothing, where the script speaks itself. Undefined: the mailbox answers. */
   answer?(command: string, connection: Connection): string | undefined;
+  /** What becomes of the mailbox's own answer. */
+  shape?(answer: string, command: string, connection: Connection): string;
 }
 
 /** One client of the mailbox. */
@@ -57,7 +59,10 @@ export async function startMailbox(
       stream.on('error', () => {});
       readCommands(stream, kind === 'imap', say, (command) => {
         heard.push(command);
-        say(script.answer?.(command, connection) ?? answers(command, script));
+        const own = script.answer?.(command, connection);
+        if (own !== undefined) return say(own);
+        const answer = answers(command, script);
+        say(script.shape?.(answer, command, connection) ?? answer);
       });
     };
     const connection: Connection = {
