@@ -124,10 +124,12 @@ export class Fetched {
     }
     const header = message.headerOf(section);
     if (!this.#flow.passive) {
-      if (header === undefined) {
+      if (header !== undefined) this.#openLive(content, header);
+      // Of a part that the message does not have comes nothing: there is no need to know what it would have been.
+      else if (size > 0) {
         this.#unknown(content);
         content.look = NOTHING;
-      } else this.#openLive(content, header);
+      }
     } else if (section.origin !== undefined || header === undefined) this.#assemble(content, message, section, header);
     else {
       content.file = this.#open('message/rfc822');
@@ -177,6 +179,11 @@ export class Fetched {
       return;
     }
     if (content.look !== undefined) this.#openUnknown(content, content.look);
+    if (content.file === undefined && content.assembly === undefined) {
+      if (content.cut === undefined) unit?.release();
+      else unit?.replace(announced(this.#prefix, content.cut, 0));
+      return;
+    }
     if (content.assembly === undefined) {
       // A slice of nobody knows what.
       if (content.unknown && content.file !== undefined) doubt(content.file);
@@ -294,8 +301,9 @@ export class Fetched {
       if (section === undefined) this.#learn(number, name.toUpperCase(), value);
       else if (isHeader(section)) {
         if (value.kind === 'string') this.learnHeader(number, section, value.text);
-      } else if (value.kind === 'string') inQuotes.push([section, value.text]);
-      else if (value.kind === 'nil') this.#nothing(number, section);
+      } else if (value.kind === 'nil' || (value.kind === 'string' && value.text === '' && !this.#flow.passive))
+        this.#nothing(number, section);
+      else if (value.kind === 'string') inQuotes.push([section, value.text]);
     }
     if (inQuotes.length === 0) return false;
     if (!this.#flow.passive) {

@@ -21,6 +21,8 @@ const CLEAN = message(
   PARTS.filter(({ name }) => !infected(name)),
 );
 const MIXED = message('mixed', PARTS);
+/** The message is its only part. */
+const SINGLE = `From: Alice <alice@example.test>\nSubject: single\nMIME-Version: 1.0\nContent-Type: application/octet-stream; name="alone-eicar.com"\nContent-Transfer-Encoding: base64\n\n${Buffer.from(EICAR).toString('base64')}\n`;
 /** What the client reads in place of a part, filled. */
 const MESSAGE = 'config system replacemsg mail "email-virus"\n    set buffer "Gone: %%FILE%%, %%VIRUS%%."\nend\n';
 const gone = (name: string): string => `Gone: ${name}, EICAR_TEST_FILE.`;
@@ -33,7 +35,7 @@ interface Both {
 
 async function both(context: TestContext, kind: 'pop3' | 'imap'): Promise<Both> {
   const direct = await freePort();
-  await startDovecot(context, { [kind]: direct }, [CLEAN, MIXED]);
+  await startDovecot(context, { [kind]: direct }, [CLEAN, MIXED, SINGLE]);
   const daemon = await startDaemon(context, { doors: [{ kind, to: direct }], sections: MESSAGE });
   return { direct, through: daemon.ports[0] ?? 0, daemon };
 }
@@ -58,6 +60,17 @@ function mended(was: string, is: string, announced = true): void {
   nothingOf(EICAR, is);
 }
 
+/** What stands in place of the whole of SINGLE: its mail fields are written again, and all ends where it ended. */
+function replaced(was: string, is: string): void {
+  assert.equal(is.length, was.length);
+  assert.match(
+    is,
+    /^From: alice@example\.test\r\nSubject: single\r\nMIME-Version: 1\.0\r\nContent-Type: text\/plain/,
+  );
+  assert.ok(is.includes(`\r\n\r\n${gone('alone-eicar.com')}\r\n`), is);
+  assert.match(is, /\r\n$/);
+}
+
 async function removed(daemon: RunningDaemon, service: string): Promise<void> {
   for (const { name } of PARTS.filter((part) => infected(part.name))) {
     const record = await daemon.record({ filename: name, service, virus: 'EICAR_TEST_FILE' });
@@ -79,8 +92,9 @@ peerTest(
       // Nobody announces how long what TOP brings will be.
       mended(was[way][1] ?? '', is[way][1] ?? '', way === 'messages');
     }
+    replaced(was.messages[2] ?? '', is.messages[2] ?? '');
     const octets = /\+OK (\d+) octets/.exec(is.sizes.at(-1) ?? '')?.[1];
-    assert.equal(is.messages[1]?.length, Number(octets));
+    assert.equal(is.messages[2]?.length, Number(octets));
     await removed(daemon, 'POP3');
   },
 );
@@ -98,7 +112,8 @@ peerTest(
       mended(was[way][1] ?? '', is[way][1] ?? '');
       assert.equal(is[way][1]?.length, Number(/RFC822\.SIZE (\d+)/.exec(is.told[1] ?? '')?.[1]));
     }
-    assert.equal(is.ranges[1], is.messages[1]);
+    assert.deepEqual(is.ranges, is.messages);
+    replaced(was.messages[2] ?? '', is.messages[2] ?? '');
     assert.deepEqual(is.parts[0], was.parts[0]);
     for (const [at, part] of (was.parts[1] ?? []).entries()) {
       const now = is.parts[1]?.[at] ?? '';
