@@ -81,6 +81,12 @@ export class Detector implements Decoder {
 
   end(side: Side): void {
     this.#ended[side] = true;
+    // Live, a server that goes before it has said a line will not say what it is, and nobody may wait for it: then the port decides.
+    const atHome = side === SERVER && this.#inner === undefined && !this.#flow.passive ? this.#atHome() : undefined;
+    if (atHome !== undefined) {
+      this.#become(atHome);
+      this.#tellEnds();
+    }
     if (this.#inner !== undefined) this.#inner.end(side);
     else if (this.#ended[opposite(side)] && this.#order.length > 0) this.#flow.bypass('unknown-protocol');
     else {
@@ -140,8 +146,7 @@ export class Detector implements Decoder {
     const spoken = chunk.includes(LF) || chunk.length >= this.#detection.limits.probe;
     const likely = sure ?? (spoken ? left.find(({ protocol }) => this.#portsOf(protocol).includes(port)) : undefined);
     if (likely !== undefined) {
-      this.#detection.detected(likely.protocol);
-      this.#inner = likely.decode(this.#flow);
+      this.#inner = this.#become(likely);
       if (this.#midstream) for (const each of [CLIENT, SERVER] as const) this.#inner.gap(each, 0);
       return true;
     }
@@ -151,6 +156,19 @@ export class Detector implements Decoder {
     if (nobody || chunk.length >= this.#detection.limits.probe) this.#flow.bypass('unknown-protocol');
     else if (!this.#flow.passive) this.#waitFor(left);
     return false;
+  }
+
+  #become(candidate: Candidate): Decoder {
+    this.#detection.detected(candidate.protocol);
+    this.#inner = candidate.decode(this.#flow);
+    return this.#inner;
+  }
+
+  /** Who is at the port, unless what came is not theirs. */
+  #atHome(): Candidate | undefined {
+    return this.#detection.candidates.find(
+      ({ protocol }) => this.#portsOf(protocol).includes(this.#detection.port) && this.#likeness(protocol) !== 'no',
+    );
   }
 
   /** Those that are at home here are waited for, up to a whole line; the others for a while. */

@@ -13,6 +13,7 @@ export function limitsOf(config: Config): Limits {
     greetingTime: settings.greetingTimeout,
     handshakeTime: settings.handshakeTimeout,
     idleTime: settings.idleTimeout,
+    slowTime: settings.slowTimeout,
     drainTime: settings.drainTimeout,
   };
 }

@@ -177,13 +177,18 @@ export class LiveSession {
     }
     if (now - this.#seenAt > limits.idleTime) this.#timeout('idle');
     else if (now - this.#slowAt > limits.slowTime) this.#timeout('too-slow');
-    else if (this.#server?.bytesRead === 0 && this.#client.bytesRead === 0 && now - this.started > limits.greetingTime)
-      this.#timeout('no-greeting');
+    else if (this.#awaitsGreeting && now - this.started > limits.greetingTime) this.#timeout('no-greeting');
+  }
+
+  /** The server has said nothing: where it speaks first, whatever the client said meanwhile. */
+  get #awaitsGreeting(): boolean {
+    if (this.#server?.bytesRead !== 0) return false;
+    return this.#client.bytesRead === 0 || farewell(this.admission.service) !== undefined;
   }
 
   #timeout(reason: string): void {
     this.#timedOut = reason;
-    if (reason === 'no-greeting') this.#say(farewell(this.admission.service));
+    if (reason === 'no-greeting' && !this.admission.tls.implicit) this.#say(farewell(this.admission.service));
     this.abort(reason);
   }
 

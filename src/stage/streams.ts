@@ -50,7 +50,7 @@ interface MayBeTruncated {
 
 /** So many bytes may wait for an end that does not read its own answers. */
 const UNREAD_ANSWERS = 1 << 20;
-/** Milliseconds that an end gets to take what was written before the reset that follows. */
+/** Milliseconds that an end gets to take what was written before the reset that follows, or to say its own FIN when it was told that all is over. */
 const LAST_WORDS = 5_000;
 
 export class JoinedStreams {
@@ -60,6 +60,7 @@ export class JoinedStreams {
   readonly #hooks: StreamHooks;
   #ends: readonly [End, End];
   #over = false;
+  #lingering: NodeJS.Timeout | undefined;
   #settle: (ended: Ended) => void = () => {};
 
   /** `open` is `stage.open` or `connection.related`, given the output. Nothing is read before the next tick. */
@@ -149,6 +150,19 @@ export class JoinedStreams {
     end.finished = true;
     if (!end.gone) end.stream.end();
     this.#closeIfDone();
+    if (this.#ends.every((each) => each.finished)) this.#linger();
+  }
+
+  /** Both ends were told that all is over: what they still say goes nowhere, and whoever does not end keeps a session for nothing. */
+  #linger(): void {
+    if (this.#over) return;
+    this.#lingering = setTimeout(() => {
+      // A slow reader is not cut off from what was said to it.
+      if (this.#ends.some(({ stream }) => !stream.destroyed && stream.writableLength > 0)) return this.#linger();
+      this.connection.close();
+      this.#conclude({ how: 'closed', reason: undefined, side: undefined });
+      for (const { stream } of this.#ends) stream.destroy();
+    }, LAST_WORDS);
   }
 
   #closeIfDone(): void {
@@ -181,6 +195,7 @@ export class JoinedStreams {
 
   #conclude(ended: Ended): void {
     this.#over = true;
+    clearTimeout(this.#lingering);
     for (const { stream } of this.#ends) stream.on('error', () => {});
     this.#settle(ended);
   }

@@ -34,6 +34,8 @@ export const inspectdSettings = singleSection({
   'handshake-timeout': integer(1, 3600, 30, 1000),
   'greeting-timeout': integer(1, 3600, 300, 1000),
   'idle-timeout': integer(1, 604_800, 3600, 1000),
+  /** In the middle of a line or file: 1,024 bytes have to come in so many. */
+  'slow-timeout': integer(1, 86_400, 180, 1000),
   'drain-timeout': integer(0, 86_400, 60, 1000),
   /** Where Prometheus finds us. */
   metrics: endpoint(),

@@ -22,6 +22,8 @@ export interface MailboxScript {
   readonly offers?: string;
   /** In place of the mailbox's answer: bytes, one a character; nothing, where the script speaks itself. Undefined: the mailbox answers. */
   answer?(command: string, connection: Connection): string | undefined;
+  /** How many bytes the server says to its n-th client, counted from 1, before it resets the connection. */
+  cut?(client: number): number;
   /** What becomes of the mailbox's own answer. */
   shape?(answer: string, command: string, connection: Connection): string;
 }
@@ -54,7 +56,16 @@ export async function startMailbox(
   const listening = createServer({ noDelay: true }, (socket) => {
     context.after(() => socket.destroy());
     let stream: Duplex = socket;
-    const say = (text: string): void => void stream.write(Buffer.from(text, 'latin1'));
+    let left = script.cut?.(connections.length + 1) ?? Number.POSITIVE_INFINITY;
+    const say = (text: string): void => {
+      if (stream.destroyed || left < 0) return;
+      const bytes = Buffer.from(text.slice(0, left), 'latin1');
+      left -= text.length;
+      // The last byte that is let through is sent first.
+      stream.write(bytes, () => {
+        if (left <= 0) socket.resetAndDestroy();
+      });
+    };
     const read = (): void => {
       stream.on('error', () => {});
       readCommands(stream, kind === 'imap', say, (command) => {
