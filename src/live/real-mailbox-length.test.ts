@@ -63,10 +63,7 @@ function mended(was: string, is: string, announced = true): void {
 /** What stands in place of the whole of SINGLE: its mail fields are written again, and all ends where it ended. */
 function replaced(was: string, is: string): void {
   assert.equal(is.length, was.length);
-  assert.match(
-    is,
-    /^From: alice@example\.test\r\nSubject: single\r\nMIME-Version: 1\.0\r\nContent-Type: text\/plain/,
-  );
+  assert.match(is, /^From: alice@example\.test\r\nSubject: single\r\nMIME-Version: 1\.0\r\nContent-Type: text\/plain/);
   assert.ok(is.includes(`\r\n\r\n${gone('alone-eicar.com')}\r\n`), is);
   assert.match(is, /\r\n$/);
 }

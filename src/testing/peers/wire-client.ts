@@ -16,6 +16,7 @@ export class WireClient {
   /** Up to where the text was asked for. */
   #asked = 0;
   #over = false;
+  #ended = false;
   #error: string | undefined;
   readonly #watchers = new Set<() => void>();
 
@@ -24,6 +25,10 @@ export class WireClient {
     this.#stream = socket;
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#error = error.code;
+    });
+    socket.on('end', () => {
+      this.#ended = true;
+      this.#changed();
     });
     socket.on('close', () => {
       this.#over = true;
@@ -82,6 +87,14 @@ export class WireClient {
       () => `the connection stays open; last: ${JSON.stringify(this.#text.slice(-400))}`,
     );
     return this.#error;
+  }
+
+  /** When the other end said FIN, or worse. */
+  ended(): Promise<void> {
+    return this.#when(
+      () => this.#over || this.#ended,
+      () => 'no FIN came',
+    );
   }
 
   /** FIN. */
