@@ -46,6 +46,11 @@ export class WireClient {
     return client;
   }
 
+  /** The connection is gone. */
+  get destroyed(): boolean {
+    return this.#over;
+  }
+
   /** Every byte so far; what came within TLS as it was in it. */
   get received(): Buffer {
     return Buffer.concat(this.#chunks);
