@@ -4,8 +4,10 @@ import { test } from 'node:test';
 import { literalsOf, told } from '../testing/peers/imap-talk.js';
 import { sectionOf } from '../testing/peers/mailbox-fetch.js';
 import { attached, CLEAN_MAIL, folded, INFECTED_MAIL, nothingOf } from '../testing/peers/mailbox-messages.js';
+import { resident } from '../testing/peers/resident.js';
 import { EICAR } from '../testing/peers/scanned.js';
 import { type MailboxScript, mailboxRig, oddity } from '../testing/peers/scripted-mailbox.js';
+import type { WireClient } from '../testing/peers/wire-client.js';
 
 const REMOVED = { action: 'attachment-removed', service: 'IMAP', virus: 'EICAR_TEST_FILE' };
 
@@ -206,4 +208,24 @@ test('a message in an attachment is taken apart wherever it is asked for', async
     nothingOf(EICAR, said);
   }
   await daemon.record(REMOVED);
+});
+
+test('IMA-022: sessions that idle cost little, and each hears at once what is new', async (context) => {
+  const SESSIONS = 400;
+  const { mailbox, daemon, client } = await mailboxRig(context, 'imap', {
+    answer: (command) => (command === 'a IDLE' ? '+ idling\r\n' : undefined),
+  });
+  const idle = async (count: number): Promise<WireClient[]> => {
+    const clients = await Promise.all(Array.from({ length: count }, client));
+    await Promise.all(clients.map((each) => each.ask('a IDLE')));
+    return clients;
+  };
+  // What is loaded and allocated once.
+  const clients = await idle(50);
+  const before = resident(daemon.process.pid);
+  clients.push(...(await idle(SESSIONS - 50)));
+  const each = (resident(daemon.process.pid) - before) / (SESSIONS - 50);
+  assert.ok(each < 150_000, `${each} bytes a session`);
+  for (const { say } of mailbox.connections) say('* 7 EXISTS\r\n');
+  await Promise.all(clients.map((one) => one.until('* 7 EXISTS\r\n')));
 });

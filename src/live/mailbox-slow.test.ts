@@ -95,7 +95,7 @@ for (const kind of ['pop3', 'imap'] as const) {
     const { mailbox, daemon } = await mailboxRig(context, kind, {
       answer(heard, { socket }) {
         if (heard !== asked) return undefined;
-        void pour(socket, LINES, line, kind === 'pop3' ? '+OK\r\n' : '', end);
+        pour(socket, LINES, line, kind === 'pop3' ? '+OK\r\n' : '', end);
         return '';
       },
     });
@@ -116,14 +116,15 @@ for (const kind of ['pop3', 'imap'] as const) {
     const message = `From: a@x.test\r\n\r\n${body}`;
     const { mailbox, daemon } = await mailboxRig(context, kind, {
       answer(heard, { socket }) {
-        if (!/^RETR|FETCH/.test(heard)) return undefined;
+        if (heard === 'QUIT') socket.end('+OK\r\n');
+        if (!/^RETR|FETCH/.test(heard)) return '';
         const literal = `{${message.length}}\r\n${message}`;
         if (kind === 'pop3') return `+OK\r\n${message}.\r\n`;
-        void pour(socket, 100, (number) => `* ${number} FETCH (BODY[] ${literal})\r\n`, '', 'a OK done\r\n');
+        pour(socket, 100, (number) => `* ${number} FETCH (BODY[] ${literal})\r\n`, '', 'a OK done\r\n');
         return '';
       },
     });
-    const commands = kind === 'imap' ? 'a FETCH 1:* BODY[]' : Array.from({ length: 100 }, () => 'RETR 1').join('\r\n');
+    const commands = kind === 'imap' ? 'a FETCH 1:* BODY[]' : `${'RETR 1\r\n'.repeat(100)}QUIT`;
     const { socket } = await silent(context, daemon.ports[0] ?? 0, commands);
     const before = resident(daemon.process.pid);
     await stalled(() => mailbox.connections[0]?.socket);
@@ -138,7 +139,7 @@ for (const kind of ['pop3', 'imap'] as const) {
       answer(heard, { socket }) {
         if (heard !== command) return undefined;
         const head = kind === 'pop3' ? '+OK\r\n' : '* 1 FETCH (BODY[] {4000000000}\r\n';
-        void pour(socket, 10_000, () => `${'A line of some text.\r\n'.repeat(3_000)}`, `${head}Subject: x\r\n\r\n`, '');
+        pour(socket, 10_000, () => `${'A line of some text.\r\n'.repeat(3_000)}`, `${head}Subject: x\r\n\r\n`, '');
         return '';
       },
     });
@@ -201,18 +202,19 @@ async function listening(context: TestContext, serve: (socket: Socket) => void, 
 }
 
 /** As fast as it is taken, then FIN. */
-async function pour(
-  socket: Socket,
-  count: number,
-  line: (number: number) => string,
-  before: string,
-  end: string,
-): Promise<void> {
+function pour(socket: Socket, count: number, line: (number: number) => string, before: string, end: string): void {
+  let number = 0;
+  const more = (): void => {
+    while (number < count) {
+      if (socket.destroyed) return;
+      if (socket.write(Buffer.from(line(++number), 'latin1'))) continue;
+      socket.once('drain', more);
+      return;
+    }
+    socket.end(end);
+  };
   socket.write(before);
-  for (let number = 1; number <= count && !socket.destroyed; number++)
-    if (!socket.write(Buffer.from(line(number), 'latin1')))
-      await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
-  socket.end(end);
+  more();
 }
 
 /** A client that says something and reads nothing of the answer. */

@@ -58,7 +58,7 @@ export async function startMailbox(
     let stream: Duplex = socket;
     let left = script.cut?.(connections.length + 1) ?? Number.POSITIVE_INFINITY;
     const say = (text: string): void => {
-      if (stream.destroyed || left < 0) return;
+      if (text === '' || stream.destroyed || left < 0) return;
       const bytes = Buffer.from(text.slice(0, left), 'latin1');
       left -= text.length;
       // The last byte that is let through is sent first.
