@@ -33,6 +33,12 @@ interface HeldLiteral {
   readonly content: Buffer[];
 }
 
+/** Live: a text that is held, and the line that announces it. */
+export interface HeldText {
+  readonly unit: Unit;
+  readonly prefix: Buffer;
+}
+
 /** Live: a line with content in quotes. */
 interface HeldLine {
   readonly unit: Unit;
@@ -208,6 +214,20 @@ export class Fetched {
     if (content?.file !== undefined) this.#literals.delete(content.file.id);
     this.unit?.replace();
     this.unit = undefined;
+  }
+
+  /** A header, or a text, with more in it than it may have: it is judged like content. */
+  judgeText(text: string, header: boolean, held: HeldText | undefined): void {
+    this.#odd('imap-message-in-text');
+    const file = this.#open(header ? 'message/rfc822' : undefined, held?.unit);
+    const bytes = Buffer.from(text, 'latin1');
+    if (held !== undefined)
+      this.#literals.set(file.id, {
+        ...{ ...held, front: 0, length: bytes.length, slice: false },
+        ...{ section: undefined, message: undefined, cut: undefined, content: [] },
+      });
+    file.write(bytes, 0, bytes.length);
+    file.end();
   }
 
   /** Nobody knows which message it belongs to. A whole one needs nothing but itself. */
