@@ -449,8 +449,10 @@ export class ImapSession implements Decoder {
     this.#held = undefined;
     if (this.#header !== undefined) this.#fetched.learnHeader(...this.#header, text);
     if (!this.#inFetch || !hasBody(text)) held?.unit.release();
-    else if (this.#swallowed !== undefined) this.#failed('imap-unexpected-response', SERVER);
-    else this.#fetched.judgeText(text, this.#header !== undefined, held);
+    else if (this.#swallowed !== undefined) {
+      this.#failed('imap-unexpected-response', SERVER);
+      this.#server.halt();
+    } else this.#fetched.judgeText(text, this.#header !== undefined, held);
   }
 
   #unknownLiteral(number: number | undefined, text: Beginning, mark: LiteralMark, line: Line): LiteralUse {
@@ -468,7 +470,7 @@ export class ImapSession implements Decoder {
 
   #response(text: string, line: Line): boolean {
     let goesOn = true;
-    if (text.startsWith('* ') && (UNTAGGED.test(text) || !this.#loose)) this.#untagged(text, line);
+    if (text.startsWith('* ') && (UNTAGGED.test(text) || !this.#loose)) goesOn = this.#untagged(text, line);
     else if (CONTINUATION.test(text)) this.#continued(line);
     else goesOn = this.#tagged(text, line);
     if (this.#stoppedFor === 'idle' && this.#server.between) this.#resume();
@@ -476,7 +478,8 @@ export class ImapSession implements Decoder {
     return goesOn;
   }
 
-  #untagged(text: string, line: Line): void {
+  /** False: nothing more of the server is to be read. */
+  #untagged(text: string, line: Line): boolean {
     this.#orphans.end(SERVER);
     const { mailbox } = this.#fetched;
     const numbered = NUMBERED.exec(text);
@@ -488,8 +491,9 @@ export class ImapSession implements Decoder {
       else if (/^\* PREAUTH\b/i.test(text)) this.#odd('imap-preauth', SERVER);
       const free = FREE_TEXT.test(text);
       if (free && refers(text)) this.#odd('imap-referral', SERVER);
-      if (free || !this.#hasContentInQuotes(text)) this.#passLine(line);
-      return;
+      if (!free && this.#hasContentInQuotes(text)) return false;
+      this.#passLine(line);
+      return true;
     }
     const number = Number(numbered[1]);
     const swallowed = this.#swallowed;
@@ -499,16 +503,19 @@ export class ImapSession implements Decoder {
       this.#fetched.response(number, text, line);
       this.#flow.drop(line.end);
       swallowed?.replace();
-      return;
+      return true;
     }
     if (swallowed !== undefined) {
+      if (this.#hasContentInQuotes(text)) return false;
       this.#flow.pass(line.end, swallowed);
       swallowed.release();
-      return;
+      return true;
     }
     if (/^EXPUNGE$/i.test(numbered[2] ?? '')) mailbox.expunge(number);
-    else if (this.#fetched.response(number, text, line)) return;
-    if (!this.#hasContentInQuotes(text)) this.#flow.pass(line.end);
+    else if (this.#fetched.response(number, text, line)) return true;
+    if (this.#hasContentInQuotes(text)) return false;
+    this.#flow.pass(line.end);
+    return true;
   }
 
   /** Live: content in a place where it cannot be held ends the connection. */

@@ -60,7 +60,7 @@ const FORMS: readonly string[] = [
   ].map((each) => each.replace('@', QUOTED)),
 ];
 
-test('a message in an odd place of a response is judged, or the session ends', async (context) => {
+test('IMA-007, IMA-010: a message in an odd place of a response is judged, or the session ends', async (context) => {
   let form = '';
   const { client } = await mailboxRig(context, 'imap', {
     messages: [INFECTED_MAIL],
