@@ -12,7 +12,7 @@ export interface Command {
 }
 
 /** Tags are atoms without `+` (RFC 9051 §9); the longest in use have some ten characters. */
-const COMMAND = /^([^\s(){%*"\\+\x00-\x1f\x7f]{1,255}) ([A-Za-z][A-Za-z0-9-]{0,31})(?: (.*))?$/s;
+const COMMAND = /^([^\s(){%*"\\+\x00-\x1f\x7f-\xff]{1,255}) ([A-Za-z][A-Za-z0-9-]{0,31})(?: (.*))?$/s;
 const NONE: Command = { tag: '', verb: '', rest: '' };
 
 /** Reads a command, or the beginning of one. */
@@ -58,6 +58,8 @@ export const UNKNOWN_COMMAND = 'BAD Command not supported';
 
 /** Why a live command does not reach the server, as the response's status and text; undefined when it may. */
 export function refusalOf({ tag, verb, rest }: Command): string | undefined {
+  // Known, and asked for by clients that take no notice of what is offered: they go on without it.
+  if (tag !== '' && verb === 'COMPRESS') return 'NO Compression is not supported here';
   if (tag === '' || !COMMANDS.has(verb) || (verb === 'UID' && !BY_UID.test(rest))) return UNKNOWN_COMMAND;
   if (verb === 'AUTHENTICATE' && !mechanismKnown(rest.split(' ', 1)[0] ?? '')) return 'NO Mechanism not supported';
   if (verb === 'APPEND' && /\bCATENATE\b/i.test(rest)) return 'NO Messages are not put together here';

@@ -17,6 +17,8 @@ export const IMAP_EVENTS = {
   'imap-unknown-encoding': 'content of which nobody told what it is: it is read as what it looks like, and never clean',
   'imap-encodings-differ': 'the MIME header of a part and BODYSTRUCTURE name different transfer encodings',
   'imap-quoted-content': 'live: content in quotes that cannot be held or taken out by itself (ends)',
+  'imap-message-in-text':
+    'a header that goes on behind an empty line, or another text with one: it is inspected as a message',
   'imap-slice': 'live: a slice of a message or part, which cannot be judged alone and is replaced',
   'imap-mailbox-limit':
     'more messages, or more of them, than the limits `mailboxMessages`, `mailboxText`, `openSlices` and `holes` allow: the oldest is given up',

@@ -33,6 +33,12 @@ interface HeldLiteral {
   readonly content: Buffer[];
 }
 
+/** Live: a text that is held, and the line that announces it. */
+export interface HeldText {
+  readonly unit: Unit;
+  readonly prefix: Buffer;
+}
+
 /** Live: a line with content in quotes. */
 interface HeldLine {
   readonly unit: Unit;
@@ -124,10 +130,12 @@ export class Fetched {
     }
     const header = message.headerOf(section);
     if (!this.#flow.passive) {
-      if (header === undefined) {
+      if (header !== undefined) this.#openLive(content, header);
+      // Of a part that the message does not have comes nothing: there is no need to know what it would have been.
+      else if (size > 0) {
         this.#unknown(content);
         content.look = NOTHING;
-      } else this.#openLive(content, header);
+      }
     } else if (section.origin !== undefined || header === undefined) this.#assemble(content, message, section, header);
     else {
       content.file = this.#open('message/rfc822');
@@ -177,6 +185,11 @@ export class Fetched {
       return;
     }
     if (content.look !== undefined) this.#openUnknown(content, content.look);
+    if (content.file === undefined && content.assembly === undefined) {
+      if (content.cut === undefined) unit?.release();
+      else unit?.replace(announced(this.#prefix, content.cut, 0));
+      return;
+    }
     if (content.assembly === undefined) {
       // A slice of nobody knows what.
       if (content.unknown && content.file !== undefined) doubt(content.file);
@@ -201,6 +214,20 @@ export class Fetched {
     if (content?.file !== undefined) this.#literals.delete(content.file.id);
     this.unit?.replace();
     this.unit = undefined;
+  }
+
+  /** A header, or a text, with more in it than it may have: it is judged like content. */
+  judgeText(text: string, header: boolean, held: HeldText | undefined): void {
+    this.#odd('imap-message-in-text');
+    const file = this.#open(header ? 'message/rfc822' : undefined, held?.unit);
+    const bytes = Buffer.from(text, 'latin1');
+    if (held !== undefined)
+      this.#literals.set(file.id, {
+        ...{ ...held, front: 0, length: bytes.length, slice: false },
+        ...{ section: undefined, message: undefined, cut: undefined, content: [] },
+      });
+    file.write(bytes, 0, bytes.length);
+    file.end();
   }
 
   /** Nobody knows which message it belongs to. A whole one needs nothing but itself. */
@@ -294,8 +321,9 @@ export class Fetched {
       if (section === undefined) this.#learn(number, name.toUpperCase(), value);
       else if (isHeader(section)) {
         if (value.kind === 'string') this.learnHeader(number, section, value.text);
-      } else if (value.kind === 'string') inQuotes.push([section, value.text]);
-      else if (value.kind === 'nil') this.#nothing(number, section);
+      } else if (value.kind === 'nil' || (value.kind === 'string' && value.text === '' && !this.#flow.passive))
+        this.#nothing(number, section);
+      else if (value.kind === 'string') inQuotes.push([section, value.text]);
     }
     if (inQuotes.length === 0) return false;
     if (!this.#flow.passive) {

@@ -32,6 +32,8 @@ export interface Beginning {
   readonly depth: number;
   /** The present line is the first. */
   readonly first: boolean;
+  /** So many characters of a literal may still be put into it. */
+  readonly room: number;
 }
 
 export interface ReaderOwner {
@@ -167,7 +169,8 @@ export class TextReader {
     const depth = listsOpen(before, this.#depth);
     const tail = first ? before : (this.#tail + before).slice(-LOOK_BACK);
     const head = first ? before : (this.#pieces[0] ?? '');
-    const use = this.#owner.literal({ head, line: before, tail, depth, first }, mark, line);
+    const room = this.#flow.limits.responseText - this.#length - before.length;
+    const use = this.#owner.literal({ head, line: before, tail, depth, first, room }, mark, line);
     if (use === undefined) return -1;
     if (use === 'none') return this.#complete(written, line);
     this.#tail = tail;
@@ -239,7 +242,7 @@ export class TextReader {
       return end;
     }
     this.#flow.pass(start);
-    const text = { head: '', line: mark.before, tail: mark.before, depth: 1, first: false };
+    const text = { head: '', line: mark.before, tail: mark.before, depth: 1, first: false, room: 0 };
     const use = this.#owner.literal(text, mark, { chunk, start, end });
     if (use === undefined) return -1;
     this.reset();

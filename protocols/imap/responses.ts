@@ -1,10 +1,11 @@
 /** What a line of the server is by its first words (RFC 9051 §7), and which of them may hold literals. */
+import { isHeader, sectionAround } from './sections.js';
 
 /** UIDFETCH (RFC 9586) names messages by UID: they have no numbers then. */
 export const FETCH = /^\* (\d{1,10}) (?:UID)?FETCH \(/i;
 export const NUMBERED = /^\* (\d{1,10}) (FETCH|UIDFETCH|EXPUNGE)\b/i;
 export const UNTAGGED = /^\* (?:\d{1,10} [A-Z]|[A-Z][A-Z0-9-]*(?: |$))/i;
-export const TAGGED = /^([^\s(){%*"\\+\x00-\x1f\x7f]{1,255}) (OK|NO|BAD)(?: |$)/i;
+export const TAGGED = /^([^\s(){%*"\\+\x00-\x1f\x7f-\xff]{1,255}) (OK|NO|BAD)(?: |$)/i;
 export const CONTINUATION = /^\+(?: |$)/;
 /** Their text is for people: no literals in it. */
 export const FREE_TEXT = /^\* (?:OK|NO|BAD|BYE|PREAUTH)\b/i;
@@ -15,6 +16,19 @@ export const TEXTS =
 export const TEXT_ITEMS = /(?:^|[ (])(?:PREVIEW|SNIPPET|INTERNALDATE|SAVEDATE|EMAILID|THREADID|X-GM-[A-Z-]+)$/i;
 /** Content in quotes; a header is none. */
 export const IN_QUOTES = /\b(?:(?:BODY|BINARY)\[(?![^\]]*(?:HEADER|MIME))[^\]]*\](?:<\d+>)?|RFC822(?:\.TEXT)?) "/i;
+
+/** Is there content in quotes anywhere in a response, also where no grammar has it? Names and texts that only look like it are in quotes themselves. */
+export function contentInQuotes(text: string): boolean {
+  if (!/\[[^\]]*\](?:<\d+>)?[ (]*"|RFC822/i.test(text)) return false;
+  for (const found of text.matchAll(QUOTED)) {
+    const section =
+      found[1] === '' ? undefined : sectionAround(text.slice(Math.max(0, found.index - 200), found.index));
+    if (section !== undefined && !isHeader(section)) return true;
+  }
+  return false;
+}
+
+const QUOTED = /"((?:\\.|[^"\\])*)(?:"|$)/g;
 
 /** Does the text of an OK say that compression begins? No standard says how. */
 export function saysCompressed(text: string): boolean {

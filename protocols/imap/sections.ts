@@ -17,6 +17,13 @@ export function sectionBefore(text: string): Section | undefined {
   return sectionFound(ITEM.exec(text.trimEnd()));
 }
 
+/** The same where lists may have been opened in between, as no grammar has it. */
+export function sectionAround(text: string): Section | undefined {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === '(' || text[end - 1] === ' ')) end--;
+  return sectionBefore(text.slice(0, end));
+}
+
 /** The same of an item's name: `BODY[1]<0>`. */
 export function sectionOf(item: string): Section | undefined {
   return sectionFound(ATOM.exec(item));
@@ -43,6 +50,20 @@ function sectionFound(found: RegExpExecArray | null): Section | undefined {
 /** A header is read, and is no file: the message that it belongs to is, when it comes. */
 export function isHeader({ name }: Section): boolean {
   return /(?:^|\.)(?:HEADER(?:\.FIELDS.*)?|MIME)$/s.test(name);
+}
+
+/** Does the text of a header go on behind an empty line, as any reader may take one? */
+export function hasBody(text: string): boolean {
+  let end = text.length;
+  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
+  EMPTY_LINE.lastIndex = 0;
+  return EMPTY_LINE.test(text) && EMPTY_LINE.lastIndex < end;
+}
+
+const EMPTY_LINE = /(?:^|\r?\n|\r(?!\n))[ \t\0]*(?:\r?\n|\r(?!\n))/g;
+
+function isBlank(char: number): boolean {
+  return char <= 0x20;
 }
 
 /** What bytes of a message belong together: those of BODY[2] and those of BINARY[2] are others. */

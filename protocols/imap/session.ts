@@ -22,13 +22,14 @@ import {
 } from './commands.js';
 import type { ImapEvent } from './events.js';
 import { fetchCommand } from './fetch-command.js';
-import { Fetched } from './fetched.js';
+import { Fetched, type HeldText } from './fetched.js';
 import type { LiteralMark } from './literals.js';
 import { Orphans } from './orphans.js';
 import { type Pending, PendingCommands } from './pending.js';
 import { type Beginning, type Line, type LiteralUse, TextReader } from './reader.js';
 import {
   CONTINUATION,
+  contentInQuotes,
   FETCH,
   FREE_TEXT,
   IN_QUOTES,
@@ -41,7 +42,7 @@ import {
   UNTAGGED,
   vanished,
 } from './responses.js';
-import { isHeader, type Section, sectionBefore } from './sections.js';
+import { hasBody, isHeader, type Section, sectionAround, sectionBefore } from './sections.js';
 import { Stored } from './stored.js';
 import { quoteOpen } from './syntax.js';
 
@@ -81,6 +82,10 @@ export class ImapSession implements Decoder {
   #layered = false;
   /** The header that is being fetched: known before the content behind it comes. */
   #header: readonly [number: number, section: Section] | undefined;
+  /** Live: the text that is being fetched, and the line that announced it. */
+  #held: HeldText | undefined;
+  /** The text belongs to a FETCH response. */
+  #inFetch = false;
 
   constructor(flow: Flow) {
     this.#flow = flow;
@@ -103,10 +108,8 @@ export class ImapSession implements Decoder {
       content: (chunk, start, end) => this.#fetched.write(chunk, start, end),
       contentGap: (length) => this.#fetched.gap(length),
       contentEnded: () => this.#fetched.ended(),
-      textEnded: (text) => {
-        if (this.#header !== undefined) this.#fetched.learnHeader(...this.#header, text);
-      },
-      unit: () => this.#swallowed ?? this.#fetched.unit,
+      textEnded: (text) => this.#textEnded(text),
+      unit: () => this.#swallowed ?? this.#held?.unit ?? this.#fetched.unit,
     });
     this.#client = new TextReader(flow, CLIENT, {
       complete: (text, line, last) => this.#command(text, line, last),
@@ -396,6 +399,7 @@ export class ImapSession implements Decoder {
       return 'none';
     }
     const fetch = FETCH.exec(text.head);
+    this.#inFetch = fetch !== null;
     if (fetch === null && !TEXTS.test(text.head)) return this.#unknownLiteral(undefined, text, mark, line);
     // Content in quotes would be out before it is judged.
     if (!this.#flow.passive && fetch !== null && IN_QUOTES.test(text.line))
@@ -404,31 +408,51 @@ export class ImapSession implements Decoder {
       this.#flow.pass(line.end);
       return 'text';
     }
+    const number = Number(fetch[1]);
+    const section = sectionAround(text.tail);
     if (this.#fetching?.ours === true) {
       // Names in a structure that are no quoted strings.
-      if (sectionBefore(text.tail) !== undefined) return this.#failed('imap-unexpected-response', SERVER);
+      if (section !== undefined) return this.#failed('imap-unexpected-response', SERVER);
       this.#swallowed ??= this.#flow.unit(CLIENT, 'held');
       this.#flow.pass(line.end, this.#swallowed);
       return 'text';
     }
-    if (text.depth !== 1) {
-      this.#flow.pass(line.end);
-      return 'text';
-    }
-    const number = Number(fetch[1]);
-    const section = sectionBefore(text.tail);
-    if (section === undefined && !TEXT_ITEMS.test(text.tail.trimEnd()))
+    const nested = text.depth !== 1;
+    if (section === undefined ? !nested && !TEXT_ITEMS.test(text.tail.trimEnd()) : nested)
       return this.#unknownLiteral(number, text, mark, line);
-    // What is too long for a header is content.
-    if (section === undefined || (isHeader(section) && mark.size <= this.#flow.limits.line)) {
-      this.#header = section === undefined ? undefined : [number, section];
-      this.#flow.pass(line.end);
-      return 'text';
+    if (section === undefined || isHeader(section)) {
+      if (mark.size <= Math.min(text.room, this.#flow.limits.line)) return this.#text(number, section, line);
+      // What is too long for a header is content, and so is what is not read as a text.
+      if (section === undefined) return this.#unknownLiteral(number, text, mark, line);
     }
     const uid = /[ (]UID (\d{1,10})[ )]/i.exec(text.tail)?.[1];
     if (uid !== undefined) this.#fetched.mailbox.identify(this.#fetched.mailbox.message(number), Number(uid));
     this.#noteUnasked();
     return this.#content(number, section, mark, line);
+  }
+
+  /** A header, or a short text: held until it is seen that it is no more than that. */
+  #text(number: number, section: Section | undefined, line: Line): LiteralUse {
+    this.#header = section === undefined ? undefined : [number, section];
+    if (!this.#flow.passive)
+      this.#held = {
+        unit: this.#flow.unit(CLIENT, 'held'),
+        prefix: Buffer.from(line.chunk.subarray(line.start, line.end)),
+      };
+    this.#flow.pass(line.end, this.#held?.unit);
+    return 'text';
+  }
+
+  /** A text has come. One with a body is a message, or becomes one with what a client puts behind it: it is judged. */
+  #textEnded(text: string): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (this.#header !== undefined) this.#fetched.learnHeader(...this.#header, text);
+    if (!this.#inFetch || !hasBody(text)) held?.unit.release();
+    else if (this.#swallowed !== undefined) {
+      this.#failed('imap-unexpected-response', SERVER);
+      this.#server.halt();
+    } else this.#fetched.judgeText(text, this.#header !== undefined, held);
   }
 
   #unknownLiteral(number: number | undefined, text: Beginning, mark: LiteralMark, line: Line): LiteralUse {
@@ -446,7 +470,7 @@ export class ImapSession implements Decoder {
 
   #response(text: string, line: Line): boolean {
     let goesOn = true;
-    if (text.startsWith('* ') && (UNTAGGED.test(text) || !this.#loose)) this.#untagged(text, line);
+    if (text.startsWith('* ') && (UNTAGGED.test(text) || !this.#loose)) goesOn = this.#untagged(text, line);
     else if (CONTINUATION.test(text)) this.#continued(line);
     else goesOn = this.#tagged(text, line);
     if (this.#stoppedFor === 'idle' && this.#server.between) this.#resume();
@@ -454,7 +478,8 @@ export class ImapSession implements Decoder {
     return goesOn;
   }
 
-  #untagged(text: string, line: Line): void {
+  /** False: nothing more of the server is to be read. */
+  #untagged(text: string, line: Line): boolean {
     this.#orphans.end(SERVER);
     const { mailbox } = this.#fetched;
     const numbered = NUMBERED.exec(text);
@@ -464,9 +489,11 @@ export class ImapSession implements Decoder {
       else if (/^\* OK \[CLOSED\]/i.test(text)) mailbox.leave();
       else if (/^\* VANISHED \d/i.test(text)) mailbox.vanished(vanished(text) ?? []);
       else if (/^\* PREAUTH\b/i.test(text)) this.#odd('imap-preauth', SERVER);
-      if (FREE_TEXT.test(text) && refers(text)) this.#odd('imap-referral', SERVER);
+      const free = FREE_TEXT.test(text);
+      if (free && refers(text)) this.#odd('imap-referral', SERVER);
+      if (!free && this.#hasContentInQuotes(text)) return false;
       this.#passLine(line);
-      return;
+      return true;
     }
     const number = Number(numbered[1]);
     const swallowed = this.#swallowed;
@@ -476,17 +503,26 @@ export class ImapSession implements Decoder {
       this.#fetched.response(number, text, line);
       this.#flow.drop(line.end);
       swallowed?.replace();
-      return;
+      return true;
     }
     if (swallowed !== undefined) {
+      if (this.#hasContentInQuotes(text)) return false;
       this.#flow.pass(line.end, swallowed);
       swallowed.release();
-      return;
+      return true;
     }
-    if (/^EXPUNGE$/i.test(numbered[2] ?? '')) {
-      mailbox.expunge(number);
-      this.#flow.pass(line.end);
-    } else if (!this.#fetched.response(number, text, line)) this.#flow.pass(line.end);
+    if (/^EXPUNGE$/i.test(numbered[2] ?? '')) mailbox.expunge(number);
+    else if (this.#fetched.response(number, text, line)) return true;
+    if (this.#hasContentInQuotes(text)) return false;
+    this.#flow.pass(line.end);
+    return true;
+  }
+
+  /** Live: content in a place where it cannot be held ends the connection. */
+  #hasContentInQuotes(text: string): boolean {
+    if (this.#flow.passive || !contentInQuotes(text)) return false;
+    this.#failed('imap-quoted-content', SERVER);
+    return true;
   }
 
   /** Capabilities are shown as far as they are allowed. */

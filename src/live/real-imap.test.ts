@@ -78,9 +78,7 @@ peerTest('COMPRESS is not offered, and refused when it is asked for', DOVECOT, a
     daemon.ports[0] ?? 0,
     `assert 'COMPRESS=DEFLATE' not in client.capabilities, client.capabilities
 imaplib.Commands['COMPRESS'] = ('AUTH', 'SELECTED')
-try: client._simple_command('COMPRESS', 'DEFLATE')
-except imaplib.IMAP4.error as error: assert 'BAD' in str(error), error
-else: assert False
+assert client._simple_command('COMPRESS', 'DEFLATE')[0] == 'NO'
 ok(client.noop())`,
   );
 });

@@ -29,19 +29,20 @@ export function replacementPart(replaced: Replaced, text: string, length: number
   const empty = replaced.kind === 'content' ? '' : CRLF;
   const short = Buffer.from(empty + ascii(body), 'latin1');
   if (short.length <= length) return padded(short, length);
-  if (length < empty.length) return Buffer.alloc(length, ' ');
+  if (length < CRLF.length) return Buffer.alloc(length, ' ');
   // A line end may lie on the cut: no half of one is left.
-  return Buffer.from(short.toString('latin1', 0, length).replace(/\r$/, ' '), 'latin1');
+  return Buffer.from(short.toString('latin1', 0, length - CRLF.length).replace(/\r$/, ' ') + CRLF, 'latin1');
 }
 
-/** Filled up with blank lines to exactly `length`. */
+/** Filled up with blank lines to exactly `length`. The last line ends: it may be the message's last, behind which POP3 has a lone dot. */
 function padded(bytes: Buffer, length: number): Buffer {
   const out = Buffer.alloc(length);
   bytes.copy(out);
   if (bytes.length === length) return out;
   out.fill(PAD_LINE, bytes.length, length, 'latin1');
-  // The last line of spaces may be cut within its line end: a space is as good there.
-  if (out[length - 1] === 0x0d) out[length - 1] = 0x20;
+  out.write(CRLF, length - CRLF.length, 'latin1');
+  // A line may end where that begins: a space is as good there.
+  if (out[length - 3] === 0x0d) out[length - 3] = 0x20;
   return out;
 }
 
