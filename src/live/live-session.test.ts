@@ -50,7 +50,12 @@ async function watchedFor(context: TestContext, server: number): Promise<Watched
         client: { address: '127.0.0.1', port: client.remotePort ?? 0 },
         dialled: { address: '127.0.0.1', port },
         server: { address: '127.0.0.1', port: server },
-        match: { facts: { id: 1, type: 'policy' }, srcUuid: undefined, dstUuid: undefined, profiles: BUILT_IN_PROFILES },
+        match: {
+          facts: { id: 1, type: 'policy' },
+          srcUuid: undefined,
+          dstUuid: undefined,
+          profiles: BUILT_IN_PROFILES,
+        },
         srcIntf: intf,
         dstIntf: intf,
         service: 'FTP',
