@@ -145,6 +145,6 @@ for (const secure of [false, true]) {
     assert.match(await client.reply('STOR'), /^226/);
     assert.match(await other.reply('RETR'), /^226/);
     assert.ok((await came).bytes.equals(FILE));
-    assert.ok(server.files.get('up.bin')?.equals(FILE));
+    assert.equal(server.files.get('up.bin')?.equals(FILE), true);
   });
 }

@@ -260,7 +260,7 @@ test('FTP-015: who is gone before the end is told so, and neither end waits', as
     [[0, 'cut']],
   );
   assert.match(await client.store('whole.bin', CLEAN), /^226/);
-  assert.ok(server.files.get('whole.bin')?.equals(CLEAN));
+  assert.equal(server.files.get('whole.bin')?.equals(CLEAN), true);
 });
 
 test('FTP-016: listings and replies are no files, and have their bounds', async (context) => {

@@ -51,7 +51,7 @@ test('FTP-020: within TLS files pass and are blocked; whoever else dials finds n
   assert.deepEqual([evil.bytes.length, evil.how], [0, 'cut']);
   assert.match(await client.store('up.bin', CLEAN), /^226/);
   assert.match(await client.store('up.com', EVIL), /^550/);
-  assert.ok(server.files.get('up.bin')?.equals(CLEAN));
+  assert.equal(server.files.get('up.bin')?.equals(CLEAN), true);
   assert.ok(!server.files.has('up.com'));
   assert.equal(server.heard.at(-1), 'DELE up.com');
 

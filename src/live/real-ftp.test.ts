@@ -5,8 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { parseLine } from '../log/parse-line.js';
-import { type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
+import { type LogFields, type RunningDaemon, recordsOf, startDaemon } from '../testing/peers/daemon.js';
 import { FTP_CLIENTS, ftplib, lftp } from '../testing/peers/ftp-clients.js';
 import {
   type FtpServer,
@@ -185,7 +184,7 @@ for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
   );
 
 /** What records say of a verdict, whoever wrote them and when. */
-function verdicts(records: readonly ReadonlyMap<string, string>[]): string[] {
+function verdicts(records: readonly LogFields[]): string[] {
   const said = records
     .filter((record) => record.get('subtype') === 'virus')
     .map((record) =>
@@ -246,13 +245,6 @@ for (const [kind, tls] of [
       play(server);
       await recording.stop();
       const { log } = scan(context, file, tls === 'none' ? [] : ['--keylog', keys]);
-      assert.deepEqual(verdicts(parsed(log)), live);
+      assert.deepEqual(verdicts(recordsOf(log)), live);
     },
   );
-
-function parsed(log: string): ReadonlyMap<string, string>[] {
-  return log
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => new Map(parseLine(line)?.fields.map(({ name, value }) => [name, value] as const)));
-}

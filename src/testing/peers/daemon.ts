@@ -90,10 +90,7 @@ export async function startDaemon(context: TestContext, setup: DaemonSetup): Pro
     } catch {
       // Nothing was logged yet.
     }
-    return text
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => new Map(parseLine(line)?.fields.map(({ name, value }) => [name, value] as const)));
+    return recordsOf(text);
   };
   return {
     directory,
@@ -119,6 +116,14 @@ export async function startDaemon(context: TestContext, setup: DaemonSetup): Pro
     said: () => said,
     stop: () => ended(child),
   };
+}
+
+/** What a log file has in the default format, but for a line that is still being written. */
+export function recordsOf(text: string): LogFields[] {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => new Map(parseLine(line)?.fields.map(({ name, value }) => [name, value] as const)));
 }
 
 /** The configuration of `startDaemon`, for tests that write another over it. */

@@ -72,7 +72,7 @@ export class ServedSession {
   control: Duplex;
   readonly raw: Socket;
   readonly #served: Served;
-  readonly #lines = new Lines((line) => this.#hear(line));
+  readonly #lines = new Lines((line) => void this.#hear(line));
   #data: Promise<DataEnd> | undefined;
   #protected = false;
 
