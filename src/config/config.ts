@@ -16,6 +16,7 @@ import { type ResultOf, readSection } from './section.js';
 import { antivirusProfile, toAntivirusProfile } from './sections/antivirus-profile.js';
 import { antivirusQuarantine } from './sections/antivirus-quarantine.js';
 import { antivirusSettings } from './sections/antivirus-settings.js';
+import { endpointControlFctems, endpointControlForticlientEms } from './sections/endpoint-control.js';
 import { fileFilterProfile, toFileFilterProfile } from './sections/file-filter-profile.js';
 import {
   firewallAddress,
@@ -42,6 +43,8 @@ export const SECTIONS = {
   'antivirus profile': antivirusProfile,
   'antivirus quarantine': antivirusQuarantine,
   'antivirus settings': antivirusSettings,
+  'endpoint-control fctems': endpointControlFctems,
+  'endpoint-control forticlient-ems': endpointControlForticlientEms,
   'file-filter profile': fileFilterProfile,
   'firewall profile-protocol-options': profileProtocolOptions,
   'firewall policy': firewallPolicy,
