@@ -24,6 +24,8 @@ export async function check(options: CheckOptions): Promise<number> {
   if (config !== undefined) {
     const { routesOf } = await import('../live/routes.js');
     routesOf(config);
+    const { planResponse } = await import('../live/incident-response.js');
+    planResponse(config);
   }
   const signatures = loadSignatures(signaturePaths(options.signatures));
   selfTest(createScanners(signatures));

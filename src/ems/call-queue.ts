@@ -1,12 +1,12 @@
 /**
- * Calls that an EMS still has to hear, quarantine and release, in order. They outlive a restart: the file is written before a call is tried. A
- * later call about the same address takes the place of an earlier one that was not made yet.
+ * Calls that an EMS still has to hear, quarantine and release, the oldest first. They outlive a restart, and any node may make them. A later call
+ * about the same endpoint takes the place of an earlier one that was not made yet.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import type { ReplicatedMap } from '../shared/replicated-map.js';
 import { EMS_SERIAL, isRecord } from './reply.js';
 
-export interface EmsCallOut {
+export interface OutgoingCall {
   readonly id: string;
   readonly kind: 'quarantine' | 'unquarantine';
   /** The serial number of the EMS that is to hear it. */
@@ -19,91 +19,67 @@ export interface EmsCallOut {
 
 /** Calls that wait at most; more are refused. */
 export const MOST_CALLS = 10_000;
-/** A call that EMS did not hear for a day is given up. */
+/** A call that EMS did not hear for a day is given up, in milliseconds. */
 export const CALL_AGE = 24 * 3600 * 1000;
 
-export interface CallQueue {
-  /** False: there is no room. When it settles, the call outlives a restart. */
-  put(call: EmsCallOut): Promise<boolean>;
-  /** The first for this EMS, until `done`. */
-  first(ems: string): EmsCallOut | undefined;
-  done(id: string): void;
-  readonly size: number;
-  values(): Iterable<EmsCallOut>;
-}
+export class CallQueue {
+  readonly #map: ReplicatedMap;
 
-/** In a file. `problem`: it cannot be written; the calls are made all the same. */
-export class CallFile implements CallQueue {
-  readonly #path: string;
-  readonly #problem: (what: string) => void;
-  #calls: EmsCallOut[] = [];
-
-  constructor(path: string, problem: (what: string) => void) {
-    this.#path = path;
-    this.#problem = problem;
-    let text: string;
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch {
-      return;
-    }
-    const calls = parseCalls(text);
-    if (calls === undefined) problem(`${path}: cannot be read, calls in it are lost`);
-    else this.#calls = calls;
+  constructor(map: ReplicatedMap) {
+    this.#map = map;
   }
 
   get size(): number {
-    return this.#calls.length;
+    return this.#map.size;
   }
 
-  put(call: EmsCallOut): Promise<boolean> {
-    const others = this.#calls.filter(({ ems, uid }) => ems !== call.ems || uid !== call.uid);
-    if (others.length >= MOST_CALLS) return Promise.resolve(false);
-    this.#calls = [...others, call];
-    this.#save();
-    return Promise.resolve(true);
+  /** False: there is no room. When it settles, the call outlives a restart. */
+  async put(call: OutgoingCall): Promise<boolean> {
+    const room = this.#map.set(keyOf(call), JSON.stringify(call));
+    await this.#map.saved();
+    return room;
   }
 
-  first(ems: string): EmsCallOut | undefined {
-    return this.#calls.find((call) => call.ems === ems);
+  /** The one that is next for this EMS, until it is `done`. */
+  first(ems: string): OutgoingCall | undefined {
+    return this.values().find((call) => call.ems === ems);
   }
 
-  done(id: string): void {
-    const left = this.#calls.filter((call) => call.id !== id);
-    if (left.length === this.#calls.length) return;
-    this.#calls = left;
-    this.#save();
+  has(id: string): boolean {
+    return this.values().some((call) => call.id === id);
   }
 
-  values(): Iterable<EmsCallOut> {
-    return this.#calls;
+  /** It was made, unless a later one took its place meanwhile. */
+  done(call: OutgoingCall): void {
+    if (parseCall(this.#map.get(keyOf(call)) ?? '')?.id === call.id) this.#map.delete(keyOf(call));
   }
 
-  #save(): void {
-    try {
-      writeFileSync(`${this.#path}.draft`, JSON.stringify(this.#calls), { mode: 0o600, flush: true });
-      renameSync(`${this.#path}.draft`, this.#path);
-    } catch (error) {
-      this.#problem(`${this.#path}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+  values(): OutgoingCall[] {
+    const calls = [...this.#map.entries()].flatMap(([, value]) => parseCall(value) ?? []);
+    return calls.sort((a, b) => a.at - b.at);
+  }
+
+  /** Something is new, or done. */
+  onChange(listener: () => void): () => void {
+    return this.#map.onChange(() => listener());
   }
 }
 
-/** Undefined: it is no list of calls. */
-export function parseCalls(text: string): EmsCallOut[] | undefined {
+function keyOf({ ems, uid }: OutgoingCall): string {
+  return `${ems}/${uid}`;
+}
+
+/** Undefined: it is none. It may come from a file, or from another node. */
+export function parseCall(text: string): OutgoingCall | undefined {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) && value.length <= MOST_CALLS && value.every(isCall) ? value : undefined;
+    value = JSON.parse(text);
   } catch {
     return undefined;
   }
-}
-
-export function isCall(value: unknown): value is EmsCallOut {
-  if (!isRecord(value)) return false;
+  if (!isRecord(value)) return undefined;
   const { id, kind, ems, address, uid, at } = value;
-  return (
-    typeof id === 'string' &&
+  return typeof id === 'string' &&
     /^[0-9a-f-]{1,64}$/.test(id) &&
     (kind === 'quarantine' || kind === 'unquarantine') &&
     typeof ems === 'string' &&
@@ -113,5 +89,6 @@ export function isCall(value: unknown): value is EmsCallOut {
     typeof uid === 'string' &&
     /^[0-9A-F]{32}$/.test(uid) &&
     typeof at === 'number'
-  );
+    ? { id, kind, ems, address, uid, at }
+    : undefined;
 }

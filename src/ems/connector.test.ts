@@ -138,9 +138,17 @@ test('what was last known survives a restart, as long as it holds', async (conte
 
 for (const [title, more, expected] of [
   ['a wrong password', { password: 'wrong' }, /^lost: it does not let "admin" sign in \(status 401\)$/],
-  ['another serial number', { serial: 'FCTEMS0000000001' }, /^lost: its serial number is FCTEMS0000109188, not FCTEMS0000000001$/],
+  [
+    'another serial number',
+    { serial: 'FCTEMS0000000001' },
+    /^lost: its serial number is FCTEMS0000109188, not FCTEMS0000000001$/,
+  ],
   ['a certificate that nobody vouches for', { authority: undefined }, /^lost: its certificate is not accepted: /],
-  ['a certificate for another name', { host: '127.0.0.2' }, /^lost: (it cannot be reached|its certificate is not accepted)/],
+  [
+    'a certificate for another name',
+    { host: '127.0.0.2' },
+    /^lost: (it cannot be reached|its certificate is not accepted)/,
+  ],
 ] as const)
   test(`${title}: nothing is taken, it is said once, and no secret is in it`, async (context) => {
     const simulator = await startSimulator(context);
@@ -172,6 +180,9 @@ test('the certificate that was accepted by hand, and it alone, is accepted', asy
 });
 
 test('tries lie ever further apart, up to a minute, and not all nodes try at once', () => {
-  assert.deepEqual([1, 2, 3, 10, 1_000].map((failures) => backOff(failures, 1)), [1_000, 2_000, 4_000, 60_000, 60_000]);
+  assert.deepEqual(
+    [1, 2, 3, 10, 1_000].map((failures) => backOff(failures, 1)),
+    [1_000, 2_000, 4_000, 60_000, 60_000],
+  );
   assert.equal(backOff(3, 0), 2_000);
 });

@@ -214,7 +214,13 @@ export class EmsConnector {
   }
 
   async #ask(path: string): Promise<unknown> {
-    const call = { method: 'GET', path, time: this.settings.callTime, most: SMALL_BYTES, signal: this.#stop.signal } as const;
+    const call = {
+      method: 'GET',
+      path,
+      time: this.settings.callTime,
+      most: SMALL_BYTES,
+      signal: this.#stop.signal,
+    } as const;
     const { retval, data } = await this.session.call(call);
     if (retval !== RETVAL.done) throw new EmsReplyError(`retval ${retval}`);
     return data;
@@ -236,7 +242,8 @@ export class EmsConnector {
 
   #change({ endpoints, removed, boot, revision }: TagReport): void {
     const fresh = endpoints.filter(({ uid }) => !this.#known.has(uid)).length;
-    if (this.#known.size + fresh > MOST_ENDPOINTS) throw new EmsReplyError(`it has more than ${MOST_ENDPOINTS} endpoints`);
+    if (this.#known.size + fresh > MOST_ENDPOINTS)
+      throw new EmsReplyError(`it has more than ${MOST_ENDPOINTS} endpoints`);
     for (const endpoint of endpoints) this.#known.set(endpoint.uid, endpoint);
     const gone = removed.filter((uid) => this.#known.delete(uid));
     this.#at = { boot, revision };
@@ -247,7 +254,7 @@ export class EmsConnector {
 
   #apply(updated: readonly Endpoint[], removed: readonly string[]): void {
     if (!this.#context.sink.apply(updated, removed))
-      this.#context.event('refused', 'there is no room for all of its endpoints');
+      this.#context.event('refused', "not all of its endpoints are taken: there is no room, or they are another EMS's");
   }
 
   #confirmed(news: boolean): void {
@@ -273,8 +280,7 @@ export class EmsConnector {
   /** Said when it begins and when the reason changes, not at every try. */
   #failed(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    if (message !== this.#lastError)
-      this.#context.event(error instanceof EmsReplyError ? 'refused' : 'lost', message);
+    if (message !== this.#lastError) this.#context.event(error instanceof EmsReplyError ? 'refused' : 'lost', message);
     this.#lastError = message;
   }
 

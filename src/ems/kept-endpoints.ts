@@ -45,7 +45,11 @@ export class KeptEndpoints {
     }
   }
 
-  keep(kept: { readonly serial: string; readonly syncedAt: number; readonly endpoints: () => readonly Endpoint[] }): void {
+  keep(kept: {
+    readonly serial: string;
+    readonly syncedAt: number;
+    readonly endpoints: () => readonly Endpoint[];
+  }): void {
     this.#waiting = { ...kept };
     this.#timer ??= setTimeout(() => this.flush(), PAUSE).unref();
   }

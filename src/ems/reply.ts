@@ -60,7 +60,8 @@ export interface TagReport extends Revision {
 export function parseTagReport(data: unknown, emsSerial: string, most: number): TagReport {
   if (!isRecord(data)) throw new EmsReplyError('the tag report is no object');
   const { boot, revision, full, more, endpoints, removed } = data;
-  if (typeof boot !== 'string' || !/^[0-9a-zA-Z-]{1,64}$/.test(boot)) throw new EmsReplyError('"boot" is no identifier');
+  if (typeof boot !== 'string' || !/^[0-9a-zA-Z-]{1,64}$/.test(boot))
+    throw new EmsReplyError('"boot" is no identifier');
   if (typeof revision !== 'number' || !Number.isSafeInteger(revision) || revision < 0)
     throw new EmsReplyError('"revision" is no number');
   if (typeof full !== 'boolean' || typeof more !== 'boolean')
@@ -89,7 +90,8 @@ export function parseEndpoint(value: unknown, emsSerial: string): Endpoint {
   const optional = (name: string): string | undefined => {
     const given = value[name];
     if (given === undefined || given === null || given === '') return undefined;
-    if (typeof given !== 'string' || given.length > TEXT) throw new EmsReplyError(`endpoint ${uid}: "${name}" is no text`);
+    if (typeof given !== 'string' || given.length > TEXT)
+      throw new EmsReplyError(`endpoint ${uid}: "${name}" is no text`);
     return plain(given);
   };
   const list = (name: string, most: number, fits: (text: string) => boolean): string[] => {

@@ -3,8 +3,8 @@
  * The password is sent and never shown.
  */
 import { EMS_API, RETVAL } from './api.js';
-import { type EmsAddress, type EmsReply, type EmsRequest, emsRequest } from './request.js';
 import { EmsReplyError, type Envelope, parseEnvelope } from './reply.js';
+import { type EmsAddress, type EmsReply, type EmsRequest, emsRequest } from './request.js';
 
 export interface EmsAccount {
   readonly username: string;
@@ -52,7 +52,9 @@ export class EmsSession {
     const cookies = this.#cookies;
     if (cookies === undefined) return;
     const signal = AbortSignal.timeout(time);
-    await this.#send({ method: 'GET', path: EMS_API.signOut, time, most: SIGN_IN_REPLY, signal }, cookies).catch(() => {});
+    await this.#send({ method: 'GET', path: EMS_API.signOut, time, most: SIGN_IN_REPLY, signal }, cookies).catch(
+      () => {},
+    );
   }
 
   #send({ method, path, time, most, signal, body }: EmsCall, cookies: ReadonlyMap<string, string>): Promise<EmsReply> {

@@ -27,13 +27,7 @@ export function emsSettingsOf(config: Config): EmsSettings[] {
   const problems: string[] = [];
   const all: EmsSettings[] = [];
   const { sections } = config;
-  const add = (
-    path: string,
-    entry: Written,
-    name: string,
-    host: string | undefined,
-    hostOption: string,
-  ): void => {
+  const add = (path: string, entry: Written, name: string, host: string | undefined, hostOption: string): void => {
     const missing = (option: string): void =>
       void problems.push(`line ${entry.at.line}: "config ${path}" / edit ${entry.key}: ${option} is missing`);
     if (host === undefined) missing(hostOption);

@@ -29,7 +29,16 @@ export type ToPrimary =
   | { readonly kind: 'reloaded'; readonly error?: string };
 
 export type ToWorker =
-  | { readonly kind: 'start'; readonly setup: WorkerSetup; readonly firstId: number; readonly ids: number }
+  | {
+      readonly kind: 'start';
+      readonly setup: WorkerSetup;
+      readonly firstId: number;
+      readonly ids: number;
+      /** Addresses that get no session. */
+      readonly refused: readonly string[];
+    }
+  /** Addresses whose sessions end and that get none, and those that get some again. */
+  | { readonly kind: 'refused'; readonly added: readonly string[]; readonly removed: readonly string[] }
   | { readonly kind: 'ids'; readonly firstId: number; readonly ids: number }
   | { readonly kind: 'reload'; readonly setup: WorkerSetup }
   | { readonly kind: 'clear'; readonly ids: readonly number[] }

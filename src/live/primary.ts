@@ -10,11 +10,14 @@ import { type Config, readConfig } from '../config/config.js';
 import { serveControl } from '../control/server.js';
 import { ConfigError, SourceError } from '../core/errors.js';
 import { type EventName, eventRecord } from '../log/event.js';
+import type { LogRecord } from '../log/record.js';
 import { timeZone } from '../log/time-zone.js';
 import { SessionTable } from '../session/session-table.js';
+import { EndpointRegistry } from '../ztna/endpoint-registry.js';
 import { daemonCommands } from './daemon-commands.js';
 import { type DaemonLog, openDaemonLog } from './daemon-log.js';
 import { Expectations } from './expectations.js';
+import { IncidentResponse, planResponse } from './incident-response.js';
 import { limitsOf } from './limits-of.js';
 import type { ToPrimary, Totals, ToWorker, WorkerSetup } from './messages.js';
 import { type DaemonTotals, serveMetrics } from './metrics.js';
@@ -55,6 +58,8 @@ export class Daemon {
   readonly #table = new SessionTable(now);
   readonly #expectations: Expectations;
   readonly #workers = new Map<number, Known>();
+  readonly #endpoints = new EndpointRegistry();
+  readonly #response: IncidentResponse;
   readonly #watchers = new Set<(event: PinholeEvent) => void>();
   /** What workers counted that are gone. */
   #before: Totals | undefined;
@@ -97,6 +102,12 @@ export class Daemon {
     this.#setup = setup;
     this.#log = openDaemonLog(config);
     this.#expectations = new Expectations(limitsOf(config).expectationTime, now);
+    this.#response = new IncidentResponse(planResponse(config), {
+      registry: this.#endpoints,
+      stateDirectory: setup.stateDirectory,
+      refused: (added, removed) => this.#tell({ kind: 'refused', added, removed }),
+      write: (record) => this.#write(record),
+    });
   }
 
   /** Where clients are awaited: `127.0.0.1:2525 -> 127.0.0.1:25 (vip mail)`. */
@@ -144,7 +155,9 @@ export class Daemon {
     const { workers } = this.#config.sections['inspectd settings'];
     const count = workers === 0 ? availableParallelism() : workers;
     await Promise.all(Array.from({ length: count }, () => this.#fork()));
-    const control = await serveControl(this.control, this.#commands());
+    this.#response.start();
+    this.#closers.push(() => this.#response.stop());
+    const control = await serveControl(this.control, [...this.#commands(), ...this.#response.commands()]);
     this.#closers.push(() => control.close());
     const { metrics } = this.#config.sections['inspectd settings'];
     if (metrics !== undefined) {
@@ -178,7 +191,13 @@ export class Daemon {
       worker.on('message', (message: ToPrimary) => {
         known.heardAt = now();
         if (message.kind === 'awake')
-          send(worker, { kind: 'start', setup: this.#setup, firstId: this.#table.takeIds(IDS), ids: IDS });
+          send(worker, {
+            kind: 'start',
+            setup: this.#setup,
+            firstId: this.#table.takeIds(IDS),
+            ids: IDS,
+            refused: this.#response.refusedAddresses(),
+          });
         else if (message.kind === 'ready') {
           this.#doors = message.doors;
           resolve();
@@ -253,6 +272,7 @@ export class Daemon {
     try {
       const { text, config, warnings } = readFile(this.#options.path);
       for (const warning of warnings) this.#options.say(warning);
+      const plan = planResponse(config);
       const setup = { ...this.#setup, config: text };
       const workers = [...this.#workers.values()];
       const answers = workers.map(
@@ -267,6 +287,7 @@ export class Daemon {
       if (wrong !== undefined) throw new ConfigError(wrong);
       this.#setup = setup;
       this.#config = config;
+      this.#response.reload(plan);
       this.#log.reopen();
       this.#event('reloaded', this.#options.path);
     } catch (error) {
@@ -305,6 +326,7 @@ export class Daemon {
       workers: this.#workers.size,
       workersLost: this.#lost,
       expectations: this.#expectations.size,
+      response: this.#response.totals(),
     };
   }
 
@@ -314,10 +336,12 @@ export class Daemon {
 
   #event(name: EventName, message: string): void {
     const zone = timeZone(this.#config.sections['system global'].timezone);
+    this.#write(eventRecord(name, message, { eventTime: BigInt(Date.now()) * 1_000_000n, zone }));
+  }
+
+  #write(record: LogRecord): void {
     try {
-      this.#log
-        .write(eventRecord(name, message, { eventTime: BigInt(Date.now()) * 1_000_000n, zone }))
-        ?.catch((error: unknown) => this.#options.say(said(error)));
+      this.#log.write(record)?.catch((error: unknown) => this.#options.say(said(error)));
     } catch (error) {
       this.#options.say(said(error));
     }

@@ -57,6 +57,11 @@ interface IdBlock {
   readonly ids: number;
 }
 
+/** What a worker is given with its first message, beside its setup. */
+interface Given extends IdBlock {
+  readonly refused: readonly string[];
+}
+
 class Worker {
   readonly #tell: (message: ToPrimary) => void;
   readonly #stage: InspectionStage;
@@ -66,12 +71,14 @@ class Worker {
   readonly #interceptor: Interceptor;
   readonly #counters = new Counters();
   readonly #share: ProcessShare;
+  /** Addresses that get no session: banned, or of endpoints in quarantine. */
+  readonly #refused: Set<string>;
   #routes: Routes;
   #ids: IdBlock[];
   #asked = false;
 
   /** Rejects with ConfigError or SourceError, in lines for the user. */
-  static async start(setup: WorkerSetup, ids: IdBlock, tell: (message: ToPrimary) => void): Promise<Worker> {
+  static async start(setup: WorkerSetup, given: Given, tell: (message: ToPrimary) => void): Promise<Worker> {
     const { config } = readConfig(setup.config, setup.path);
     const limits = limitsOf(config);
     const log = openDaemonLog(config);
@@ -89,7 +96,7 @@ class Worker {
       ...clamdOf(config),
     });
     const interceptor = await Interceptor.create({ config, stateDirectory: setup.stateDirectory, limits });
-    worker = new Worker({ config, limits, log, stage, interceptor, ids, tell });
+    worker = new Worker({ config, limits, log, stage, interceptor, given, tell });
     await worker.#share.listen(worker.#routes.doors);
     return worker;
   }
@@ -100,15 +107,16 @@ class Worker {
     readonly log: DaemonLog;
     readonly stage: InspectionStage;
     readonly interceptor: Interceptor;
-    readonly ids: IdBlock;
+    readonly given: Given;
     readonly tell: (message: ToPrimary) => void;
   }) {
-    const { config, limits, log, stage, interceptor, ids, tell } = parts;
+    const { config, limits, log, stage, interceptor, given, tell } = parts;
     this.#tell = tell;
     this.#log = log;
     this.#stage = stage;
     this.#interceptor = interceptor;
-    this.#ids = [ids];
+    this.#ids = [given];
+    this.#refused = new Set(given.refused);
     this.#routes = routesOf(config);
     this.#sessionLog = new SessionLog(
       log,
@@ -120,7 +128,10 @@ class Worker {
     this.#share = new ProcessShare({
       limits,
       registry: { nextId: () => this.#nextId() },
-      route: (door, client, dialled, server) => this.#routes.route(client, dialled, server, door.extintf),
+      route: (door, client, dialled, server) => {
+        const route = this.#routes.route(client, dialled, server, door.extintf);
+        return this.#refused.has(client.address) ? { ...route, denied: true } : route;
+      },
       environment: {
         stage,
         limits,
@@ -168,6 +179,12 @@ class Worker {
       case 'ids':
         this.#asked = false;
         this.#ids.push(message);
+        break;
+      case 'refused':
+        for (const address of message.removed) this.#refused.delete(address);
+        for (const address of message.added) this.#refused.add(address);
+        for (const session of this.#share.sessions.values())
+          if (message.added.length > 0 && this.#refused.has(session.admission.client.address)) session.abort('banned');
         break;
       case 'reload':
         this.#reload(message.setup).then(

@@ -8,7 +8,11 @@ export const EMS_SERIAL = 'FCTEMS0000109188';
 export const UID = 'F4F3263AEBE54777A6509A8FCCDF9284';
 export const EMS_PASSWORD = 'sehr-geheim-7';
 
-export async function startSimulator(context: TestContext, directory = scratch(context, 'ems'), port = 0): Promise<EmsSimulator> {
+export async function startSimulator(
+  context: TestContext,
+  directory = scratch(context, 'ems'),
+  port = 0,
+): Promise<EmsSimulator> {
   const simulator = await EmsSimulator.start({
     directory,
     serial: EMS_SERIAL,
@@ -16,7 +20,13 @@ export async function startSimulator(context: TestContext, directory = scratch(c
     password: EMS_PASSWORD,
     listen: { address: '127.0.0.1', port },
   });
-  simulator.register({ uid: UID, addresses: ['10.10.10.25'], user: 'keithli', hostname: 'WIN10-01', macs: ['08:5b:0e:ea:7f:d4'] });
+  simulator.register({
+    uid: UID,
+    addresses: ['10.10.10.25'],
+    user: 'keithli',
+    hostname: 'WIN10-01',
+    macs: ['08:5b:0e:ea:7f:d4'],
+  });
   context.after(() => simulator.close());
   return simulator;
 }

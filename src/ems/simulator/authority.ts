@@ -3,10 +3,10 @@
  * name, and its issuer is named by the serial number of the EMS.
  */
 import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { authority, pem } from '../../live/tls/authority.js';
-import { issuedCertificate, type Issued, type Signer } from '../../live/tls/certificate.js';
+import { type Issued, issuedCertificate, type Signer } from '../../live/tls/certificate.js';
 
 const DAY = 24 * 3600 * 1000;
 
@@ -31,9 +31,14 @@ export class SimulatedAuthority {
     return this.#signer.certificate.toString();
   }
 
-  /** For HTTPS, under these names and addresses. */
+  /** For HTTPS, under these names and addresses; kept, so that who accepted it by hand knows it again. */
   server(names: readonly string[]): PemPair {
-    return this.#issue({ commonName: names[0] ?? 'localhost', names, purpose: 'server' }, randomBytes(16));
+    const path = join(this.#directory, 'server.json');
+    const kept = keptPair(path, names);
+    if (kept !== undefined) return kept;
+    const pair = this.#issue({ commonName: names[0] ?? 'localhost', names, purpose: 'server' }, randomBytes(16));
+    writeFileSync(path, JSON.stringify({ names, ...pair }), { mode: 0o600 });
+    return pair;
   }
 
   /** Where the key and certificate of an endpoint lie, made anew, and its serial number. */
@@ -48,10 +53,6 @@ export class SimulatedAuthority {
     return join(this.#directory, 'endpoints', `${uid}.pem`);
   }
 
-  has(uid: string): boolean {
-    return existsSync(this.pathOf(uid));
-  }
-
   #issue(what: Omit<Issued, 'from' | 'to'>, serial: Buffer): PemPair {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const now = Date.now();
@@ -61,4 +62,12 @@ export class SimulatedAuthority {
       certificate: pem(issuedCertificate(issued, privateKey, this.#signer, serial)),
     };
   }
+}
+
+/** What was made for these names before; undefined: nothing was. */
+function keptPair(path: string, names: readonly string[]): PemPair | undefined {
+  if (!existsSync(path)) return undefined;
+  const kept = JSON.parse(readFileSync(path, 'utf8')) as PemPair & { readonly names: readonly string[] };
+  const valid = Date.parse(new X509Certificate(kept.certificate).validTo) > Date.now() + DAY;
+  return valid && kept.names.join() === names.join() ? kept : undefined;
 }

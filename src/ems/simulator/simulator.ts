@@ -74,6 +74,10 @@ export class EmsSimulator {
     this.#server.maxConnections = 256;
   }
 
+  get directory(): string {
+    return this.#options.directory;
+  }
+
   get port(): number {
     return this.#port;
   }

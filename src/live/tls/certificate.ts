@@ -226,7 +226,8 @@ function extension(id: string, value: Asn1, critical = false): Asn1 {
 function addressBytes(address: string): Buffer {
   if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
   const [front = '', back] = address.split('::');
-  const groups = (half: string): number[] => (half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16)));
+  const groups = (half: string): number[] =>
+    half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16));
   const before = groups(front);
   const behind = groups(back ?? '');
   const bytes = Buffer.alloc(16);

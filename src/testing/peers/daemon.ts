@@ -34,6 +34,8 @@ export interface DaemonSetup {
   readonly sections?: string;
   /** Arguments of `inspectd serve` beside -c. */
   readonly args?: readonly string[];
+  /** One that ended: its directory, configuration, state and ports are used again. */
+  readonly again?: RunningDaemon;
 }
 
 export type LogFields = ReadonlyMap<string, string>;
@@ -60,11 +62,11 @@ const TLS_PROTOCOLS = ['smtps', 'pop3s', 'imaps', 'ftps'] as const;
 
 /** Starts it and waits until it listens. It ends with the test. */
 export async function startDaemon(context: TestContext, setup: DaemonSetup): Promise<RunningDaemon> {
-  const directory = scratch(context, 'daemon');
-  const ports: number[] = [];
-  for (const { port } of setup.doors) ports.push(port ?? (await freePort()));
+  const directory = setup.again?.directory ?? scratch(context, 'daemon');
+  const ports: number[] = [...(setup.again?.ports ?? [])];
+  if (setup.again === undefined) for (const { port } of setup.doors) ports.push(port ?? (await freePort()));
   const configuration = join(directory, 'utm.conf');
-  mkdirSync(join(directory, 'state'));
+  mkdirSync(join(directory, 'state'), { recursive: true });
   writeFileSync(configuration, daemonConfig(setup, ports, directory));
   const child = spawn(process.execPath, [MAIN, 'serve', '-c', configuration, ...(setup.args ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,178 @@
+/**
+ * What the daemon knows and does about endpoints and addresses: EMS and what it tells, quarantine, bans, automation. It lives in the primary process and
+ * touches no session itself; it says whose sessions are refused from now on.
+ */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { banCommands } from '../automation/ban-commands.js';
+import { BanList, MOST_BANS } from '../automation/ban-list.js';
+import { RefusedAddresses } from '../automation/refused-addresses.js';
+import type { Config } from '../config/config.js';
+import type { ControlCommand } from '../control/commands.js';
+import { CallQueue, MOST_CALLS } from '../ems/call-queue.js';
+import { emsCommands } from '../ems/commands.js';
+import type { ConnectorEvent, EmsConnector } from '../ems/connector.js';
+import { EndpointControl } from '../ems/endpoint-control.js';
+import { type EmsSettings, emsSettingsOf } from '../ems/settings.js';
+import { automationNote } from '../log/automation-event.js';
+import { type EndpointEventName, endpointEventRecord } from '../log/endpoint-event.js';
+import type { RecordContext } from '../log/header.js';
+import type { LogRecord } from '../log/record.js';
+import { timeZone } from '../log/time-zone.js';
+import { ReplicatedMap } from '../shared/replicated-map.js';
+import type { EndpointRegistry } from '../ztna/endpoint-registry.js';
+
+export interface IncidentResponseOptions {
+  readonly registry: EndpointRegistry;
+  readonly stateDirectory: string;
+  /** Whose sessions end and are refused, and whose are no longer, from now on. */
+  refused(added: readonly string[], removed: readonly string[]): void;
+  write(record: LogRecord): void;
+  /** PEM of the authority that signs the certificates of an EMS's endpoints. */
+  authority?(serial: string, pem: string): void;
+}
+
+/** What of a configuration concerns it, checked. */
+export interface ResponsePlan {
+  readonly config: Config;
+  readonly ems: readonly EmsSettings[];
+}
+
+/** Numbers for metrics. */
+export interface ResponseTotals {
+  readonly endpoints: number;
+  readonly quarantined: number;
+  readonly banned: number;
+  readonly callsWaiting: number;
+  readonly calls: Readonly<Record<string, number>>;
+  /** EMS by state. */
+  readonly ems: Readonly<Record<string, number>>;
+}
+
+/** Throws ConfigError with everything that is wrong. */
+export function planResponse(config: Config): ResponsePlan {
+  return { config, ems: emsSettingsOf(config) };
+}
+
+const EVENTS: Readonly<Record<ConnectorEvent, EndpointEventName>> = {
+  connected: 'ems-connected',
+  lost: 'ems-lost',
+  refused: 'ems-refused',
+  'out-of-sync': 'ems-out-of-sync',
+};
+
+export class IncidentResponse {
+  readonly #options: IncidentResponseOptions;
+  readonly #bans: BanList;
+  readonly #calls: CallQueue;
+  readonly #refused: RefusedAddresses;
+  readonly #control: EndpointControl;
+  #plan: ResponsePlan;
+
+  /** Knows what was kept; asks nobody before `start`. */
+  constructor(plan: ResponsePlan, options: IncidentResponseOptions) {
+    this.#options = options;
+    this.#plan = plan;
+    const { registry, stateDirectory } = options;
+    const problem = (what: string): void => this.#note('state-failed', what);
+    const map = (name: string, most: number): ReplicatedMap =>
+      new ReplicatedMap({ name, most, path: join(stateDirectory, `${name}.json`), problem });
+    this.#bans = new BanList(map('bans', MOST_BANS), Date.now);
+    this.#calls = new CallQueue(map('ems-calls', MOST_CALLS));
+    this.#refused = new RefusedAddresses(this.#bans, registry, (added, removed) => options.refused(added, removed));
+    this.#bans.onChange((added, removed) => {
+      for (const address of added) this.#note('ban', `${address} gets no session`, address);
+      for (const address of removed) this.#note('unban', `${address} gets sessions again`, address);
+    });
+    registry.onChange((changes) => {
+      for (const { before, after } of changes) {
+        if (after === undefined || (before?.quarantined ?? false) === after.quarantined) continue;
+        const { uid, emsSerial, user, addresses } = after;
+        this.#endpoint(
+          after.quarantined ? 'quarantined' : 'released',
+          after.quarantined ? 'Endpoint is quarantined by EMS.' : 'Endpoint is released from quarantine by EMS.',
+          { emsSerial, user, address: addresses[0], uid },
+        );
+      }
+    });
+    this.#control = new EndpointControl({
+      registry,
+      calls: this.#calls,
+      lock: { take: () => Promise.resolve(true), free: () => {} },
+      stateDirectory,
+      random: Math.random,
+      now: Date.now,
+      id: randomUUID,
+      connection: (ems, kind, message) => this.#connection(ems, kind, message),
+      called: ({ kind, ems, address, uid }, failed) =>
+        this.#endpoint(
+          failed === undefined ? 'call-made' : 'call-failed',
+          failed === undefined ? `${kind} ${address}` : `${kind} ${address}: ${failed}`,
+          { emsSerial: ems, address, uid },
+        ),
+      problem,
+      ...(options.authority === undefined ? {} : { authority: options.authority }),
+    });
+  }
+
+  start(): void {
+    this.#control.use(this.#plan.ems);
+  }
+
+  /** A configuration that `planResponse` took holds from now on. */
+  reload(plan: ResponsePlan): void {
+    this.#plan = plan;
+    this.#control.use(plan.ems);
+  }
+
+  stop(): void {
+    this.#control.stop();
+    this.#refused.close();
+    this.#bans.close();
+  }
+
+  /** All that are refused: for a process that starts. */
+  refusedAddresses(): readonly string[] {
+    return this.#refused.values();
+  }
+
+  commands(): ControlCommand[] {
+    return [...emsCommands(this.#control, this.#calls), ...banCommands(this.#bans)];
+  }
+
+  totals(): ResponseTotals {
+    const ems: Record<string, number> = { connected: 0, 'not-connected': 0, 'out-of-sync': 0 };
+    for (const { state } of this.#control.connectors) ems[state] = (ems[state] ?? 0) + 1;
+    let quarantined = 0;
+    for (const endpoint of this.#options.registry.values()) if (endpoint.quarantined) quarantined++;
+    return {
+      endpoints: this.#options.registry.size,
+      quarantined,
+      banned: this.#bans.size,
+      callsWaiting: this.#calls.size,
+      calls: { ...this.#control.made },
+      ems,
+    };
+  }
+
+  #connection(ems: EmsConnector, kind: ConnectorEvent, message: string): void {
+    const { name } = ems.settings;
+    this.#endpoint(EVENTS[kind], message, { emsName: name, emsSerial: ems.serial });
+  }
+
+  #endpoint(name: EndpointEventName, message: string, facts: Parameters<typeof endpointEventRecord>[2]): void {
+    this.#options.write(endpointEventRecord(name, message, facts, this.#context()));
+  }
+
+  #note(name: Parameters<typeof automationNote>[0], message: string, address?: string): void {
+    const facts = address === undefined ? {} : { address };
+    this.#options.write(automationNote(name, message, facts, this.#context()));
+  }
+
+  #context(): RecordContext {
+    return {
+      eventTime: BigInt(Date.now()) * 1_000_000n,
+      zone: timeZone(this.#plan.config.sections['system global'].timezone),
+    };
+  }
+}
