@@ -13,8 +13,6 @@ export const EMS_API = {
    * what changed since, as soon as something does; nothing, when the time is over.
    */
   tags: '/api/v1/report/fct/uid_tags',
-  /** OURS. GET: the authority that signs the certificates of endpoints, PEM. */
-  authority: '/api/v1/ztna/ca_certificate',
   /** OURS. POST {ip, uid}. */
   quarantine: '/api/v1/endpoints/quarantine',
   unquarantine: '/api/v1/endpoints/unquarantine',

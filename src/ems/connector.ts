@@ -7,7 +7,7 @@ import { SourceError } from '../core/errors.js';
 import type { Endpoint } from '../ztna/endpoint.js';
 import { EMS_API, PAGE, RETVAL } from './api.js';
 import type { KeptEndpoints } from './kept-endpoints.js';
-import { EmsReplyError, isRecord, parseSerial, parseTagReport, type Revision, type TagReport } from './reply.js';
+import { EmsReplyError, parseSerial, parseTagReport, type Revision, type TagReport } from './reply.js';
 import { EmsSession } from './session.js';
 import type { EmsSettings } from './settings.js';
 
@@ -33,8 +33,6 @@ export interface ConnectorContext {
   event(kind: ConnectorEvent, message: string): void;
   /** EMS told of a change, or of all anew: `known` is what holds. */
   synced?(known: ReadonlyMap<string, Endpoint>, at: Revision): void;
-  /** PEM of the authority that signs the certificates of endpoints. */
-  authority?(serial: string, pem: string): void;
 }
 
 /** Bytes of a page, of a small reply; endpoints of one EMS; times between calls in milliseconds. */
@@ -178,10 +176,6 @@ export class EmsConnector {
     if (!this.#mayBe(serial))
       throw new SourceError(`its serial number is ${serial}, not ${this.settings.serial ?? this.#serial ?? ''}`);
     this.#serial = serial;
-    const authority = await this.#ask(EMS_API.authority);
-    const pem = isRecord(authority) ? authority['certificate'] : undefined;
-    if (typeof pem !== 'string') throw new EmsReplyError('it names no authority of its endpoints');
-    this.#context.authority?.(serial, pem);
   }
 
   #mayBe(serial: string): boolean {

@@ -37,7 +37,6 @@ export interface EndpointControlOptions {
   called(call: OutgoingCall, failed: string | undefined): void;
   problem(what: string): void;
   synced?(ems: EmsConnector, known: ReadonlyMap<string, Endpoint>, at: Revision): void;
-  authority?(serial: string, pem: string): void;
 }
 
 interface Running {
@@ -182,7 +181,6 @@ export class EndpointControl {
       now,
       event: (kind, message) => this.#options.connection(connector, kind, message),
       synced: (known, at) => this.#options.synced?.(connector, known, at),
-      authority: (serial, pem) => this.#options.authority?.(serial, pem),
     });
     const stop = new AbortController();
     this.#running.set(settings.name, { connector, written, stop });

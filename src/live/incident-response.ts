@@ -4,23 +4,31 @@
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { perform } from '../automation/actions.js';
+import { Automation } from '../automation/automation.js';
 import { banCommands } from '../automation/ban-commands.js';
 import { BanList, MOST_BANS } from '../automation/ban-list.js';
+import { automationCommands } from '../automation/commands.js';
+import { type Incident, incidentsOf, recordsWanted, type ToldRecord, toldRecord } from '../automation/incident.js';
+import { type IncomingWebhookOptions, serveWebhook } from '../automation/incoming-webhook.js';
 import { RefusedAddresses } from '../automation/refused-addresses.js';
+import { type Stitch, stitchesOf } from '../automation/stitches.js';
 import type { Config } from '../config/config.js';
 import type { ControlCommand } from '../control/commands.js';
+import { ConfigError } from '../core/errors.js';
 import { CallQueue, MOST_CALLS } from '../ems/call-queue.js';
 import { emsCommands } from '../ems/commands.js';
 import type { ConnectorEvent, EmsConnector } from '../ems/connector.js';
 import { EndpointControl } from '../ems/endpoint-control.js';
 import { type EmsSettings, emsSettingsOf } from '../ems/settings.js';
-import { automationNote } from '../log/automation-event.js';
+import { automationNote, type NoteFacts, stitchRecord } from '../log/automation-event.js';
 import { type EndpointEventName, endpointEventRecord } from '../log/endpoint-event.js';
 import type { RecordContext } from '../log/header.js';
 import type { LogRecord } from '../log/record.js';
 import { timeZone } from '../log/time-zone.js';
 import { ReplicatedMap } from '../shared/replicated-map.js';
 import type { EndpointRegistry } from '../ztna/endpoint-registry.js';
+import { authorities } from './tls/authority.js';
 
 export interface IncidentResponseOptions {
   readonly registry: EndpointRegistry;
@@ -28,14 +36,14 @@ export interface IncidentResponseOptions {
   /** Whose sessions end and are refused, and whose are no longer, from now on. */
   refused(added: readonly string[], removed: readonly string[]): void;
   write(record: LogRecord): void;
-  /** PEM of the authority that signs the certificates of an EMS's endpoints. */
-  authority?(serial: string, pem: string): void;
 }
 
 /** What of a configuration concerns it, checked. */
 export interface ResponsePlan {
   readonly config: Config;
   readonly ems: readonly EmsSettings[];
+  readonly stitches: readonly Stitch[];
+  readonly webhook: Pick<IncomingWebhookOptions, 'listen' | 'token'> | undefined;
 }
 
 /** Numbers for metrics. */
@@ -47,11 +55,21 @@ export interface ResponseTotals {
   readonly calls: Readonly<Record<string, number>>;
   /** EMS by state. */
   readonly ems: Readonly<Record<string, number>>;
+  /** What automation did. */
+  readonly automation: Readonly<Record<string, number>>;
 }
 
 /** Throws ConfigError with everything that is wrong. */
 export function planResponse(config: Config): ResponsePlan {
-  return { config, ems: emsSettingsOf(config) };
+  return { config, ems: emsSettingsOf(config), stitches: stitchesOf(config), webhook: webhookOf(config) };
+}
+
+function webhookOf(config: Config): ResponsePlan['webhook'] {
+  const { automationWebhook: listen, automationToken: token } = config.sections['inspectd settings'];
+  if (listen === undefined) return undefined;
+  if (token === undefined)
+    throw new ConfigError('"config inspectd settings": automation-webhook needs an automation-token');
+  return { listen, token };
 }
 
 const EVENTS: Readonly<Record<ConnectorEvent, EndpointEventName>> = {
@@ -67,12 +85,16 @@ export class IncidentResponse {
   readonly #calls: CallQueue;
   readonly #refused: RefusedAddresses;
   readonly #control: EndpointControl;
+  readonly #automation: Automation;
   #plan: ResponsePlan;
+  #wanted: (record: LogRecord) => boolean;
+  #webhook: { readonly written: string; close(): void } | undefined;
 
   /** Knows what was kept; asks nobody before `start`. */
   constructor(plan: ResponsePlan, options: IncidentResponseOptions) {
     this.#options = options;
     this.#plan = plan;
+    this.#wanted = recordsWanted(plan.stitches);
     const { registry, stateDirectory } = options;
     const problem = (what: string): void => this.#note('state-failed', what);
     const map = (name: string, most: number): ReplicatedMap =>
@@ -81,8 +103,8 @@ export class IncidentResponse {
     this.#calls = new CallQueue(map('ems-calls', MOST_CALLS));
     this.#refused = new RefusedAddresses(this.#bans, registry, (added, removed) => options.refused(added, removed));
     this.#bans.onChange((added, removed) => {
-      for (const address of added) this.#note('ban', `${address} gets no session`, address);
-      for (const address of removed) this.#note('unban', `${address} gets sessions again`, address);
+      for (const address of added) this.#note('ban', `${address} gets no session`, { address });
+      for (const address of removed) this.#note('unban', `${address} gets sessions again`, { address });
     });
     registry.onChange((changes) => {
       for (const { before, after } of changes) {
@@ -111,21 +133,54 @@ export class IncidentResponse {
           { emsSerial: ems, address, uid },
         ),
       problem,
-      ...(options.authority === undefined ? {} : { authority: options.authority }),
+    });
+    this.#automation = new Automation({
+      perform: (action, incident, stitch) =>
+        perform(action, incident, stitch, {
+          bans: this.#bans,
+          control: this.#control,
+          registry,
+          log: (message) => this.#note('action-log', message, { stitch: stitch.name, action: action.name }),
+        }),
+      triggered: (stitch, incident) => this.#triggered(stitch, incident),
+      done: (action, stitch, failed) => {
+        const name = failed === undefined ? 'action-done' : 'action-failed';
+        const message = `stitch:${stitch.name} action:${action.name}${failed === undefined ? '' : ` ${failed}`}`;
+        this.#note(name, message, { stitch: stitch.name, action: action.name });
+      },
+      now: () => performance.now(),
     });
   }
 
-  start(): void {
+  /** Rejects with SourceError: an address that is taken. */
+  async start(): Promise<void> {
     this.#control.use(this.#plan.ems);
+    this.#automation.use(this.#plan.stitches);
+    await this.#listen();
   }
 
-  /** A configuration that `planResponse` took holds from now on. */
-  reload(plan: ResponsePlan): void {
+  /** A configuration that `planResponse` took holds from now on. Rejects with SourceError: an address that is taken; all else holds. */
+  async reload(plan: ResponsePlan): Promise<void> {
     this.#plan = plan;
+    this.#wanted = recordsWanted(plan.stitches);
     this.#control.use(plan.ems);
+    this.#automation.use(plan.stitches);
+    await this.#listen();
+  }
+
+  /** A record that a worker wrote, which a stitch may want. */
+  told(record: ToldRecord): void {
+    for (const incident of incidentsOf(record)) this.#happened(incident);
+  }
+
+  /** A record of the primary's own, but for those of automation itself: it must not set itself off. */
+  wrote(record: LogRecord): void {
+    if (this.#wanted(record)) this.told(toldRecord(record));
   }
 
   stop(): void {
+    this.#webhook?.close();
+    this.#automation.stop();
     this.#control.stop();
     this.#refused.close();
     this.#bans.close();
@@ -137,7 +192,11 @@ export class IncidentResponse {
   }
 
   commands(): ControlCommand[] {
-    return [...emsCommands(this.#control, this.#calls), ...banCommands(this.#bans)];
+    return [
+      ...emsCommands(this.#control, this.#calls),
+      ...banCommands(this.#bans),
+      ...automationCommands(this.#automation),
+    ];
   }
 
   totals(): ResponseTotals {
@@ -152,7 +211,43 @@ export class IncidentResponse {
       callsWaiting: this.#calls.size,
       calls: { ...this.#control.made },
       ems,
+      automation: this.#automation.counts,
     };
+  }
+
+  async #listen(): Promise<void> {
+    const { webhook } = this.#plan;
+    const written = JSON.stringify(webhook ?? null);
+    if (this.#webhook?.written === written) return;
+    this.#webhook?.close();
+    this.#webhook = undefined;
+    if (webhook === undefined) return;
+    const server = await serveWebhook({
+      ...webhook,
+      signer: authorities(this.#options.stateDirectory).trusted,
+      happened: (incident) => this.#happened(incident),
+    });
+    this.#webhook = {
+      written,
+      close: () => {
+        server.close();
+        server.closeAllConnections();
+      },
+    };
+  }
+
+  #happened(incident: Incident): number {
+    if (incident.kind === 'ioc') {
+      const { srcip = '', fctuid, virus = '' } = incident.fields;
+      const who = fctuid === undefined ? srcip : `${srcip} (UID ${fctuid})`;
+      this.#note('ioc', `${incident.level ?? ''} ${virus} at ${who}`, srcip === '' ? {} : { address: srcip });
+    }
+    return this.#automation.happened(incident);
+  }
+
+  #triggered({ name, trigger, steps }: Stitch, { from }: Incident): void {
+    const actions = steps.map(({ action }) => action.name);
+    this.#options.write(stitchRecord({ stitch: name, trigger: trigger.name, actions, from }, this.#context()));
   }
 
   #connection(ems: EmsConnector, kind: ConnectorEvent, message: string): void {
@@ -161,11 +256,12 @@ export class IncidentResponse {
   }
 
   #endpoint(name: EndpointEventName, message: string, facts: Parameters<typeof endpointEventRecord>[2]): void {
-    this.#options.write(endpointEventRecord(name, message, facts, this.#context()));
+    const record = endpointEventRecord(name, message, facts, this.#context());
+    this.#options.write(record);
+    this.wrote(record);
   }
 
-  #note(name: Parameters<typeof automationNote>[0], message: string, address?: string): void {
-    const facts = address === undefined ? {} : { address };
+  #note(name: Parameters<typeof automationNote>[0], message: string, facts: NoteFacts = {}): void {
     this.#options.write(automationNote(name, message, facts, this.#context()));
   }
 

@@ -1,4 +1,5 @@
 /** What the primary process and its workers say to each other. Plain data: it crosses processes. */
+import type { ToldRecord } from '../automation/incident.js';
 import type { SessionEntry } from '../session/session-table.js';
 import type { PinholeEvent } from './pinholes.js';
 
@@ -26,6 +27,8 @@ export type ToPrimary =
   | { readonly kind: 'counts'; readonly counts: readonly Count[]; readonly totals: Totals }
   | { readonly kind: 'closed'; readonly count: Count }
   | { readonly kind: 'pinhole'; readonly event: PinholeEvent }
+  /** One that was written and that a stitch may want. */
+  | { readonly kind: 'record'; readonly record: ToldRecord }
   | { readonly kind: 'reloaded'; readonly error?: string };
 
 export type ToWorker =

@@ -76,5 +76,6 @@ function filled(totals: DaemonTotals): Registry {
   gauge('ems_calls_waiting', 'Calls that EMS has not heard yet.', response.callsWaiting);
   gauges('ems', 'EMS by state.', 'state', response.ems);
   counters('ems_calls', 'Calls to EMS by how they ended.', 'how', response.calls);
+  counters('automation', 'Stitches triggered, and actions by how they ended.', 'what', response.automation);
   return registry;
 }

@@ -155,8 +155,8 @@ export class Daemon {
     const { workers } = this.#config.sections['inspectd settings'];
     const count = workers === 0 ? availableParallelism() : workers;
     await Promise.all(Array.from({ length: count }, () => this.#fork()));
-    this.#response.start();
     this.#closers.push(() => this.#response.stop());
+    await this.#response.start();
     const control = await serveControl(this.control, [...this.#commands(), ...this.#response.commands()]);
     this.#closers.push(() => control.close());
     const { metrics } = this.#config.sections['inspectd settings'];
@@ -235,6 +235,9 @@ export class Daemon {
         this.#expectations.heard(message.event);
         for (const heard of this.#watchers) heard(message.event);
         break;
+      case 'record':
+        this.#response.told(message.record);
+        break;
       case 'reloaded':
         this.#answers.shift()?.(message.error);
         break;
@@ -287,7 +290,7 @@ export class Daemon {
       if (wrong !== undefined) throw new ConfigError(wrong);
       this.#setup = setup;
       this.#config = config;
-      this.#response.reload(plan);
+      await this.#response.reload(plan);
       this.#log.reopen();
       this.#event('reloaded', this.#options.path);
     } catch (error) {
@@ -336,7 +339,9 @@ export class Daemon {
 
   #event(name: EventName, message: string): void {
     const zone = timeZone(this.#config.sections['system global'].timezone);
-    this.#write(eventRecord(name, message, { eventTime: BigInt(Date.now()) * 1_000_000n, zone }));
+    const record = eventRecord(name, message, { eventTime: BigInt(Date.now()) * 1_000_000n, zone });
+    this.#write(record);
+    this.#response.wrote(record);
   }
 
   #write(record: LogRecord): void {

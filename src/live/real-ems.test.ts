@@ -6,52 +6,10 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { EmsSimulator } from '../ems/simulator/simulator.js';
-import { EMS_PASSWORD, EMS_SERIAL, startSimulator, UID } from '../testing/ems.js';
+import { accepted, EMS_PASSWORD, EMS_SERIAL, fcnacd, quarantineExample, startSimulator, UID } from '../testing/ems.js';
 import { type DaemonSetup, daemonConfig, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
 import { inspectd } from '../testing/program.js';
 import { until } from '../testing/until.js';
-
-/** The configuration of the quarantine example, its placeholders filled in. */
-function quarantineExample(simulator: EmsSimulator): string {
-  return `config system automation-trigger
-edit "trigger01"
-set trigger-type event-based
-set event-type ioc
-set ioc-level high
-next
-end
-config system automation-action
-edit "action01"
-set action-type quarantine-forticlient
-set minimum-interval 0
-next
-end
-config system automation-stitch
-edit "stitch01"
-set status enable
-set trigger "trigger01"
-set action "action01"
-next
-end
-config firewall address
-edit "EMS01"
-set type ipmask
-set subnet 127.0.0.1 255.255.255.255
-next
-end
-config endpoint-control forticlient-ems
-edit "e01"
-set address "EMS01"
-set serial-number ${EMS_SERIAL}
-set rest-api-auth userpass
-set https-port ${simulator.port}
-set admin-username admin
-set admin-password ${EMS_PASSWORD}
-set admin-type Windows
-next
-end
-`;
-}
 
 /** A server that echoes, and a daemon in front of it that knows the simulator. */
 async function protectedEcho(context: TestContext, simulator: EmsSimulator, more: Partial<DaemonSetup> = {}) {
@@ -68,15 +26,6 @@ async function protectedEcho(context: TestContext, simulator: EmsSimulator, more
   return { daemon, setup };
 }
 
-/** Accepts the simulator's certificate as a person would, and waits until its endpoints are known. */
-async function introduced(daemon: RunningDaemon): Promise<void> {
-  const shown = await daemon.ask('execute', 'fctems', 'verify', 'e01');
-  const fingerprint = /Fingerprint: (\S+)/.exec(shown)?.[1] ?? assert.fail(shown);
-  await daemon.ask('execute', 'fctems', 'verify', 'e01', fingerprint);
-  await until('EMS is connected', async () => /state: connected/.test(await fcnacd(daemon)));
-}
-
-const fcnacd = (daemon: RunningDaemon): Promise<string> => daemon.ask('diagnose', 'test', 'application', 'fcnacd', '2');
 const call = (daemon: RunningDaemon, what: string): Promise<string> =>
   daemon.ask('diagnose', 'endpoint', 'forticlient-ems-rest-api', 'queue-complete-calls', what);
 
@@ -95,6 +44,14 @@ async function works(socket: Socket): Promise<void> {
   assert.equal(data.toString(), 'hello');
 }
 
+/** It is reset, as soon as it is there or a little later. */
+async function turnedAway(context: TestContext, port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  context.after(() => socket.destroy());
+  await closes(socket);
+}
+
 async function closes(socket: Socket): Promise<void> {
   await until('the session is ended', () => socket.closed);
 }
@@ -103,7 +60,7 @@ test('the quarantine example: Q- ends the sessions of an endpoint and keeps it o
   const simulator = await startSimulator(context);
   simulator.endpoints.change(UID, { addresses: ['127.0.0.1'] });
   const { daemon } = await protectedEcho(context, simulator);
-  await introduced(daemon);
+  await accepted(daemon);
   const before = await dial(context, daemon.ports[0] ?? 0);
   await works(before);
   assert.equal(
@@ -117,8 +74,7 @@ test('the quarantine example: Q- ends the sessions of an endpoint and keeps it o
     ['type', 'subtype', 'level', 'logdesc', 'fctemssn', 'user', 'ip', 'fctuid'].map((name) => record.get(name)),
     ['event', 'endpoint', 'notice', 'FortiClient endpoint quarantined', EMS_SERIAL, 'keithli', '127.0.0.1', UID],
   );
-  const during = await dial(context, daemon.ports[0] ?? 0);
-  await closes(during);
+  await turnedAway(context, daemon.ports[0] ?? 0);
   await daemon.record({ type: 'traffic', action: 'deny' });
   await call(daemon, 'U-127.0.0.1');
   await daemon.record({ logid: '0107045115' });
@@ -133,7 +89,7 @@ test('a Linux endpoint cannot be quarantined, and that is said; nor can one that
   assert.ok(template);
   simulator.endpoints.put({ ...template, os: 'linux', addresses: ['10.10.10.30'] });
   const { daemon } = await protectedEcho(context, simulator);
-  await introduced(daemon);
+  await accepted(daemon);
   await assert.rejects(call(daemon, 'Q-10.10.10.30'), /not supported on FortiClient \(Linux\)/);
   await assert.rejects(call(daemon, 'Q-10.10.10.99'), /no endpoint that EMS told of is at 10\.10\.10\.99/);
   await assert.rejects(call(daemon, 'X-10.10.10.30'), /give Q-ADDRESS/);
@@ -152,7 +108,7 @@ test('a banned address has its sessions ended and gets none until it is taken of
     await daemon.ask('diagnose', 'user', 'banned-ip', 'list'),
     /^src-ip-addr created +expires +cause\n127\.0\.0\.1 +\w{3} \w{3} \d\d [\d:]{8} 20\d\d \w{3} \w{3} \d\d [\d:]{8} 20\d\d Administrative\n$/,
   );
-  await closes(await dial(context, daemon.ports[0] ?? 0));
+  await turnedAway(context, daemon.ports[0] ?? 0);
   await daemon.record({ logid: '0100099123', ip: '127.0.0.1' });
   await daemon.ask('diagnose', 'user', 'banned-ip', 'clear');
   await works(await dial(context, daemon.ports[0] ?? 0));
@@ -161,7 +117,7 @@ test('a banned address has its sessions ended and gets none until it is taken of
 test('a call that EMS does not hear is kept over a restart and made when it is there', async (context) => {
   const simulator = await startSimulator(context);
   const { daemon, setup } = await protectedEcho(context, simulator);
-  await introduced(daemon);
+  await accepted(daemon);
   const { port } = simulator;
   await simulator.close();
   assert.match(await call(daemon, 'Q-10.10.10.25'), /the call is kept/);
@@ -177,7 +133,7 @@ test('a call that EMS does not hear is kept over a restart and made when it is t
 test('an edited configuration is followed, a wrong one changes nothing', async (context) => {
   const simulator = await startSimulator(context);
   const { daemon, setup } = await protectedEcho(context, simulator);
-  await introduced(daemon);
+  await accepted(daemon);
   const rewrite = (sections: string): void =>
     writeFileSync(daemon.configuration, daemonConfig({ ...setup, sections }, daemon.ports, daemon.directory));
   const good = setup.sections ?? '';

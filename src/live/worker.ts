@@ -9,10 +9,11 @@ import type { Limits } from '../core/limits.js';
 import { endpointText } from '../core/session.js';
 import { timeZone } from '../log/time-zone.js';
 import { InspectionStage } from '../stage/stage.js';
-import { type DaemonLog, openDaemonLog } from './daemon-log.js';
+import { openDaemonLog } from './daemon-log.js';
 import { limitsOf } from './limits-of.js';
 import type { LiveSession } from './live-session.js';
 import type { ToPrimary, ToWorker, WorkerSetup } from './messages.js';
+import { OverheardLog } from './overheard-log.js';
 import { type PinholeEvent, Pinholes } from './pinholes.js';
 import { ProcessShare } from './process-share.js';
 import { type Routes, routesOf } from './routes.js';
@@ -65,7 +66,7 @@ interface Given extends IdBlock {
 class Worker {
   readonly #tell: (message: ToPrimary) => void;
   readonly #stage: InspectionStage;
-  readonly #log: DaemonLog;
+  readonly #log: OverheardLog;
   readonly #sessionLog: SessionLog;
   readonly #pinholes: Pinholes;
   readonly #interceptor: Interceptor;
@@ -81,7 +82,7 @@ class Worker {
   static async start(setup: WorkerSetup, given: Given, tell: (message: ToPrimary) => void): Promise<Worker> {
     const { config } = readConfig(setup.config, setup.path);
     const limits = limitsOf(config);
-    const log = openDaemonLog(config);
+    const log = new OverheardLog(openDaemonLog(config), config, (record) => tell({ kind: 'record', record }));
     let worker: Worker | undefined;
     const stage = await InspectionStage.start({
       config,
@@ -104,7 +105,7 @@ class Worker {
   private constructor(parts: {
     readonly config: Config;
     readonly limits: Limits;
-    readonly log: DaemonLog;
+    readonly log: OverheardLog;
     readonly stage: InspectionStage;
     readonly interceptor: Interceptor;
     readonly given: Given;
@@ -220,6 +221,7 @@ class Worker {
     const routes = routesOf(config);
     await this.#stage.reload({ config, signatures: setup.signatures, ...clamdOf(config) });
     this.#interceptor.reload(config);
+    this.#log.reload(config);
     this.#log.reopen();
     this.#routes = routes;
     await this.#share.listen(routes.doors);

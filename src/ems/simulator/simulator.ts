@@ -158,9 +158,6 @@ export class EmsSimulator {
       case `GET ${EMS_API.serialNumber}`:
         envelope(response, 200, RETVAL.done, '', { serial_number: this.#options.serial });
         break;
-      case `GET ${EMS_API.authority}`:
-        envelope(response, 200, RETVAL.done, '', { certificate: this.authority.certificate });
-        break;
       case `GET ${EMS_API.tags}`:
         await this.#tags(url.searchParams, response);
         break;
