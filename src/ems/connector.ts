@@ -11,6 +11,12 @@ import { EmsReplyError, parseSerial, parseTagReport, type Revision, type TagRepo
 import { EmsSession } from './session.js';
 import type { EmsSettings } from './settings.js';
 
+export type Synced = (
+  news: Pick<TagReport, 'endpoints' | 'removed'> | 'all' | undefined,
+  known: ReadonlyMap<string, Endpoint>,
+  at: Revision,
+) => void;
+
 /** Where endpoints go: the registry that policy reads. */
 export interface EndpointSink {
   /** False: some were refused for want of room. */
@@ -31,8 +37,8 @@ export interface ConnectorContext {
   now(): number;
   /** For the log: no secret is in it. */
   event(kind: ConnectorEvent, message: string): void;
-  /** EMS told of a change, or of all anew: `known` is what holds. */
-  synced?(known: ReadonlyMap<string, Endpoint>, at: Revision): void;
+  /** EMS told of a change, of all anew, or that there is none: `known` is what holds. */
+  synced?: Synced;
 }
 
 /** Bytes of a page, of a small reply; endpoints of one EMS; times between calls in milliseconds. */
@@ -50,7 +56,10 @@ export class EmsConnector {
   readonly #stop = new AbortController();
   #known = new Map<string, Endpoint>();
   #serial: string | undefined;
+  /** Where to go on asking. */
   #at: Revision | undefined;
+  /** What is known now. */
+  #seen: Revision | undefined;
   #syncedAt: number;
   #failures = 0;
   #lastError: string | undefined;
@@ -129,16 +138,27 @@ export class EmsConnector {
     this.#context.kept?.flush();
   }
 
-  /** What another node learnt of the same EMS, which we cannot reach, or of which it knows more. */
-  learn(endpoints: readonly Endpoint[], at: Revision, syncedAt: number): void {
-    const newer = this.#at?.boot === at.boot ? at.revision > this.#at.revision : this.state !== 'connected';
-    if (!newer || syncedAt < this.#syncedAt - this.settings.outOfSync) return;
-    this.#all(new Map(endpoints.map((endpoint) => [endpoint.uid, endpoint])));
-    this.#syncedAt = Math.max(this.#syncedAt, Math.min(syncedAt, this.#context.now()));
+  /** What another node learnt of the same EMS: taken where it is newer than what this one knows. `syncedAt`: when EMS last confirmed it. */
+  learn(endpoints: () => ReadonlyMap<string, Endpoint>, at: Revision, syncedAt: number): void {
+    const now = this.#context.now();
+    const when = Math.min(syncedAt, now);
+    const same = this.#seen?.boot === at.boot;
+    if (same && at.revision < (this.#seen?.revision ?? 0)) return;
+    const ahead = same && at.revision > (this.#seen?.revision ?? 0);
+    if (!ahead && (this.state === 'connected' || when <= this.#syncedAt)) return;
+    if (now - when >= this.settings.outOfSync) return;
+    const was = this.#stale;
     this.#stale = false;
-    // Our own numbering is over: the next answer of EMS is all of it.
-    if (this.#at?.boot === at.boot) this.#at = at;
-    this.#keep();
+    this.#syncedAt = Math.max(when, was ? 0 : this.#syncedAt);
+    if (!same || ahead || was) {
+      this.#seen = at;
+      // Where EMS is when it answers again is not known: it is asked for all.
+      if (!ahead || this.#at === undefined) this.#at = undefined;
+      else this.#at = at;
+      this.#all(new Map(endpoints()));
+      this.#keep();
+    } else this.#context.kept?.confirm(this.#syncedAt);
+    if (was) this.#context.event('connected', `${this.#known.size} endpoints, as another node knows them`);
   }
 
   /** One call; at the beginning, and whenever EMS began anew, all there is. */
@@ -157,13 +177,14 @@ export class EmsConnector {
       wait: String(statusInterval / 1000),
     });
     const report = await this.#report(query, callTime + statusInterval);
+    if (this.#at !== from) return;
     if (report.full || report.boot !== from.boot || report.revision < from.revision) {
       this.#at = undefined;
       return;
     }
     const news = report.endpoints.length + report.removed.length > 0 || report.revision > from.revision;
     this.#change(report);
-    this.#confirmed(news);
+    this.#confirmed(news ? report : undefined);
     // One that answers at once though nothing changed must not keep us busy.
     const early = statusInterval - (performance.now() - asked);
     if (!news && early > 0) await this.#pause(early);
@@ -204,7 +225,8 @@ export class EmsConnector {
     }
     this.#all(all);
     this.#at = { boot: first.boot, revision: first.revision };
-    this.#confirmed(true);
+    this.#seen = this.#at;
+    this.#confirmed('all');
   }
 
   async #ask(path: string): Promise<unknown> {
@@ -241,6 +263,7 @@ export class EmsConnector {
     for (const endpoint of endpoints) this.#known.set(endpoint.uid, endpoint);
     const gone = removed.filter((uid) => this.#known.delete(uid));
     this.#at = { boot, revision };
+    this.#seen = this.#at;
     // What was taken for out of sync is told anew, all of it.
     if (this.#stale) this.#apply([...this.#known.values()], gone);
     else if (endpoints.length + gone.length > 0) this.#apply(endpoints, gone);
@@ -251,14 +274,15 @@ export class EmsConnector {
       this.#context.event('refused', "not all of its endpoints are taken: there is no room, or they are another EMS's");
   }
 
-  #confirmed(news: boolean): void {
+  /** `news`: what changed, or all of it. */
+  #confirmed(news: Pick<TagReport, 'endpoints' | 'removed'> | 'all' | undefined): void {
     const back = this.#failures > 0 || this.#stale || this.#lastError !== undefined;
     this.#failures = 0;
     this.#lastError = undefined;
     this.#stale = false;
     this.#syncedAt = this.#context.now();
-    if (news && this.#at !== undefined) this.#context.synced?.(this.#known, this.#at);
-    if (news) this.#keep();
+    if (this.#at !== undefined) this.#context.synced?.(news, this.#known, this.#at);
+    if (news !== undefined) this.#keep();
     else this.#context.kept?.confirm(this.#syncedAt);
     if (back) this.#context.event('connected', `${this.#known.size} endpoints`);
   }

@@ -9,9 +9,8 @@ import type { EndpointRegistry } from '../ztna/endpoint-registry.js';
 import { AcceptedCertificates, FINGERPRINT } from './accepted-certificates.js';
 import { EMS_API, RETVAL } from './api.js';
 import { CALL_AGE, type CallQueue, type OutgoingCall } from './call-queue.js';
-import { backOff, type ConnectorEvent, EmsConnector } from './connector.js';
+import { backOff, type ConnectorEvent, EmsConnector, type Synced } from './connector.js';
 import { KeptEndpoints } from './kept-endpoints.js';
-import type { Revision } from './reply.js';
 import { presentedCertificate } from './request.js';
 import type { EmsSettings } from './settings.js';
 
@@ -36,7 +35,7 @@ export interface EndpointControlOptions {
   /** A call was made, or given up. */
   called(call: OutgoingCall, failed: string | undefined): void;
   problem(what: string): void;
-  synced?(ems: EmsConnector, known: ReadonlyMap<string, Endpoint>, at: Revision): void;
+  synced?(ems: EmsConnector, ...what: Parameters<Synced>): void;
 }
 
 interface Running {
@@ -180,7 +179,7 @@ export class EndpointControl {
       random,
       now,
       event: (kind, message) => this.#options.connection(connector, kind, message),
-      synced: (known, at) => this.#options.synced?.(connector, known, at),
+      synced: (...what) => this.#options.synced?.(connector, ...what),
     });
     const stop = new AbortController();
     this.#running.set(settings.name, { connector, written, stop });
@@ -252,17 +251,18 @@ export class EndpointControl {
         await this.#news(signal, OTHERS);
         continue;
       }
+      let failed: string | undefined;
       try {
-        const failed = await make(connector, call, signal);
-        failures = 0;
-        this.#ended(call, failed);
+        failed = await make(connector, call, signal);
       } catch {
-        if (signal.aborted) break;
-        // Why is the connector's to say: it fails the same way.
-        await this.#news(signal, backOff(++failures, random()));
-      } finally {
+        // Why is the connector's to say: it fails the same way. Another node may reach EMS.
         lock.free(call.ems);
+        if (!signal.aborted) await this.#news(signal, backOff(++failures, random()));
+        continue;
       }
+      failures = 0;
+      this.#ended(call, failed);
+      lock.free(call.ems);
     }
   }
 

@@ -39,7 +39,11 @@ export class KeptEndpoints {
       const { serial } = value;
       if (typeof serial !== 'string' || !EMS_SERIAL.test(serial)) return undefined;
       // We wrote it, and nobody else can.
-      return { serial, syncedAt: Math.floor(mtimeMs), endpoints: (value['endpoints'] as Endpoint[]).map(restored) };
+      return {
+        serial,
+        syncedAt: Math.floor(mtimeMs),
+        endpoints: (value['endpoints'] as Endpoint[]).map(restoredEndpoint),
+      };
     } catch {
       return undefined;
     }
@@ -90,7 +94,7 @@ export class KeptEndpoints {
 }
 
 /** JSON leaves out what is undefined. */
-function restored(endpoint: Endpoint): Endpoint {
+export function restoredEndpoint(endpoint: Endpoint): Endpoint {
   const { certificateSerial, domain, user, owner } = endpoint;
   return { ...endpoint, certificateSerial, domain, user, owner };
 }

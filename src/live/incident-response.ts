@@ -21,13 +21,15 @@ import { emsCommands } from '../ems/commands.js';
 import type { ConnectorEvent, EmsConnector } from '../ems/connector.js';
 import { EndpointControl } from '../ems/endpoint-control.js';
 import { type EmsSettings, emsSettingsOf } from '../ems/settings.js';
+import { SharedEndpoints } from '../ems/shared-endpoints.js';
 import { automationNote, type NoteFacts, stitchRecord } from '../log/automation-event.js';
 import { type EndpointEventName, endpointEventRecord } from '../log/endpoint-event.js';
 import type { RecordContext } from '../log/header.js';
 import type { LogRecord } from '../log/record.js';
 import { timeZone } from '../log/time-zone.js';
+import { RedisLink } from '../shared/redis-link.js';
 import { ReplicatedMap } from '../shared/replicated-map.js';
-import type { EndpointRegistry } from '../ztna/endpoint-registry.js';
+import { type EndpointRegistry, MOST_ENDPOINTS } from '../ztna/endpoint-registry.js';
 import { authorities } from './tls/authority.js';
 
 export interface IncidentResponseOptions {
@@ -44,6 +46,8 @@ export interface ResponsePlan {
   readonly ems: readonly EmsSettings[];
   readonly stitches: readonly Stitch[];
   readonly webhook: Pick<IncomingWebhookOptions, 'listen' | 'token'> | undefined;
+  /** Where other nodes are met; undefined: there are none. */
+  readonly redisUrl: string | undefined;
 }
 
 /** Numbers for metrics. */
@@ -57,11 +61,19 @@ export interface ResponseTotals {
   readonly ems: Readonly<Record<string, number>>;
   /** What automation did. */
   readonly automation: Readonly<Record<string, number>>;
+  /** Are the others met? undefined: there are none. */
+  readonly shared: boolean | undefined;
 }
 
 /** Throws ConfigError with everything that is wrong. */
 export function planResponse(config: Config): ResponsePlan {
-  return { config, ems: emsSettingsOf(config), stitches: stitchesOf(config), webhook: webhookOf(config) };
+  return {
+    config,
+    ems: emsSettingsOf(config),
+    stitches: stitchesOf(config),
+    webhook: webhookOf(config),
+    redisUrl: config.sections['inspectd settings'].redisUrl,
+  };
 }
 
 function webhookOf(config: Config): ResponsePlan['webhook'] {
@@ -88,6 +100,10 @@ export class IncidentResponse {
   readonly #automation: Automation;
   #plan: ResponsePlan;
   #wanted: (record: LogRecord) => boolean;
+  readonly #shared: readonly ReplicatedMap[];
+  /** By the serial number of the EMS. */
+  readonly #sharedEndpoints = new Map<string, { readonly map: ReplicatedMap; readonly shared: SharedEndpoints }>();
+  #link: { readonly url: string; readonly redis: RedisLink } | undefined;
   #webhook: { readonly written: string; close(): void } | undefined;
 
   /** Knows what was kept; asks nobody before `start`. */
@@ -99,8 +115,10 @@ export class IncidentResponse {
     const problem = (what: string): void => this.#note('state-failed', what);
     const map = (name: string, most: number): ReplicatedMap =>
       new ReplicatedMap({ name, most, path: join(stateDirectory, `${name}.json`), problem });
-    this.#bans = new BanList(map('bans', MOST_BANS), Date.now);
-    this.#calls = new CallQueue(map('ems-calls', MOST_CALLS));
+    const [bans, calls] = [map('bans', MOST_BANS), map('ems-calls', MOST_CALLS)];
+    this.#shared = [bans, calls];
+    this.#bans = new BanList(bans, Date.now);
+    this.#calls = new CallQueue(calls);
     this.#refused = new RefusedAddresses(this.#bans, registry, (added, removed) => options.refused(added, removed));
     this.#bans.onChange((added, removed) => {
       for (const address of added) this.#note('ban', `${address} gets no session`, { address });
@@ -120,7 +138,10 @@ export class IncidentResponse {
     this.#control = new EndpointControl({
       registry,
       calls: this.#calls,
-      lock: { take: () => Promise.resolve(true), free: () => {} },
+      lock: {
+        take: (ems, milliseconds) => this.#link?.redis.take(ems, milliseconds) ?? Promise.resolve(true),
+        free: (ems) => this.#link?.redis.free(ems),
+      },
       stateDirectory,
       random: Math.random,
       now: Date.now,
@@ -133,6 +154,9 @@ export class IncidentResponse {
           { emsSerial: ems, address, uid },
         ),
       problem,
+      synced: ({ serial }, ...what) => {
+        if (serial !== undefined) this.#sharedOf(serial)?.synced(...what);
+      },
     });
     this.#automation = new Automation({
       perform: (action, incident, stitch) =>
@@ -155,6 +179,7 @@ export class IncidentResponse {
   /** Rejects with SourceError: an address that is taken. */
   async start(): Promise<void> {
     this.#control.use(this.#plan.ems);
+    this.#meet();
     this.#automation.use(this.#plan.stitches);
     await this.#listen();
   }
@@ -164,6 +189,7 @@ export class IncidentResponse {
     this.#plan = plan;
     this.#wanted = recordsWanted(plan.stitches);
     this.#control.use(plan.ems);
+    this.#meet();
     this.#automation.use(plan.stitches);
     await this.#listen();
   }
@@ -180,6 +206,7 @@ export class IncidentResponse {
 
   stop(): void {
     this.#webhook?.close();
+    this.#part();
     this.#automation.stop();
     this.#control.stop();
     this.#refused.close();
@@ -212,7 +239,53 @@ export class IncidentResponse {
       calls: { ...this.#control.made },
       ems,
       automation: this.#automation.counts,
+      shared: this.#link?.redis.connected,
     };
+  }
+
+  /** Meets the other nodes where the configuration says. */
+  #meet(): void {
+    const { redisUrl } = this.#plan;
+    if (this.#link?.url !== redisUrl) {
+      this.#part();
+      if (redisUrl !== undefined) {
+        const redis = new RedisLink(
+          {
+            url: redisUrl,
+            node: randomUUID(),
+            random: Math.random,
+            state: (connected, why) =>
+              this.#note(
+                connected ? 'shared-back' : 'shared-lost',
+                connected ? why : `${why}; what was last known goes on holding`,
+              ),
+          },
+          this.#shared,
+        );
+        this.#link = { url: redisUrl, redis };
+      }
+    }
+    // An EMS that this node never reaches still has endpoints, which others know.
+    for (const { serial } of this.#plan.ems) if (serial !== undefined) this.#sharedOf(serial);
+  }
+
+  #part(): void {
+    this.#link?.redis.close();
+    this.#link = undefined;
+    for (const { shared } of this.#sharedEndpoints.values()) shared.close();
+    this.#sharedEndpoints.clear();
+  }
+
+  #sharedOf(serial: string): SharedEndpoints | undefined {
+    if (this.#link === undefined) return undefined;
+    const known = this.#sharedEndpoints.get(serial);
+    if (known !== undefined) return known.shared;
+    const map = new ReplicatedMap({ name: `endpoints-${serial}`, most: MOST_ENDPOINTS, problem: () => {} });
+    const connector = (): EmsConnector | undefined => this.#control.connectors.find((each) => each.serial === serial);
+    const shared = new SharedEndpoints(map, connector, Date.now);
+    this.#sharedEndpoints.set(serial, { map, shared });
+    this.#link.redis.add(map);
+    return shared;
   }
 
   async #listen(): Promise<void> {

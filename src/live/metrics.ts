@@ -74,6 +74,8 @@ function filled(totals: DaemonTotals): Registry {
   gauge('endpoints_quarantined', 'Endpoints that are in quarantine.', response.quarantined);
   gauge('banned_addresses', 'Addresses that get no session.', response.banned);
   gauge('ems_calls_waiting', 'Calls that EMS has not heard yet.', response.callsWaiting);
+  if (response.shared !== undefined)
+    gauge('shared_state_connected', 'Is the Redis of the other daemons there?', response.shared ? 1 : 0);
   gauges('ems', 'EMS by state.', 'state', response.ems);
   counters('ems_calls', 'Calls to EMS by how they ended.', 'how', response.calls);
   counters('automation', 'Stitches triggered, and actions by how they ended.', 'what', response.automation);

@@ -11,6 +11,11 @@ export interface MapChange {
   readonly value: string | undefined;
 }
 
+/** A change that the others have not heard yet. `was`: what it replaced; nobody else's newer value is deleted. */
+export interface Unsent extends MapChange {
+  readonly was: string | undefined;
+}
+
 /** `here`: this node changed it. */
 export type Origin = 'here' | 'elsewhere';
 
@@ -34,6 +39,9 @@ export class ReplicatedMap {
   readonly #options: ReplicatedMapOptions;
   readonly #entries = new Map<string, string>();
   readonly #listeners = new Set<(changes: readonly MapChange[], origin: Origin) => void>();
+  /** Changes of this node that wait for a link, by key. */
+  readonly #unsent = new Map<string, Unsent>();
+  #shared = false;
   /** Which memory of the others this is a copy of, as the link calls it. */
   #epoch: string | undefined;
   #saving: Promise<void> | undefined;
@@ -60,6 +68,21 @@ export class ReplicatedMap {
     return this.#entries.entries();
   }
 
+  /** From now on changes of this node are kept until the link has sent them. */
+  share(): void {
+    this.#shared = true;
+  }
+
+  unsent(): readonly Unsent[] {
+    return [...this.#unsent.values()];
+  }
+
+  /** The others have it, unless it changed again meanwhile. */
+  sent(changes: readonly Unsent[]): void {
+    for (const change of changes) if (this.#unsent.get(change.key) === change) this.#unsent.delete(change.key);
+    void this.saved();
+  }
+
   /** False: there is no room for another. Listeners are called before it returns. */
   set(key: string, value: string): boolean {
     return this.change([{ key, value }], 'here');
@@ -73,14 +96,22 @@ export class ReplicatedMap {
   change(changes: readonly MapChange[], origin: Origin): boolean {
     let room = true;
     const made = changes.filter(({ key, value }) => {
-      if (value === undefined) return this.#entries.delete(key);
-      if (this.#entries.get(key) === value) return false;
+      const was = this.#entries.get(key);
+      // What this node changed, and the others have not heard, is newer.
+      if (origin === 'elsewhere' && this.#unsent.has(key)) return false;
+      if (was === value) return false;
+      if (value === undefined) {
+        this.#entries.delete(key);
+        this.#keepUnsent({ key, value, was }, origin);
+        return true;
+      }
       const fits = key.length <= KEY && value.length <= VALUE;
       if (!fits || (!this.#entries.has(key) && this.#entries.size >= this.#options.most)) {
         room = false;
         return false;
       }
       this.#entries.set(key, value);
+      this.#keepUnsent({ key, value, was }, origin);
       return true;
     });
     if (made.length === 0) return room;
@@ -118,11 +149,22 @@ export class ReplicatedMap {
     return this.#saving;
   }
 
+  #keepUnsent(change: Unsent, origin: Origin): void {
+    if (!this.#shared || origin === 'elsewhere') return;
+    // Of several changes of one key the others only need the last; what they have is what was there before the first.
+    const first = this.#unsent.get(change.key);
+    this.#unsent.set(change.key, first === undefined ? change : { ...change, was: first.was });
+  }
+
   #save(): void {
     const { path, problem } = this.#options;
     if (path === undefined) return;
     try {
-      const body = JSON.stringify({ epoch: this.#epoch, entries: [...this.#entries] });
+      const body = JSON.stringify({
+        epoch: this.#epoch,
+        entries: [...this.#entries],
+        unsent: [...this.#unsent.values()],
+      });
       writeFileSync(`${path}.draft`, body, { mode: 0o600, flush: true });
       renameSync(`${path}.draft`, path);
     } catch (error) {
@@ -141,11 +183,13 @@ export class ReplicatedMap {
       return;
     }
     try {
-      const { epoch, entries } = JSON.parse(text) as { epoch?: unknown; entries?: unknown };
+      const { epoch, entries, unsent } = JSON.parse(text) as Readonly<Record<string, unknown>>;
       if (!Array.isArray(entries) || entries.length > most) throw new TypeError('no entries');
       for (const [key, value] of entries as [unknown, unknown][])
         if (typeof key === 'string' && typeof value === 'string') this.#entries.set(key, value);
       this.#epoch = typeof epoch === 'string' ? epoch : undefined;
+      for (const { key, value, was } of Array.isArray(unsent) ? (unsent as Unsent[]) : [])
+        this.#unsent.set(key, { key, value, was });
     } catch {
       problem(`${path}: cannot be read, what it kept is lost`);
     }
