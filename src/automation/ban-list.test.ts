@@ -7,7 +7,12 @@ import { until } from '../testing/until.js';
 import { BanList, printBans } from './ban-list.js';
 
 const mapAt = (path?: string, most = 100): ReplicatedMap =>
-  new ReplicatedMap({ name: 'bans', most, problem: (what) => assert.fail(what), ...(path === undefined ? {} : { path }) });
+  new ReplicatedMap({
+    name: 'bans',
+    most,
+    problem: (what) => assert.fail(what),
+    ...(path === undefined ? {} : { path }),
+  });
 
 test('a ban holds until it is taken off, and each change is told once', () => {
   const bans = new BanList(mapAt(), () => 1_000);
@@ -39,7 +44,10 @@ test('a ban runs out by itself, and one that ran out while nobody looked is not 
   bans.add('192.0.2.2', 3600, 'admin');
   await map.saved();
   await until('it has run out', () => !bans.has('192.0.2.1'));
-  assert.deepEqual([...bans.values()].map(({ address }) => address), ['192.0.2.2']);
+  assert.deepEqual(
+    [...bans.values()].map(({ address }) => address),
+    ['192.0.2.2'],
+  );
   bans.close();
   await map.saved();
   const again = mapAt(path);

@@ -104,7 +104,7 @@ type Entries<K extends keyof Config['sections']> =
 /** Undefined: nothing of the kind ever happens here. */
 function triggerOf(entry: Entries<'system automation-trigger'>, problems: string[]): Trigger | undefined {
   const { key: name, at, eventType, triggerType, iocLevel, logid } = entry;
-  if (triggerType === 'scheduled' || eventType === undefined) return undefined;
+  if (triggerType === 'scheduled' || eventType === 'other') return undefined;
   const filters = [...entry.fields.values()].flatMap((each): Filter[] =>
     each.name === undefined || each.value === undefined ? [] : [filterOf(each.name, each.value)],
   );
@@ -169,7 +169,7 @@ function actionOf(entry: Entries<'system automation-action'>, config: Config, pr
   const step = (action: Action): Step => ({ action, delay, required });
   const common = { name, minimumInterval };
   switch (actionType) {
-    case undefined:
+    case 'other':
       return undefined;
     case 'quarantine-forticlient':
       return step({ ...common, kind: 'quarantine-forticlient' });

@@ -30,7 +30,10 @@ test('calls come back after a restart, the oldest first, each for its EMS', asyn
   await before.put(call('1'));
   await before.put(call('3', { ems: 'FCTEMS0000000001', at: 0 }));
   const after = queueAt(path);
-  assert.deepEqual(after.values().map(({ id }) => id), ['3', '1', '2']);
+  assert.deepEqual(
+    after.values().map(({ id }) => id),
+    ['3', '1', '2'],
+  );
   assert.equal(after.first('FCTEMS0000109188')?.id, '1');
   assert.equal(after.first('FCTEMS0000000002'), undefined);
 });
@@ -39,7 +42,10 @@ test('a later call about the same endpoint takes the place of one that was not m
   const queue = queueAt(undefined);
   await queue.put(call('1'));
   await queue.put(call('2', { kind: 'unquarantine', at: 2 }));
-  assert.deepEqual(queue.values().map(({ id, kind }) => [id, kind]), [['2', 'unquarantine']]);
+  assert.deepEqual(
+    queue.values().map(({ id, kind }) => [id, kind]),
+    [['2', 'unquarantine']],
+  );
   // The first was under way when the second came: the second is still to be made.
   queue.done(call('1'));
   assert.equal(queue.has('2'), true);

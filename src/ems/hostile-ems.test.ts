@@ -46,11 +46,27 @@ function follow(context: TestContext, ems: HostileEms, more: Partial<EmsSettings
 /** What comes after one good report, and what is said of it. */
 const ANSWERS: readonly (readonly [title: string, answer: Answer, said: RegExp])[] = [
   ['no JSON', (response) => void response.end('<html>no</html>'), /^refused: the reply is not JSON$/],
-  ['half a reply', (response) => void response.writeHead(200, { 'content-length': 99 }).end('{'), /^lost: the (reply was cut off|connection failed)/],
+  [
+    'half a reply',
+    (response) => void response.writeHead(200, { 'content-length': 99 }).end('{'),
+    /^lost: the (reply was cut off|connection failed)/,
+  ],
   ['a status of 500', (response) => void response.writeHead(500).end('x'), /^refused: it answered with status 500$/],
-  ['a redirect', (response) => void response.writeHead(302, { location: 'https://evil.test/' }).end(), /^refused: it answered with status 302$/],
-  ['text that is not UTF-8', (response) => void response.end(Buffer.from([0x7b, 0xff, 0x7d])), /^refused: the reply is not UTF-8$/],
-  ['compressed bytes', (response) => void response.setHeader('content-encoding', 'gzip').end('x'), /^refused: the reply is encoded$/],
+  [
+    'a redirect',
+    (response) => void response.writeHead(302, { location: 'https://evil.test/' }).end(),
+    /^refused: it answered with status 302$/,
+  ],
+  [
+    'text that is not UTF-8',
+    (response) => void response.end(Buffer.from([0x7b, 0xff, 0x7d])),
+    /^refused: the reply is not UTF-8$/,
+  ],
+  [
+    'compressed bytes',
+    (response) => void response.setHeader('content-encoding', 'gzip').end('x'),
+    /^refused: the reply is encoded$/,
+  ],
   ['an answer that never begins', () => {}, /^lost: no whole reply within 1\.2 s$/],
   [
     'an answer that never ends',
@@ -72,16 +88,46 @@ const ANSWERS: readonly (readonly [title: string, answer: Answer, said: RegExp])
     },
     /^refused: the reply is longer than 16777216 bytes$/,
   ],
-  ['headers without end', (response) => void response.setHeader('x', 'y'.repeat(30_000)).end(), /^refused: the reply is not HTTP \(HPE_HEADER_OVERFLOW\)$/],
+  [
+    'headers without end',
+    (response) => void response.setHeader('x', 'y'.repeat(30_000)).end(),
+    /^refused: the reply is not HTTP \(HPE_HEADER_OVERFLOW\)$/,
+  ],
   ['a list for an object', (response) => void response.end('[]'), /^refused: the reply has no "result"/],
   ['a text for a number', (response) => void response.end(envelope({}, '1')), /^refused: the reply has no "result"/],
   ['a refusal', (response) => void response.end(envelope({}, -1)), /^refused: retval -1$/],
   ['no report', (response) => void response.end(envelope(null)), /^refused: the tag report is no object$/],
-  ['a deep nest', (response) => void response.end(`{"result":{"retval":1},"data":${'['.repeat(100_000)}${']'.repeat(100_000)}}`), /^refused: the tag report is no object$/],
-  ['a wrong endpoint', (response) => void response.end(envelope(report({ full: false, revision: 2, endpoints: [described({ online: 'yes' })] }))), /^refused: endpoint 0{31}A: "online" must be true or false$/],
-  ['a wrong one behind a right one', (response) => void response.end(envelope(report({ full: false, revision: 2, endpoints: [described({ tags: ['Evil'] }), described({ uid: 'x' })] }))), /^refused: a UID must be 32/],
-  ['a number that is none', (response) => void response.end(envelope(report({ full: false, revision: 1.5 }))), /^refused: "revision" is no number$/],
-  ['a prototype', (response) => void response.end('{"result":{"retval":1},"data":{"__proto__":{"boot":"b1"}}}'), /^refused: "boot" is no identifier$/],
+  [
+    'a deep nest',
+    (response) => void response.end(`{"result":{"retval":1},"data":${'['.repeat(100_000)}${']'.repeat(100_000)}}`),
+    /^refused: the tag report is no object$/,
+  ],
+  [
+    'a wrong endpoint',
+    (response) =>
+      void response.end(envelope(report({ full: false, revision: 2, endpoints: [described({ online: 'yes' })] }))),
+    /^refused: endpoint 0{31}A: "online" must be true or false$/,
+  ],
+  [
+    'a wrong one behind a right one',
+    (response) =>
+      void response.end(
+        envelope(
+          report({ full: false, revision: 2, endpoints: [described({ tags: ['Evil'] }), described({ uid: 'x' })] }),
+        ),
+      ),
+    /^refused: a UID must be 32/,
+  ],
+  [
+    'a number that is none',
+    (response) => void response.end(envelope(report({ full: false, revision: 1.5 }))),
+    /^refused: "revision" is no number$/,
+  ],
+  [
+    'a prototype',
+    (response) => void response.end('{"result":{"retval":1},"data":{"__proto__":{"boot":"b1"}}}'),
+    /^refused: "boot" is no identifier$/,
+  ],
 ];
 
 for (const [title, answer, said] of ANSWERS)
@@ -95,7 +141,10 @@ for (const [title, answer, said] of ANSWERS)
     const { registry, events, connector } = follow(context, ems);
     await until('it is said', () => events.length >= 2);
     assert.match(events[1] ?? '', said);
-    assert.deepEqual([...registry.values()].map(({ tags }) => tags), [['Low']]);
+    assert.deepEqual(
+      [...registry.values()].map(({ tags }) => tags),
+      [['Low']],
+    );
     assert.equal(connector.state, 'not-connected');
     assert.ok(!events.join().includes(EMS_PASSWORD));
   });
@@ -112,7 +161,10 @@ test('pages that never end, out of order, or too large are refused whole', async
     [() => report({ more: true }), /an empty page is not the last/],
     [() => report({ more: true, endpoints: [described()] }), /not in order/],
     [() => report({ endpoints: Array.from({ length: 501 }, () => described()) }), /more than 500 endpoints at once/],
-    [(after: string) => report({ more: true, boot: after === '' ? 'b1' : 'b2', endpoints: [described()] }), /began anew/],
+    [
+      (after: string) => report({ more: true, boot: after === '' ? 'b1' : 'b2', endpoints: [described()] }),
+      /began anew/,
+    ],
   ] as const) {
     pages = bad;
     const { registry, events } = follow(context, ems);

@@ -7,7 +7,10 @@ import { EmsReplyError, parseEndpoint, parseEnvelope, parseSerial, parseTagRepor
 const SERIAL = 'FCTEMS0000109188';
 
 test('an endpoint is taken field by field, what is empty is not known', () => {
-  const endpoint = parseEndpoint(described({ user: '', certificate_sn: 'ab12', ip: ['FE80::1'], more: 'ignored' }), SERIAL);
+  const endpoint = parseEndpoint(
+    described({ user: '', certificate_sn: 'ab12', ip: ['FE80::1'], more: 'ignored' }),
+    SERIAL,
+  );
   assert.deepEqual(endpoint, {
     uid: `${'0'.repeat(31)}A`,
     emsSerial: SERIAL,
@@ -65,7 +68,10 @@ test('whatever comes is a record or refused, never anything else', () => {
   const some = fc.oneof(fc.anything(), fc.jsonValue(), fc.constantFrom(described(), report({}), null));
   const replies = fc.oneof(
     some,
-    fc.record({ boot: some, revision: some, full: some, more: some, endpoints: some, removed: some }, { requiredKeys: [] }),
+    fc.record(
+      { boot: some, revision: some, full: some, more: some, endpoints: some, removed: some },
+      { requiredKeys: [] },
+    ),
     fc.record({ uid: some, ip: some, tags: some }).map((more) => report({ endpoints: [described(more)] })),
   );
   const tried = (parse: () => unknown): void => {

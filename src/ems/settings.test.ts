@@ -87,7 +87,10 @@ test('what is missing or contradicts itself is said, and no password with it', (
     [EXAMPLE.replace('set https-port 443', 'set https-port 70000'), /https-port: found "70000"/],
     [EXAMPLE.replace('FCTEMS0000109188', 'serial!'), /serial-number: found/],
     [EXAMPLE.replace('secret-word', 'x'.repeat(300)), /admin-password: allowed: text of at most 255/],
-    [`${EXAMPLE}${EXAMPLE.slice(EXAMPLE.indexOf('config endpoint')).replace('e01', 'e02')}`, /FCTEMS0000109188 is there already/],
+    [
+      `${EXAMPLE}${EXAMPLE.slice(EXAMPLE.indexOf('config endpoint')).replace('e01', 'e02')}`,
+      /FCTEMS0000109188 is there already/,
+    ],
     ['config endpoint-control fctems\nedit 1\nset name "x"\nnext\nend', /server is missing/],
   ] as const)
     assert.throws(

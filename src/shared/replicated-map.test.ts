@@ -19,7 +19,13 @@ test('only what changes is told, and where it came from', () => {
   map.set('a', '1');
   map.set('a', '1');
   map.delete('b');
-  map.change([{ key: 'a', value: undefined }, { key: 'c', value: '3' }], 'elsewhere');
+  map.change(
+    [
+      { key: 'a', value: undefined },
+      { key: 'c', value: '3' },
+    ],
+    'elsewhere',
+  );
   assert.deepEqual(told, [
     ['here', ['a', '1']],
     ['elsewhere', ['a', undefined], ['c', '3']],
@@ -39,14 +45,27 @@ test('what the others have not heard is newer than what they say, and outlives a
   const map = mapAt(path);
   map.set('kept', '0');
   map.share();
-  map.replace(new Map([['a', '1'], ['b', '2']]), 'epoch-1');
+  map.replace(
+    new Map([
+      ['a', '1'],
+      ['b', '2'],
+    ]),
+    'epoch-1',
+  );
   map.set('a', 'mine');
   map.delete('b');
   await map.saved();
   const again = mapAt(path);
   again.share();
   assert.equal(again.epoch, 'epoch-1');
-  again.change([{ key: 'a', value: 'theirs' }, { key: 'b', value: 'theirs' }, { key: 'c', value: '3' }], 'elsewhere');
+  again.change(
+    [
+      { key: 'a', value: 'theirs' },
+      { key: 'b', value: 'theirs' },
+      { key: 'c', value: '3' },
+    ],
+    'elsewhere',
+  );
   assert.deepEqual(content(again), { a: 'mine', c: '3' });
   assert.deepEqual(again.unsent(), [
     { key: 'a', value: 'mine', was: '1' },

@@ -36,7 +36,8 @@ export async function startHostileEms(
     request.on('end', () => {
       last.set(path, { headers: request.headers, body });
       if (answers(path, request, response)) return;
-      if (path.endsWith('/signin')) response.setHeader('set-cookie', ['csrftoken=abc; Secure', 'sessionid=def; HttpOnly']);
+      if (path.endsWith('/signin'))
+        response.setHeader('set-cookie', ['csrftoken=abc; Secure', 'sessionid=def; HttpOnly']);
       const data = path.endsWith('serial_number') ? { serial_number: EMS_SERIAL } : report({});
       response.end(envelope(data));
     });

@@ -25,13 +25,13 @@ const OTHER_ACTIONS = [
   'microsoft-teams-notification',
 ] as const;
 
-/** A word that FortiOS knows; one that nothing comes of here is undefined. */
+/** A word that FortiOS knows; `other`: nothing comes of it here. */
 function known<const V extends readonly string[], const U extends V[number]>(
   values: V,
   others: readonly string[],
   unset: U,
   what: string,
-): OptionKind<V[number] | undefined> {
+): OptionKind<V[number] | 'other'> {
   const all = choice([...values, ...others], undefined);
   return {
     unset,
@@ -44,7 +44,7 @@ function known<const V extends readonly string[], const U extends V[number]>(
       const value = values.find((each) => each === word);
       if (value === undefined)
         reader.warning(first, `${shown(word)}: inspectd has no such ${what}, nothing comes of it`);
-      return value;
+      return value ?? 'other';
     },
   };
 }
