@@ -31,10 +31,11 @@ export async function perform(
   switch (action.kind) {
     case 'quarantine-forticlient': {
       const address = addressOf(incident, registry);
-      const known = registry.byAddress(address);
+      const one = registry.byUid(incident.fields['fctuid'] ?? '');
+      const known = one === undefined ? registry.byAddress(address) : [one];
       // EMS has been told already, and a record of that must not have it told again.
       if (known.length > 0 && known.every(({ quarantined }) => quarantined)) return;
-      await control.queue('quarantine', address);
+      await control.queue('quarantine', address, one?.uid);
       return;
     }
     case 'ban-ip':

@@ -86,11 +86,13 @@ export class EndpointControl {
   }
 
   /**
-   * Has the EMS of whoever is at `address` told, now or as soon as it can be reached: the identifiers of the calls. Throws ConfigError: no endpoint
-   * that is known is there, or no EMS of the configuration has it.
+   * Has the EMS of whoever is at `address` told, now or as soon as it can be reached. `uid`: of that endpoint alone, wherever it is. Rejects with
+   * ConfigError: no endpoint that is known is there, or no EMS of the configuration has it.
    */
-  async queue(kind: OutgoingCall['kind'], address: string): Promise<OutgoingCall[]> {
-    const there = this.#options.registry.byAddress(address);
+  async queue(kind: OutgoingCall['kind'], address: string, uid?: string): Promise<OutgoingCall[]> {
+    const { registry } = this.#options;
+    const one = uid === undefined ? undefined : registry.byUid(uid);
+    const there = one === undefined ? registry.byAddress(address) : [one];
     if (there.length === 0) throw new ConfigError(`no endpoint that EMS told of is at ${address}`);
     const serials = new Set(this.connectors.map(({ serial }) => serial));
     const ours = there.filter(({ emsSerial }) => serials.has(emsSerial));
@@ -142,11 +144,6 @@ export class EndpointControl {
 
   fingerprint(name: string): string | undefined {
     return this.#accepted.get(name);
-  }
-
-  /** Asks anew at once, whoever is waiting to try again. */
-  hurry(): void {
-    for (const { connector } of this.#running.values()) connector.hurry();
   }
 
   #named(name: string): Running {

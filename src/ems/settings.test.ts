@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConfig } from '../config/config.js';
 import { ConfigError } from '../core/errors.js';
+import { scratch } from '../testing/peers/peers.js';
 import { emsSettingsOf } from './settings.js';
+import { SimulatedAuthority } from './simulator/authority.js';
 
 const read = (text: string) => emsSettingsOf(readConfig(text, 'test.conf').config);
 
@@ -44,10 +46,11 @@ test('the older way of writing it: an address object, a user and a password', ()
   assert.deepEqual(read(EXAMPLE.replace('userpass', 'disable')), []);
 });
 
-test('the newer way: a server, an authority, and seven entries of which most are empty', () => {
+test('the newer way: a server, an authority, and seven entries of which most are empty', (context) => {
+  const { certificate } = new SimulatedAuthority(scratch(context, 'ca'), 'FCTEMS0000109188');
   const [ems, more] = read(`config vpn certificate ca
 edit "EMS-CA"
-set ca "-----BEGIN CERTIFICATE-----"
+set ca "${certificate}"
 next
 end
 config endpoint-control fctems
@@ -74,7 +77,7 @@ end`);
   assert.equal(more, undefined);
   assert.deepEqual(
     [ems?.name, ems?.host, ems?.port, ems?.callTime, ems?.statusInterval, ems?.outOfSync, ems?.authority],
-    ['ems', 'ems.example.com', 8443, 60_000, 10_000, 360_000, '-----BEGIN CERTIFICATE-----'],
+    ['ems', 'ems.example.com', 8443, 60_000, 10_000, 360_000, certificate],
   );
 });
 
@@ -92,6 +95,10 @@ test('what is missing or contradicts itself is said, and no password with it', (
       /FCTEMS0000109188 is there already/,
     ],
     ['config endpoint-control fctems\nedit 1\nset name "x"\nnext\nend', /server is missing/],
+    [
+      `config vpn certificate ca\nedit "x"\nset ca "no"\nnext\nend\n${EXAMPLE.replace('set admin-type', 'set verifying-ca "x"\nset admin-type')}`,
+      /"x" of "config vpn certificate ca" is no certificate in PEM/,
+    ],
   ] as const)
     assert.throws(
       () => read(text),

@@ -1,4 +1,5 @@
 /** Which EMS there are and how each is reached, out of both ways of writing it down. */
+import { X509Certificate } from 'node:crypto';
 import type { Config } from '../config/config.js';
 import { ConfigError } from '../core/errors.js';
 
@@ -37,6 +38,12 @@ export function emsSettingsOf(config: Config): EmsSettings[] {
       problems.push(`line ${entry.at.line}: an EMS of the name "${name}" is there already`);
     if (entry.serialNumber !== undefined && all.some(({ serial }) => serial === entry.serialNumber))
       problems.push(`line ${entry.at.line}: the EMS ${entry.serialNumber} is there already`);
+    const authority =
+      entry.verifyingCa === undefined ? undefined : sections['vpn certificate ca'].get(entry.verifyingCa)?.ca;
+    if (entry.verifyingCa !== undefined && !isCertificate(authority))
+      problems.push(
+        `line ${entry.at.line}: "${entry.verifyingCa}" of "config vpn certificate ca" is no certificate in PEM`,
+      );
     all.push({
       name,
       host: host ?? '',
@@ -47,8 +54,7 @@ export function emsSettingsOf(config: Config): EmsSettings[] {
       callTime: entry.callTimeout,
       statusInterval: entry.statusCheckInterval,
       outOfSync: entry.outOfSyncThreshold,
-      authority:
-        entry.verifyingCa === undefined ? undefined : sections['vpn certificate ca'].get(entry.verifyingCa)?.ca,
+      authority,
     });
   };
   for (const entry of sections['endpoint-control fctems'].values()) {
@@ -68,6 +74,14 @@ export function emsSettingsOf(config: Config): EmsSettings[] {
   if (all.length > MOST) problems.push(`at most ${MOST} EMS`);
   if (problems.length > 0) throw new ConfigError(problems);
   return all;
+}
+
+function isCertificate(pem: string | undefined): boolean {
+  try {
+    return new X509Certificate(pem ?? '').ca;
+  } catch {
+    return false;
+  }
 }
 
 interface Written {

@@ -1,10 +1,13 @@
 /** A simulated EMS of the test's own, with the endpoint of the examples. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { EmsSettings } from '../ems/settings.js';
 import { EmsSimulator } from '../ems/simulator/simulator.js';
 import type { RunningDaemon } from './peers/daemon.js';
 import { scratch } from './peers/peers.js';
+import { SAMPLES } from './program.js';
 import { until } from './until.js';
 
 export const EMS_SERIAL = 'FCTEMS0000109188';
@@ -51,46 +54,12 @@ export function settingsFor(simulator: EmsSimulator, more: Partial<EmsSettings> 
   };
 }
 
-/** The configuration of the quarantine example, its placeholders filled in. */
+/** The configuration of the quarantine example, with the simulator in the place of its EMS. */
 export function quarantineExample(simulator: EmsSimulator): string {
-  return `config system automation-trigger
-edit "trigger01"
-set trigger-type event-based
-set event-type ioc
-set ioc-level high
-next
-end
-config system automation-action
-edit "action01"
-set action-type quarantine-forticlient
-set minimum-interval 0
-next
-end
-config system automation-stitch
-edit "stitch01"
-set status enable
-set trigger "trigger01"
-set action "action01"
-next
-end
-config firewall address
-edit "EMS01"
-set type ipmask
-set subnet 127.0.0.1 255.255.255.255
-next
-end
-config endpoint-control forticlient-ems
-edit "e01"
-set address "EMS01"
-set serial-number ${EMS_SERIAL}
-set rest-api-auth userpass
-set https-port ${simulator.port}
-set admin-username admin
-set admin-password ${EMS_PASSWORD}
-set admin-type Windows
-next
-end
-`;
+  return readFileSync(join(SAMPLES, 'seeds', 'ems-quarantine.conf'), 'utf8')
+    .replace('192.0.2.20', '127.0.0.1')
+    .replace('https-port 443', `https-port ${simulator.port}`)
+    .replace('"example"', EMS_PASSWORD);
 }
 
 /** Accepts the simulator's certificate as a person would, and waits until its endpoints are known. */

@@ -65,7 +65,7 @@ export function report(more: Readonly<Record<string, unknown>>): Record<string, 
 /** An endpoint as EMS describes it, with what the test wants otherwise. */
 export function described(more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {
-    uid: '0'.repeat(31) + 'A',
+    uid: `${'0'.repeat(31)}A`,
     certificate_sn: '1626C2C10E6AD97D71FA9E2D9C314C1F5C03D68B',
     revoked: false,
     online: true,
