@@ -57,8 +57,9 @@ export class Daemon {
   readonly #log: DaemonLog;
   readonly #table = new SessionTable(now);
   readonly #expectations: Expectations;
+  /** Whoever learns of endpoints tells it; it tells the workers. */
+  readonly endpoints = new EndpointRegistry();
   readonly #workers = new Map<number, Known>();
-  readonly #endpoints = new EndpointRegistry();
   readonly #response: IncidentResponse;
   readonly #watchers = new Set<(event: PinholeEvent) => void>();
   /** What workers counted that are gone. */
@@ -103,7 +104,7 @@ export class Daemon {
     this.#log = openDaemonLog(config);
     this.#expectations = new Expectations(limitsOf(config).expectationTime, now);
     this.#response = new IncidentResponse(planResponse(config), {
-      registry: this.#endpoints,
+      registry: this.endpoints,
       stateDirectory: setup.stateDirectory,
       refused: (added, removed) => this.#tell({ kind: 'refused', added, removed }),
       write: (record) => this.#write(record),

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { EmsSimulator } from '../ems/simulator/simulator.js';
 import { accepted, EMS_PASSWORD, EMS_SERIAL, fcnacd, quarantineExample, startSimulator, UID } from '../testing/ems.js';
-import { type DaemonSetup, daemonConfig, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
+import { type DaemonSetup, daemonConfig, type RunningDaemon, runDaemon, startDaemon } from '../testing/peers/daemon.js';
 import { inspectd } from '../testing/program.js';
 import { until } from '../testing/until.js';
 
@@ -124,7 +124,12 @@ test('a call that EMS does not hear is kept over a restart and made when it is t
   await daemon.stop();
   const again = await inspectd(['check', '-c', daemon.configuration]);
   assert.equal(again.status, 0, again.said.join('\n'));
-  const second = await startDaemon(context, { ...setup, again: daemon });
+  const second = await runDaemon(
+    context,
+    daemon.directory,
+    daemonConfig(setup, daemon.ports, daemon.directory),
+    daemon.ports,
+  );
   const back = await startSimulator(context, simulator.directory, port);
   await until('it was made', () => back.endpoints.get(UID)?.quarantined === true, 20_000);
   await second.record({ logid: '0107099105' });

@@ -129,10 +129,8 @@ class Worker {
     this.#share = new ProcessShare({
       limits,
       registry: { nextId: () => this.#nextId() },
-      route: (door, client, dialled, server) => {
-        const route = this.#routes.route(client, dialled, server, door.extintf);
-        return this.#refused.has(client.address) ? { ...route, denied: true } : route;
-      },
+      route: (door, client, dialled, server) => this.#routes.route(client, dialled, server, door.extintf),
+      refused: (address) => this.#refused.has(address),
       environment: {
         stage,
         limits,

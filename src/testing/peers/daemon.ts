@@ -34,8 +34,6 @@ export interface DaemonSetup {
   readonly sections?: string;
   /** Arguments of `inspectd serve` beside -c. */
   readonly args?: readonly string[];
-  /** One that ended: its directory, configuration, state and ports are used again. */
-  readonly again?: RunningDaemon;
 }
 
 export type LogFields = ReadonlyMap<string, string>;
@@ -62,13 +60,24 @@ const TLS_PROTOCOLS = ['smtps', 'pop3s', 'imaps', 'ftps'] as const;
 
 /** Starts it and waits until it listens. It ends with the test. */
 export async function startDaemon(context: TestContext, setup: DaemonSetup): Promise<RunningDaemon> {
-  const directory = setup.again?.directory ?? scratch(context, 'daemon');
-  const ports: number[] = [...(setup.again?.ports ?? [])];
-  if (setup.again === undefined) for (const { port } of setup.doors) ports.push(port ?? (await freePort()));
+  const directory = scratch(context, 'daemon');
+  const ports: number[] = [];
+  for (const { port } of setup.doors) ports.push(port ?? (await freePort()));
+  return runDaemon(context, directory, daemonConfig(setup, ports, directory), ports, setup.args);
+}
+
+/** The same with a configuration of the test's own, which keeps its state in `directory`/state and logs to `directory`/utm.log. */
+export async function runDaemon(
+  context: TestContext,
+  directory: string,
+  text: string,
+  ports: readonly number[],
+  args: readonly string[] = [],
+): Promise<RunningDaemon> {
   const configuration = join(directory, 'utm.conf');
   mkdirSync(join(directory, 'state'), { recursive: true });
-  writeFileSync(configuration, daemonConfig(setup, ports, directory));
-  const child = spawn(process.execPath, [MAIN, 'serve', '-c', configuration, ...(setup.args ?? [])], {
+  writeFileSync(configuration, text);
+  const child = spawn(process.execPath, [MAIN, 'serve', '-c', configuration, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';
