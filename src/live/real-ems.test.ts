@@ -8,7 +8,8 @@ import { type TestContext, test } from 'node:test';
 import type { EmsSimulator } from '../ems/simulator/simulator.js';
 import { accepted, EMS_PASSWORD, EMS_SERIAL, fcnacd, quarantineExample, startSimulator, UID } from '../testing/ems.js';
 import { type DaemonSetup, daemonConfig, type RunningDaemon, runDaemon, startDaemon } from '../testing/peers/daemon.js';
-import { inspectd } from '../testing/program.js';
+import { freePort, scratch } from '../testing/peers/peers.js';
+import { inspectd, SAMPLES } from '../testing/program.js';
 import { until } from '../testing/until.js';
 
 /** A server that echoes, and a daemon in front of it that knows the simulator. */
@@ -112,6 +113,55 @@ test('a banned address has its sessions ended and gets none until it is taken of
   await daemon.record({ logid: '0100099123', ip: '127.0.0.1' });
   await daemon.ask('diagnose', 'user', 'banned-ip', 'clear');
   await works(await dial(context, daemon.ports[0] ?? 0));
+});
+
+test('metrics count endpoints, quarantine, bans and calls, and show how EMS is', async (context) => {
+  const simulator = await startSimulator(context);
+  const port = await freePort();
+  const { daemon } = await protectedEcho(context, simulator, { settings: [`set metrics 127.0.0.1:${port}`] });
+  await accepted(daemon);
+  await call(daemon, 'Q-10.10.10.25');
+  await daemon.ask('diagnose', 'user', 'banned-ip', 'add', 'src4', '192.0.2.1', '60');
+  await daemon.record({ logid: '0107045114' });
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  for (const line of [
+    'inspectd_endpoints 1',
+    'inspectd_endpoints_quarantined 1',
+    'inspectd_banned_addresses 1',
+    'inspectd_ems{state="connected"} 1',
+    'inspectd_ems{state="out-of-sync"} 0',
+    'inspectd_ems_calls_waiting 0',
+    'inspectd_ems_calls_total{how="done"} 1',
+    'inspectd_automation_total{what="triggered"} 0',
+  ])
+    assert.ok(text.split('\n').includes(line), `${line} in\n${text}`);
+});
+
+test('check takes the example as it stands, and says what is wrong with one that is', async (context) => {
+  const good = readFileSync(join(SAMPLES, 'seeds', 'ems-quarantine.conf'), 'utf8');
+  const path = join(scratch(context, 'check'), 'x.conf');
+  for (const [text, status, said] of [
+    [good, 0, /^$/],
+    [good.replace('set trigger "trigger01"', ''), 2, /stitch "stitch01": trigger is missing/],
+    [
+      good.replace('"EMS01"\n\nset serial', '"EMS02"\n\nset serial'),
+      2,
+      /there is no "EMS02" in "config firewall address"/,
+    ],
+    [good.replace('255.255.255.255', '255.255.0.0'), 2, /"EMS01" of an EMS must be one/],
+    [
+      `${good}\nconfig inspectd settings\nset automation-webhook 127.0.0.1:1\nend`,
+      2,
+      /automation-webhook needs an automation-token/,
+    ],
+    [`${good}\nconfig inspectd settings\nset redis-url "http://:secret@x"\nend`, 2, /redis-url: allowed: redis:/],
+  ] as const) {
+    writeFileSync(path, text);
+    const ran = await inspectd(['check', '-c', path]);
+    assert.equal(ran.status, status, ran.said.join('\n'));
+    assert.match(ran.said.join('\n'), said);
+    assert.ok(!ran.said.join().includes('secret'));
+  }
 });
 
 test('a call that EMS does not hear is kept over a restart and made when it is there', async (context) => {
