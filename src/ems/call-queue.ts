@@ -40,6 +40,11 @@ export class CallQueue {
     return room;
   }
 
+  /** Settles when what waits outlives a restart. */
+  saved(): Promise<void> {
+    return this.#map.saved();
+  }
+
   /** The one that is next for this EMS, until it is `done`. */
   first(ems: string): OutgoingCall | undefined {
     return this.values().find((call) => call.ems === ems);

@@ -1,5 +1,6 @@
 /** `diagnose` and `execute` about EMS and what it is told, in FortiOS's words where it has any. */
 import { isIP } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ControlCommand } from '../control/commands.js';
 import { ConfigError } from '../core/errors.js';
 import type { CallQueue } from './call-queue.js';
@@ -17,12 +18,12 @@ export function emsCommands(control: EndpointControl, calls: CallQueue): Control
         if ((letter !== 'Q-' && letter !== 'U-') || isIP(address) === 0 || extra !== undefined)
           throw new ConfigError('give Q-ADDRESS (quarantine) or U-ADDRESS (release), such as Q-10.10.10.25');
         const queued = await control.queue(letter === 'Q-' ? 'quarantine' : 'unquarantine', address);
-        for (const call of queued) {
+        for (const { call, ended } of queued) {
           print(`Call queued: ${call.kind} ${address} (UID ${call.uid}, EMS ${call.ems})\n`);
-          const ended = await control.finished(call, WAIT);
-          if (ended === 'made') print('Call completed.\n');
-          else if (ended === 'waits') print('EMS does not answer: the call is kept and made as soon as it does.\n');
-          else throw new ConfigError(`EMS refused: ${ended.failed}`);
+          const failed = await Promise.race([ended, pause(WAIT, WAITS, { ref: false })]);
+          if (failed === WAITS) print('EMS does not answer: the call is kept and made as soon as it does.\n');
+          else if (failed === undefined) print('Call completed.\n');
+          else throw new ConfigError(`EMS refused: ${failed}`);
         }
       },
     },
@@ -75,6 +76,7 @@ export function emsCommands(control: EndpointControl, calls: CallQueue): Control
 
 /** Milliseconds that whoever asked waits for EMS. */
 const WAIT = 10_000;
+const WAITS = Symbol('waits');
 
 function emsText(connector: EmsConnector): string {
   const { settings, serial, state, endpoints, lastError, syncedAt } = connector;

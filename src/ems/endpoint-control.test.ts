@@ -124,7 +124,7 @@ test('of several endpoints at one address each is told of; by its UID one alone 
   control.use([settingsFor(simulator)]);
   await until('both are known', () => registry.size === 2);
   assert.deepEqual(
-    (await control.queue('quarantine', '10.10.10.25', second.uid)).map(({ uid }) => uid),
+    (await control.queue('quarantine', '10.10.10.25', second.uid)).map(({ call }) => call.uid),
     [second.uid],
   );
   await until('it is in quarantine', () => simulator.endpoints.get(second.uid)?.quarantined === true);

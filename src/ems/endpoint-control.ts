@@ -38,6 +38,12 @@ export interface EndpointControlOptions {
   synced?(ems: EmsConnector, ...what: Parameters<Synced>): void;
 }
 
+/** A call that waits; `ended` settles when it was made, or given up: why. */
+export interface Queued {
+  readonly call: OutgoingCall;
+  readonly ended: Promise<string | undefined>;
+}
+
 interface Running {
   readonly connector: EmsConnector;
   /** Settings as text: were they changed? */
@@ -59,6 +65,7 @@ export class EndpointControl {
   constructor(options: EndpointControlOptions) {
     this.#options = options;
     this.#accepted = new AcceptedCertificates(join(options.stateDirectory, 'ems-accepted.json'));
+    options.calls.onChange(() => this.#elsewhere());
   }
 
   get connectors(): EmsConnector[] {
@@ -89,7 +96,7 @@ export class EndpointControl {
    * Has the EMS of whoever is at `address` told, now or as soon as it can be reached. `uid`: of that endpoint alone, wherever it is. Rejects with
    * ConfigError: no endpoint that is known is there, or no EMS of the configuration has it.
    */
-  async queue(kind: OutgoingCall['kind'], address: string, uid?: string): Promise<OutgoingCall[]> {
+  async queue(kind: OutgoingCall['kind'], address: string, uid?: string): Promise<Queued[]> {
     const { registry } = this.#options;
     const one = uid === undefined ? undefined : registry.byUid(uid);
     const there = one === undefined ? registry.byAddress(address) : [one];
@@ -100,24 +107,14 @@ export class EndpointControl {
     const calls = ours.map(({ uid, emsSerial }): OutgoingCall => {
       return { id: this.#options.id(), kind, ems: emsSerial, address, uid, at: this.#options.now() };
     });
-    for (const call of calls)
-      if (!(await this.#options.calls.put(call))) throw new ConfigError('too many calls wait already');
-    return calls;
-  }
-
-  /** Settles when it was made or given up (why), after `milliseconds` with `waits`. */
-  finished(call: OutgoingCall, milliseconds: number): Promise<'made' | 'waits' | { readonly failed: string }> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+    return Promise.all(
+      calls.map(async (call): Promise<Queued> => {
+        const ended = new Promise<string | undefined>((resolve) => this.#waiting.set(call.id, resolve));
+        if (await this.#options.calls.put(call)) return { call, ended };
         this.#waiting.delete(call.id);
-        // Another node may have made it.
-        resolve(this.#options.calls.has(call.id) ? 'waits' : 'made');
-      }, milliseconds);
-      this.#waiting.set(call.id, (failed) => {
-        clearTimeout(timer);
-        resolve(failed === undefined ? 'made' : { failed });
-      });
-    });
+        throw new ConfigError('too many calls wait already');
+      }),
+    );
   }
 
   /** Who EMS `name` says that it is. Rejects with ConfigError or SourceError. */
@@ -249,6 +246,7 @@ export class EndpointControl {
         continue;
       }
       let failed: string | undefined;
+      await calls.saved();
       try {
         failed = await make(connector, call, signal);
       } catch {
@@ -264,11 +262,21 @@ export class EndpointControl {
   }
 
   #ended(call: OutgoingCall, failed: string | undefined): void {
+    const waits = this.#waiting.get(call.id);
+    this.#waiting.delete(call.id);
     this.#options.calls.done(call);
     this.#made[failed === undefined ? 'done' : 'failed']++;
     this.#options.called(call, failed);
-    this.#waiting.get(call.id)?.(failed);
-    this.#waiting.delete(call.id);
+    waits?.(failed);
+  }
+
+  /** Calls that another node has made, or that a later one took the place of. */
+  #elsewhere(): void {
+    for (const [id, waits] of this.#waiting) {
+      if (this.#options.calls.has(id)) continue;
+      this.#waiting.delete(id);
+      waits(undefined);
+    }
   }
 
   /** Until there is another call, or for so many milliseconds. */

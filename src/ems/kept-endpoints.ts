@@ -2,7 +2,7 @@
  * The endpoints of one EMS on disk, so that a daemon that starts anew enforces what was last known. When they were last confirmed is the file's
  * time: confirming, every few seconds, writes nothing.
  */
-import { readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, statSync, utimesSync, writeSync } from 'node:fs';
 import type { Endpoint } from '../ztna/endpoint.js';
 import { EMS_SERIAL, isRecord } from './reply.js';
 
@@ -13,70 +13,108 @@ export interface Kept {
   readonly endpoints: readonly Endpoint[];
 }
 
-/** The file is written at most so often, in milliseconds. */
+/** The file is written at most so often, in milliseconds; so many endpoints at a time, so that nobody waits for it. */
 const PAUSE = 2_000;
+const PIECE = 500;
+
+interface Waiting {
+  readonly serial: string;
+  syncedAt: number;
+  readonly endpoints: () => readonly Endpoint[];
+}
 
 export class KeptEndpoints {
   readonly #path: string;
   readonly #problem: (what: string) => void;
-  #waiting: { readonly serial: string; syncedAt: number; readonly endpoints: () => readonly Endpoint[] } | undefined;
+  #waiting: Waiting | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #written: boolean;
+  #written = true;
+  #writing = false;
+  #drafts = 0;
 
   /** `problem`: it cannot be written; the daemon goes on without. */
   constructor(path: string, problem: (what: string) => void) {
     this.#path = path;
     this.#problem = problem;
-    this.#written = true;
   }
 
   /** Undefined: nothing is there, or nothing that can be read. */
   load(): Kept | undefined {
     try {
       const { mtimeMs } = statSync(this.#path);
-      const value: unknown = JSON.parse(readFileSync(this.#path, 'utf8'));
-      if (!isRecord(value) || !Array.isArray(value['endpoints'])) return undefined;
-      const { serial } = value;
-      if (typeof serial !== 'string' || !EMS_SERIAL.test(serial)) return undefined;
+      const [first = '', ...lines] = readFileSync(this.#path, 'utf8').split('\n');
+      const head: unknown = JSON.parse(first);
+      const serial = isRecord(head) ? head['serial'] : undefined;
+      // The last line is empty: the file is whole.
+      if (typeof serial !== 'string' || !EMS_SERIAL.test(serial) || lines.pop() !== '') return undefined;
       // We wrote it, and nobody else can.
-      return {
-        serial,
-        syncedAt: Math.floor(mtimeMs),
-        endpoints: (value['endpoints'] as Endpoint[]).map(restoredEndpoint),
-      };
+      const endpoints = lines.map((line) => restoredEndpoint(JSON.parse(line) as Endpoint));
+      return { serial, syncedAt: Math.floor(mtimeMs), endpoints };
     } catch {
       return undefined;
     }
   }
 
-  keep(kept: {
-    readonly serial: string;
-    readonly syncedAt: number;
-    readonly endpoints: () => readonly Endpoint[];
-  }): void {
+  keep(kept: Waiting): void {
     this.#waiting = { ...kept };
-    this.#timer ??= setTimeout(() => this.flush(), PAUSE).unref();
+    if (this.#writing) return;
+    this.#timer ??= setTimeout(() => this.#begin(), PAUSE).unref();
   }
 
   confirm(syncedAt: number): void {
     if (this.#waiting !== undefined) this.#waiting.syncedAt = syncedAt;
-    else if (this.#written) this.#touch(syncedAt);
+    else if (this.#written && !this.#writing) this.#touch(syncedAt);
   }
 
-  /** What waits is written now. */
+  /** What waits is written now, all of it. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    const pieces = this.#pieces();
+    while (pieces?.next().done === false);
+  }
+
+  #begin(): void {
+    this.#timer = undefined;
+    const pieces = this.#pieces();
+    if (pieces === undefined) return;
+    this.#writing = true;
+    const go = (): void => {
+      if (pieces.next().done === false) {
+        setImmediate(go);
+        return;
+      }
+      this.#writing = false;
+      if (this.#waiting !== undefined) this.#timer ??= setTimeout(() => this.#begin(), PAUSE).unref();
+    };
+    go();
+  }
+
+  /** Writes what waits, a piece at each step; undefined: nothing does. */
+  #pieces(): Generator<void> | undefined {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (waiting === undefined) return;
+    return waiting === undefined ? undefined : this.#steps(waiting);
+  }
+
+  *#steps({ serial, syncedAt, endpoints }: Waiting): Generator<void> {
+    const draft = `${this.#path}.draft${++this.#drafts}`;
     try {
-      const draft = `${this.#path}.draft`;
-      const body = JSON.stringify({ serial: waiting.serial, endpoints: waiting.endpoints() });
-      writeFileSync(draft, body, { mode: 0o600 });
+      const file = openSync(draft, 'w', 0o600);
+      try {
+        writeSync(file, `${JSON.stringify({ serial })}\n`);
+        const all = endpoints();
+        for (let at = 0; at < all.length; at += PIECE) {
+          const lines = all.slice(at, at + PIECE).map((endpoint) => `${JSON.stringify(endpoint)}\n`);
+          writeSync(file, lines.join(''));
+          yield;
+        }
+      } finally {
+        closeSync(file);
+      }
       renameSync(draft, this.#path);
       this.#written = true;
-      this.#touch(waiting.syncedAt);
+      this.#touch(syncedAt);
     } catch (error) {
       this.#written = false;
       this.#problem(`${this.#path}: ${error instanceof Error ? error.message : String(error)}`);

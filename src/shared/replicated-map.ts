@@ -3,7 +3,8 @@
  * handed to the link, where there is one, and what changes elsewhere comes in through it. It can be kept in a file, so that a node that starts
  * anew goes on with what it knew.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
 
 export interface MapChange {
   readonly key: string;
@@ -44,7 +45,8 @@ export class ReplicatedMap {
   #shared = false;
   /** Which memory of the others this is a copy of, as the link calls it. */
   #epoch: string | undefined;
-  #saving: Promise<void> | undefined;
+  #writing: Promise<void> | undefined;
+  #waiting: Promise<void> | undefined;
 
   constructor(options: ReplicatedMapOptions) {
     this.name = options.name;
@@ -136,17 +138,17 @@ export class ReplicatedMap {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Settles when what holds now is on the disk. Many changes of one moment are one write. Never rejects. */
+  /** Settles when what holds now is on the disk. Changes that come while it is written are one more write. Never rejects. */
   saved(): Promise<void> {
     if (this.#options.path === undefined) return Promise.resolve();
-    this.#saving ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#saving = undefined;
-        this.#save();
-        resolve();
+    this.#waiting ??= (this.#writing ?? Promise.resolve()).then(() => {
+      this.#waiting = undefined;
+      this.#writing = this.#save().finally(() => {
+        this.#writing = undefined;
       });
+      return this.#writing;
     });
-    return this.#saving;
+    return this.#waiting;
   }
 
   #keepUnsent(change: Unsent, origin: Origin): void {
@@ -156,17 +158,18 @@ export class ReplicatedMap {
     this.#unsent.set(change.key, first === undefined ? change : { ...change, was: first.was });
   }
 
-  #save(): void {
+  /** Whole under another name, then under its own: what a crash leaves is the old or the new one. */
+  async #save(): Promise<void> {
     const { path, problem } = this.#options;
     if (path === undefined) return;
+    const body = JSON.stringify({
+      epoch: this.#epoch,
+      entries: [...this.#entries],
+      unsent: [...this.#unsent.values()],
+    });
     try {
-      const body = JSON.stringify({
-        epoch: this.#epoch,
-        entries: [...this.#entries],
-        unsent: [...this.#unsent.values()],
-      });
-      writeFileSync(`${path}.draft`, body, { mode: 0o600, flush: true });
-      renameSync(`${path}.draft`, path);
+      await writeFile(`${path}.draft`, body, { mode: 0o600, flush: true });
+      await rename(`${path}.draft`, path);
     } catch (error) {
       problem(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -40,6 +40,7 @@ export class SimulatedEndpoints {
   readonly boot: string = randomBytes(8).toString('hex');
   readonly #path: string | undefined;
   readonly #endpoints = new Map<string, SimulatedEndpoint>();
+  #sorted: readonly SimulatedEndpoint[] | undefined;
   readonly #changedAt = new Map<string, number>();
   #removed: { readonly uid: string; readonly revision: number }[] = [];
   /** Removals up to here are forgotten. */
@@ -78,8 +79,9 @@ export class SimulatedEndpoints {
   }
 
   /** By UID. */
-  values(): SimulatedEndpoint[] {
-    return [...this.#endpoints.values()].sort((a, b) => (a.uid < b.uid ? -1 : 1));
+  values(): readonly SimulatedEndpoint[] {
+    this.#sorted ??= [...this.#endpoints.values()].sort((a, b) => (a.uid < b.uid ? -1 : 1));
+    return this.#sorted;
   }
 
   put(endpoint: SimulatedEndpoint): void {
@@ -133,6 +135,7 @@ export class SimulatedEndpoints {
   }
 
   #told(): void {
+    this.#sorted = undefined;
     this.#save();
     this.#wake();
   }
