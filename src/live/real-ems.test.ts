@@ -115,6 +115,27 @@ test('a banned address has its sessions ended and gets none until it is taken of
   await works(await dial(context, daemon.ports[0] ?? 0));
 });
 
+test('every process refuses a banned address, also one that takes the place of another', async (context) => {
+  const simulator = await startSimulator(context);
+  const { daemon } = await protectedEcho(context, simulator, { settings: ['set workers 2'] });
+  const sockets = await Promise.all(Array.from({ length: 20 }, () => dial(context, daemon.ports[0] ?? 0)));
+  for (const socket of sockets) await works(socket);
+  await daemon.ask('diagnose', 'user', 'banned-ip', 'add', 'src4', '127.0.0.1', '3600');
+  for (const socket of sockets) await closes(socket);
+  const path = `/proc/${daemon.process.pid}/task/${daemon.process.pid}/children`;
+  const workers = readFileSync(path, 'utf8').trim().split(' ').map(Number);
+  for (const worker of workers) process.kill(worker, 'SIGKILL');
+  await daemon.record({ logid: '0100099005' });
+  await until('others took their place', async () => /Workers: 2 /.test(await daemon.ask('get', 'system', 'status')));
+  const log = (): number => daemon.records().filter((each) => each.get('action') === 'deny').length;
+  await until('a client comes as far as policy', async () => {
+    await turnedAway(context, daemon.ports[0] ?? 0);
+    return log() > 0;
+  });
+  await daemon.ask('diagnose', 'user', 'banned-ip', 'clear');
+  await works(await dial(context, daemon.ports[0] ?? 0));
+});
+
 test('metrics count endpoints, quarantine, bans and calls, and show how EMS is', async (context) => {
   const simulator = await startSimulator(context);
   const port = await freePort();

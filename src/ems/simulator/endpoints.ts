@@ -136,8 +136,8 @@ export class SimulatedEndpoints {
 
   #told(): void {
     this.#sorted = undefined;
-    this.#save();
     this.#wake();
+    this.#save();
   }
 
   #wake(): void {
