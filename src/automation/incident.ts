@@ -42,10 +42,16 @@ function isCompromise(fields: Readonly<Record<string, string>>): boolean {
   return subtype === 'virus' && eventtype === 'infected' && direction === 'outgoing';
 }
 
-/** Which records the stitches may want: these alone leave the process that wrote them. */
-export function recordsWanted(stitches: readonly Stitch[]): (record: LogRecord) => boolean {
+/**
+ * Which records the stitches may want: these alone leave the process that wrote them. `bans`: profiles that ban whoever has to do with what is
+ * infected.
+ */
+export function recordsWanted(
+  stitches: readonly Stitch[],
+  bans: ReadonlyMap<string, number> = new Map(),
+): (record: LogRecord) => boolean {
   const numbers = new Set<number>();
-  let virus = false;
+  let virus = bans.size > 0;
   for (const { trigger } of stitches) {
     if (trigger.kind === 'log') for (const number of trigger.numbers) numbers.add(number);
     if (trigger.kind === 'virus' || trigger.kind === 'ioc') virus = true;

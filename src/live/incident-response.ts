@@ -11,6 +11,7 @@ import { BanList, MOST_BANS } from '../automation/ban-list.js';
 import { automationCommands } from '../automation/commands.js';
 import { type Incident, incidentsOf, recordsWanted, type ToldRecord, toldRecord } from '../automation/incident.js';
 import { type IncomingWebhookOptions, serveWebhook } from '../automation/incoming-webhook.js';
+import { bannedFor, nacQuarantineOf } from '../automation/nac-quarantine.js';
 import { RefusedAddresses } from '../automation/refused-addresses.js';
 import { type Stitch, stitchesOf } from '../automation/stitches.js';
 import type { Config } from '../config/config.js';
@@ -45,6 +46,8 @@ export interface ResponsePlan {
   readonly config: Config;
   readonly ems: readonly EmsSettings[];
   readonly stitches: readonly Stitch[];
+  /** Antivirus profiles that ban, and for how many seconds. */
+  readonly bans: ReadonlyMap<string, number>;
   readonly webhook: Pick<IncomingWebhookOptions, 'listen' | 'token'> | undefined;
   /** Where other nodes are met; undefined: there are none. */
   readonly redisUrl: string | undefined;
@@ -71,6 +74,7 @@ export function planResponse(config: Config): ResponsePlan {
     config,
     ems: emsSettingsOf(config),
     stitches: stitchesOf(config),
+    bans: nacQuarantineOf(config),
     webhook: webhookOf(config),
     redisUrl: config.sections['inspectd settings'].redisUrl,
   };
@@ -110,7 +114,7 @@ export class IncidentResponse {
   constructor(plan: ResponsePlan, options: IncidentResponseOptions) {
     this.#options = options;
     this.#plan = plan;
-    this.#wanted = recordsWanted(plan.stitches);
+    this.#wanted = recordsWanted(plan.stitches, plan.bans);
     const { registry, stateDirectory } = options;
     const problem = (what: string): void => this.#note('state-failed', what);
     const map = (name: string, most: number): ReplicatedMap =>
@@ -187,7 +191,7 @@ export class IncidentResponse {
   /** A configuration that `planResponse` took holds from now on. Rejects with SourceError: an address that is taken; all else holds. */
   async reload(plan: ResponsePlan): Promise<void> {
     this.#plan = plan;
-    this.#wanted = recordsWanted(plan.stitches);
+    this.#wanted = recordsWanted(plan.stitches, plan.bans);
     this.#control.use(plan.ems);
     this.#meet();
     this.#automation.use(plan.stitches);
@@ -196,6 +200,8 @@ export class IncidentResponse {
 
   /** A record that a worker wrote, which a stitch may want. */
   told(record: ToldRecord): void {
+    const ban = bannedFor(record.fields, this.#plan.bans);
+    if (ban !== undefined) this.#bans.add(ban.address, ban.seconds, 'av');
     for (const incident of incidentsOf(record)) this.#happened(incident);
   }
 

@@ -1,5 +1,6 @@
 /** A worker's log that tells the primary process of the records that stitches may want. */
 import { recordsWanted, type ToldRecord, toldRecord } from '../automation/incident.js';
+import { nacQuarantineOf } from '../automation/nac-quarantine.js';
 import { stitchesOf } from '../automation/stitches.js';
 import type { Config } from '../config/config.js';
 import type { LogRecord } from '../log/record.js';
@@ -13,11 +14,11 @@ export class OverheardLog implements DaemonLog {
   constructor(log: DaemonLog, config: Config, tell: (record: ToldRecord) => void) {
     this.#log = log;
     this.#tell = tell;
-    this.#wanted = recordsWanted(stitchesOf(config));
+    this.#wanted = recordsWanted(stitchesOf(config), nacQuarantineOf(config));
   }
 
   reload(config: Config): void {
-    this.#wanted = recordsWanted(stitchesOf(config));
+    this.#wanted = recordsWanted(stitchesOf(config), nacQuarantineOf(config));
   }
 
   write(record: LogRecord): void | Promise<void> {

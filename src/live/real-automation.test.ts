@@ -59,6 +59,19 @@ test('an infected mail that an endpoint sends has it quarantined by EMS, its ses
   assert.equal(sink.mails.length, 0);
 });
 
+test('a profile that says so bans whoever sends what is infected', async (context) => {
+  const sink = await startMailSink(context);
+  const daemon = await startDaemon(context, {
+    doors: [{ kind: 'smtp', to: sink.port }],
+    av: ['config nac-quar', 'set infected quar-src-ip', 'set expiry 1h30m', 'end'],
+  });
+  await assert.rejects(sendInfected(daemon.ports[0] ?? 0));
+  await until('the address is banned', async () =>
+    (await daemon.ask('diagnose', 'user', 'banned-ip', 'list')).includes('127.0.0.1'),
+  );
+  assert.match(await daemon.ask('diagnose', 'user', 'banned-ip', 'list'), /^127\.0\.0\.1 .* AV$/m);
+});
+
 const TOKEN = 'token-of-the-test-0123456789';
 
 /** A daemon with a stitch for everything: ban, webhook, mail and record. */
