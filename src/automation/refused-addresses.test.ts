@@ -46,6 +46,15 @@ test('an address is refused while it is banned or of an endpoint in quarantine, 
   bans.clear();
   assert.deepEqual(news(), [[[], ['10.0.0.1']]]);
   assert.deepEqual(refused.values(), ['10.0.0.9']);
+  bans.add('10.0.0.9', 0, 'admin');
+  registry.update(endpoint('c', ['10.0.0.4'], true));
+  news();
+  refused.useQuarantine(false);
+  assert.deepEqual(news(), [[[], ['10.0.0.4']]], 'the other is banned');
+  registry.update(endpoint('d', ['10.0.0.5'], true));
+  assert.deepEqual([news(), refused.values()], [[], ['10.0.0.9']]);
+  refused.useQuarantine(true);
+  assert.deepEqual(news(), [[['10.0.0.4', '10.0.0.5'], []]]);
   refused.close();
   bans.add('10.0.0.3', 0, 'admin');
   assert.deepEqual(news(), []);

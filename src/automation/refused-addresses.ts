@@ -10,6 +10,8 @@ export class RefusedAddresses {
   /** How many endpoints in quarantine were last seen there. */
   readonly #quarantined = new Map<string, number>();
   readonly #closers: (() => void)[] = [];
+  readonly #changed: (added: readonly string[], removed: readonly string[]) => void;
+  #quarantine = true;
 
   /** `changed`: what begins and what ends to be refused. */
   constructor(
@@ -18,11 +20,12 @@ export class RefusedAddresses {
     changed: (added: readonly string[], removed: readonly string[]) => void,
   ) {
     this.#bans = bans;
+    this.#changed = changed;
     for (const endpoint of registry.values()) if (endpoint.quarantined) this.#count(endpoint.addresses, 1);
     this.#closers.push(
       bans.onChange((added, removed) => {
-        const fresh = added.filter((address) => !this.#quarantined.has(address));
-        const gone = removed.filter((address) => !this.#quarantined.has(address));
+        const fresh = added.filter((address) => !this.#inQuarantine(address));
+        const gone = removed.filter((address) => !this.#inQuarantine(address));
         if (fresh.length + gone.length > 0) changed(fresh, gone);
       }),
       registry.onChange((changes) => {
@@ -43,16 +46,29 @@ export class RefusedAddresses {
     );
   }
 
+  /** Whether endpoints in quarantine count, from now on. */
+  useQuarantine(on: boolean): void {
+    if (on === this.#quarantine) return;
+    this.#quarantine = on;
+    const touched = [...this.#quarantined.keys()].filter((address) => !this.#bans.has(address));
+    if (touched.length > 0) this.#changed(on ? touched : [], on ? [] : touched);
+  }
+
   has(address: string): boolean {
-    return this.#bans.has(address) || this.#quarantined.has(address);
+    return this.#bans.has(address) || this.#inQuarantine(address);
   }
 
   values(): string[] {
-    return [...new Set([...[...this.#bans.values()].map(({ address }) => address), ...this.#quarantined.keys()])];
+    const quarantined = this.#quarantine ? this.#quarantined.keys() : [];
+    return [...new Set([...[...this.#bans.values()].map(({ address }) => address), ...quarantined])];
   }
 
   close(): void {
     for (const close of this.#closers) close();
+  }
+
+  #inQuarantine(address: string): boolean {
+    return this.#quarantine && this.#quarantined.has(address);
   }
 
   #count(addresses: readonly string[], by: number): void {

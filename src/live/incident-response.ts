@@ -48,6 +48,8 @@ export interface ResponsePlan {
   readonly stitches: readonly Stitch[];
   /** Antivirus profiles that ban, and for how many seconds. */
   readonly bans: ReadonlyMap<string, number>;
+  /** Are addresses of endpoints in quarantine refused? */
+  readonly quarantinedAddresses: boolean;
   readonly webhook: Pick<IncomingWebhookOptions, 'listen' | 'token'> | undefined;
   /** Where other nodes are met; undefined: there are none. */
   readonly redisUrl: string | undefined;
@@ -75,6 +77,7 @@ export function planResponse(config: Config): ResponsePlan {
     ems: emsSettingsOf(config),
     stitches: stitchesOf(config),
     bans: nacQuarantineOf(config),
+    quarantinedAddresses: config.sections['inspectd settings'].quarantinedAddresses === 'refuse',
     webhook: webhookOf(config),
     redisUrl: config.sections['inspectd settings'].redisUrl,
   };
@@ -124,6 +127,7 @@ export class IncidentResponse {
     this.#bans = new BanList(bans, Date.now);
     this.#calls = new CallQueue(calls);
     this.#refused = new RefusedAddresses(this.#bans, registry, (added, removed) => options.refused(added, removed));
+    this.#refused.useQuarantine(plan.quarantinedAddresses);
     this.#bans.onChange((added, removed) => {
       for (const address of added) this.#note('ban', `${address} gets no session`, { address });
       for (const address of removed) this.#note('unban', `${address} gets sessions again`, { address });
@@ -192,6 +196,7 @@ export class IncidentResponse {
   async reload(plan: ResponsePlan): Promise<void> {
     this.#plan = plan;
     this.#wanted = recordsWanted(plan.stitches, plan.bans);
+    this.#refused.useQuarantine(plan.quarantinedAddresses);
     this.#control.use(plan.ems);
     this.#meet();
     this.#automation.use(plan.stitches);

@@ -37,6 +37,8 @@ export const inspectdSettings = singleSection({
   'drain-timeout': integer(0, 86_400, 60, 1000),
   /** Where Prometheus finds us. */
   metrics: endpoint(),
+  /** Addresses of endpoints that EMS has in quarantine: `refuse`: they get no session; `ignore`: only policies that ask for tags know of it. */
+  'quarantined-addresses': choice(['refuse', 'ignore'], 'refuse'),
   /** Where incidents and stitches are told of by others, over HTTPS, and the token that they must bring. */
   'automation-webhook': endpoint(),
   'automation-token': secret('16 to 255 letters, digits and signs', /^[\x21-\x7e]{16,255}$/),
