@@ -136,6 +136,36 @@ test('what was last known survives a restart, as long as it holds', async (conte
   assert.equal(other.registry.size, 0);
 });
 
+test('what another node knows is taken where it is newer, and only while it holds', async (context) => {
+  const simulator = await startSimulator(context);
+  const connected = follow(context, settingsFor(simulator));
+  await until('it is connected', () => connected.connector.state === 'connected');
+  const known = connected.registry.byUid(UID) ?? assert.fail();
+  const at = connected.connector.at ?? assert.fail();
+  const tagged =
+    (...names: string[]) =>
+    () =>
+      new Map([[UID, { ...known, tags: names }]]);
+  const { connector, registry, events } = follow(context, settingsFor(simulator, { port: await freePort() }));
+  const now = Date.now();
+  connector.learn(tagged('old'), at, now - 61_000);
+  assert.equal(registry.size, 0, 'it does not hold any more');
+  connector.learn(tagged('one'), at, now);
+  assert.deepEqual([registry.byUid(UID)?.tags, connector.state], [['one'], 'not-connected']);
+  assert.ok(events.includes('connected: 1 endpoints, as another node knows them'));
+  connector.learn(tagged('older'), { ...at, revision: at.revision - 1 }, now + 1);
+  assert.deepEqual(registry.byUid(UID)?.tags, ['one']);
+  connector.learn(tagged('newer'), { ...at, revision: at.revision + 1 }, now);
+  assert.deepEqual(registry.byUid(UID)?.tags, ['newer']);
+  // Who reaches EMS believes another only if that one is ahead in the same life of EMS.
+  connected.connector.learn(tagged('other'), { boot: 'other', revision: 999 }, Date.now());
+  assert.equal(tags(connected), 'AV-enabled,all_registered_clients,Low');
+  connected.connector.learn(tagged('ahead'), { ...at, revision: at.revision + 5 }, Date.now());
+  assert.equal(tags(connected), 'ahead');
+  // Its EMS does not know that revision, and tells all anew.
+  await until('EMS has the last word', () => tags(connected) === 'AV-enabled,all_registered_clients,Low');
+});
+
 for (const [title, more, expected] of [
   ['a wrong password', { password: 'wrong' }, /^lost: it does not let "admin" sign in \(status 401\)$/],
   [

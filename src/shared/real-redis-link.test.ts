@@ -14,12 +14,12 @@ interface Node {
   readonly states: string[];
 }
 
-function node(context: TestContext, port: number, name: string): Node {
+function node(context: TestContext, port: number, name: string, account = ''): Node {
   const map = new ReplicatedMap({ name: 'm', most: 20_000, problem: (what) => assert.fail(what) });
   const states: string[] = [];
   const link = new RedisLink(
     {
-      url: `redis://127.0.0.1:${port}`,
+      url: `redis://${account}127.0.0.1:${port}`,
       node: name,
       random: () => 0,
       state: (connected, why) => states.push(`${connected ? 'connected' : 'lost'} ${why}`),
@@ -139,4 +139,14 @@ peerTest('a Redis that was never there is told of once, and met when it comes', 
   const two = node(context, port, 'two');
   await until('the other has it', () => two.map.get('a') === '1', 15_000);
   assert.equal(one.states.length, 2);
+});
+
+peerTest('a password that Redis does not take is told of, and not shown', ['redis-server'], async (context) => {
+  const port = await freePort();
+  await startRedisAt(context, port, 'right');
+  for (const account of ['', ':wrong-one@']) {
+    const { states } = node(context, port, 'one', account);
+    await until('it is told', () => states.length > 0);
+    assert.match(states[0] ?? '', /^lost redis:\/\/127\.0\.0\.1:\d+: it does not let us in: user or password$/);
+  }
 });

@@ -78,7 +78,7 @@ export class RedisLink {
     this.#commands = new Redis(options.url, settings);
     this.#listener = new Redis(options.url, settings);
     for (const redis of [this.#commands, this.#listener]) {
-      redis.on('error', (error: NodeJS.ErrnoException) => this.#lost(error.code ?? 'no answer'));
+      redis.on('error', (error: NodeJS.ErrnoException) => this.#lost(reasonOf(error)));
       redis.on('close', () => this.#lost('the connection was lost'));
       redis.on('ready', () => this.#join());
       redis.connect().catch(() => {});
@@ -243,6 +243,12 @@ export class RedisLink {
     this.#connected = false;
     this.#options.state(false, `${shownUrl(this.#options.url)}: ${why}`);
   }
+}
+
+/** Its own words may hold what was sent. */
+function reasonOf(error: NodeJS.ErrnoException): string {
+  if (/^(WRONGPASS|NOAUTH|NOPERM)/.test(error.message)) return 'it does not let us in: user or password';
+  return error.code ?? 'no answer';
 }
 
 /** Undefined: it is none of ours. */
