@@ -28,6 +28,7 @@ export async function emsSim(options: EmsSimOptions): Promise<number> {
   if (listen === undefined) throw new ConfigError('--listen: give ADDRESS:PORT or [IPV6]:PORT');
   if (!/^[A-Z0-9]{4,32}$/.test(options.serial)) throw new ConfigError('--serial: capital letters and digits, 4 to 32');
   const directory = resolve(options.directory);
+  const endpoints = options.endpoint.map(parseGiven);
   const simulator = await EmsSimulator.start({
     directory,
     serial: options.serial,
@@ -36,8 +37,7 @@ export async function emsSim(options: EmsSimOptions): Promise<number> {
     listen,
     names: options.name,
   });
-  for (const [at, written] of options.endpoint.entries()) {
-    const given = parseGiven(written, at);
+  for (const given of endpoints) {
     const { uid } = simulator.register(given);
     say(`endpoint ${uid} (${given.user}) at ${given.addresses.join(', ')}: ${simulator.authority.pathOf(uid)}`);
   }
