@@ -26,6 +26,8 @@ export async function check(options: CheckOptions): Promise<number> {
     routesOf(config);
     const { configuredCertificates } = await import('../live/tls/trust-store.js');
     configuredCertificates(config);
+    const { planResponse } = await import('../live/incident-response.js');
+    planResponse(config);
   }
   const signatures = loadSignatures(signaturePaths(options.signatures));
   selfTest(createScanners(signatures));

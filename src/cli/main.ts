@@ -9,6 +9,7 @@ import { type ClamdAddress, parseClamdAddress } from '../scan/clamd/address.js';
 import type { AskOptions } from './ask.js';
 import type { CaOptions } from './ca.js';
 import type { CheckOptions } from './check.js';
+import type { EmsSimOptions } from './ems-sim.js';
 import type { ExplainOptions } from './explain.js';
 import type { SubmitOptions, WorkerOptions } from './fleet.js';
 import type { QuarantineOptions } from './quarantine.js';
@@ -262,6 +263,38 @@ Example (Debian):
   .action(async (options: CaOptions) => {
     const { ca } = await import('./ca.js');
     process.exitCode = await ca(options);
+  });
+
+program
+  .command('ems-sim')
+  .summary('a simulated EMS, for trying out and for tests')
+  .description(
+    'Runs a simulator of FortiClient EMS: endpoints with tags, a web page where each is switched (antivirus off, offline, …), certificates of an\n' +
+      'authority of its own, and the calls that the daemon makes. It is no EMS: its calls are partly our own (docs/ems.md).',
+  )
+  .option('--directory <dir>', 'where its keys, certificates and endpoints are kept', 'ems-sim')
+  .option('--listen <address>', 'where it listens, for HTTPS', '127.0.0.1:8443')
+  .option('--serial <serial>', 'its serial number', 'FCTEMS0000109188')
+  .option('--user <name>', 'its administrator', 'admin')
+  .option('--password-file <file>', "the administrator's password (or EMS_SIM_PASSWORD in the environment)")
+  .option(
+    '--name <name>',
+    'a name or address that its certificate is good for, beside localhost (repeatable)',
+    collect,
+    [],
+  )
+  .option('--endpoint <endpoint>', 'ADDRESS[,USER[,windows|macos|linux]]: an endpoint (repeatable)', collect, [])
+  .option('--print-ca', 'print the certificate of its authority and end')
+  .addHelpText(
+    'after',
+    `
+Example:
+  EMS_SIM_PASSWORD=secret inspectd ems-sim --endpoint 127.0.0.1
+  inspectd ems-sim --print-ca                    for "config vpn certificate ca"`,
+  )
+  .action(async (options: EmsSimOptions & { readonly printCa?: boolean }) => {
+    const { emsSim, emsSimAuthority } = await import('./ems-sim.js');
+    process.exitCode = options.printCa === true ? emsSimAuthority(options.directory) : await emsSim(options);
   });
 
 for (const [name, summary] of [

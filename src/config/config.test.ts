@@ -63,15 +63,7 @@ test('the sample configuration is accepted without a warning, and all of it hold
 
 for (const [name, expected] of [
   ['dynamic-address-check.conf', []],
-  [
-    'ems-quarantine.conf',
-    [
-      '1:1: "config system automation-trigger" skipped: inspectd does not have it',
-      '15:1: "config system automation-action" skipped: inspectd does not have it',
-      '27:1: "config system automation-stitch" skipped: inspectd does not have it',
-      '53:1: "config endpoint-control forticlient-ems" skipped: inspectd does not have it',
-    ],
-  ],
+  ['ems-quarantine.conf', []],
   [
     'explicit-ftps-over-vip.conf',
     [

@@ -16,6 +16,13 @@ import { type ResultOf, readSection } from './section.js';
 import { antivirusProfile, toAntivirusProfile } from './sections/antivirus-profile.js';
 import { antivirusQuarantine } from './sections/antivirus-quarantine.js';
 import { antivirusSettings } from './sections/antivirus-settings.js';
+import {
+  systemAutomationAction,
+  systemAutomationStitch,
+  systemAutomationTrigger,
+  systemEmailServer,
+} from './sections/automation.js';
+import { endpointControlFctems, endpointControlForticlientEms } from './sections/endpoint-control.js';
 import { fileFilterProfile, toFileFilterProfile } from './sections/file-filter-profile.js';
 import {
   firewallAddress,
@@ -42,6 +49,8 @@ export const SECTIONS = {
   'antivirus profile': antivirusProfile,
   'antivirus quarantine': antivirusQuarantine,
   'antivirus settings': antivirusSettings,
+  'endpoint-control fctems': endpointControlFctems,
+  'endpoint-control forticlient-ems': endpointControlForticlientEms,
   'file-filter profile': fileFilterProfile,
   'firewall profile-protocol-options': profileProtocolOptions,
   'firewall policy': firewallPolicy,
@@ -54,6 +63,10 @@ export const SECTIONS = {
   'firewall service group': firewallServiceGroup,
   'firewall ssl-ssh-profile': sslSshProfile,
   'firewall vip': firewallVip,
+  'system automation-action': systemAutomationAction,
+  'system automation-stitch': systemAutomationStitch,
+  'system automation-trigger': systemAutomationTrigger,
+  'system email-server': systemEmailServer,
   'system global': systemGlobal,
   'system settings': systemSettings,
   'log syslogd setting': logSyslogdSetting,

@@ -1,4 +1,5 @@
 /** What the primary process and its workers say to each other. Plain data: it crosses processes. */
+import type { ToldRecord } from '../automation/incident.js';
 import type { SessionEntry } from '../session/session-table.js';
 import type { PinholeEvent } from './pinholes.js';
 
@@ -26,10 +27,21 @@ export type ToPrimary =
   | { readonly kind: 'counts'; readonly counts: readonly Count[]; readonly totals: Totals }
   | { readonly kind: 'closed'; readonly count: Count }
   | { readonly kind: 'pinhole'; readonly event: PinholeEvent }
+  /** One that was written and that a stitch may want. */
+  | { readonly kind: 'record'; readonly record: ToldRecord }
   | { readonly kind: 'reloaded'; readonly error?: string };
 
 export type ToWorker =
-  | { readonly kind: 'start'; readonly setup: WorkerSetup; readonly firstId: number; readonly ids: number }
+  | {
+      readonly kind: 'start';
+      readonly setup: WorkerSetup;
+      readonly firstId: number;
+      readonly ids: number;
+      /** Addresses that get no session. */
+      readonly refused: readonly string[];
+    }
+  /** Addresses whose sessions end and that get none, and those that get some again. */
+  | { readonly kind: 'refused'; readonly added: readonly string[]; readonly removed: readonly string[] }
   | { readonly kind: 'ids'; readonly firstId: number; readonly ids: number }
   | { readonly kind: 'reload'; readonly setup: WorkerSetup }
   | { readonly kind: 'clear'; readonly ids: readonly number[] }

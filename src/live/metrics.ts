@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { SourceError } from '../core/errors.js';
 import { type Endpoint, endpointText } from '../core/session.js';
+import type { ResponseTotals } from './incident-response.js';
 import type { Totals } from './messages.js';
 
 /** What there is beside the workers' totals. */
@@ -11,6 +12,7 @@ export interface DaemonTotals extends Totals {
   /** Workers that ended by themselves. */
   readonly workersLost: number;
   readonly expectations: number;
+  readonly response: ResponseTotals;
 }
 
 /** Rejects with SourceError when the address is taken. */
@@ -46,6 +48,10 @@ function filled(totals: DaemonTotals): Registry {
     new Gauge({ name: `inspectd_${name}`, help, registers }).set(value);
   const counter = (name: string, help: string, value: number): void =>
     new Counter({ name: `inspectd_${name}_total`, help, registers }).inc(value);
+  const gauges = (name: string, help: string, label: string, values: Readonly<Record<string, number>>): void => {
+    const each = new Gauge({ name: `inspectd_${name}`, help, labelNames: [label], registers });
+    for (const [value, count] of Object.entries(values)) each.labels(value).set(count);
+  };
   const counters = (name: string, help: string, label: string, values: Readonly<Record<string, number>>): void => {
     const each = new Counter({ name: `inspectd_${name}_total`, help, labelNames: [label], registers });
     for (const [value, count] of Object.entries(values)) each.labels(value).inc(count);
@@ -63,5 +69,15 @@ function filled(totals: DaemonTotals): Registry {
   counters('records', 'utm records by kind.', 'kind', totals.outcomes);
   counters('anomalies', 'Protocol anomalies by code.', 'code', totals.anomalies);
   counters('sessions_ended', 'Sessions by how they ended.', 'how', totals.ended);
+  const { response } = totals;
+  gauge('endpoints', 'Endpoints that EMS told of.', response.endpoints);
+  gauge('endpoints_quarantined', 'Endpoints that are in quarantine.', response.quarantined);
+  gauge('banned_addresses', 'Addresses that get no session.', response.banned);
+  gauge('ems_calls_waiting', 'Calls that EMS has not heard yet.', response.callsWaiting);
+  if (response.shared !== undefined)
+    gauge('shared_state_connected', 'Is the Redis of the other daemons there?', response.shared ? 1 : 0);
+  gauges('ems', 'EMS by state.', 'state', response.ems);
+  counters('ems_calls', 'Calls to EMS by how they ended.', 'how', response.calls);
+  counters('automation', 'Stitches triggered, and actions by how they ended.', 'what', response.automation);
   return registry;
 }

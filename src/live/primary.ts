@@ -10,11 +10,14 @@ import { type Config, readConfig } from '../config/config.js';
 import { serveControl } from '../control/server.js';
 import { ConfigError, SourceError } from '../core/errors.js';
 import { type EventName, eventRecord } from '../log/event.js';
+import type { LogRecord } from '../log/record.js';
 import { timeZone } from '../log/time-zone.js';
 import { SessionTable } from '../session/session-table.js';
+import { EndpointRegistry } from '../ztna/endpoint-registry.js';
 import { daemonCommands, type WatchedEvent } from './daemon-commands.js';
 import { type DaemonLog, openDaemonLog } from './daemon-log.js';
 import { Expectations } from './expectations.js';
+import { IncidentResponse, planResponse } from './incident-response.js';
 import { limitsOf } from './limits-of.js';
 import type { ToPrimary, Totals, ToWorker, WorkerSetup } from './messages.js';
 import { type DaemonTotals, serveMetrics } from './metrics.js';
@@ -72,7 +75,10 @@ export class Daemon {
   readonly #log: DaemonLog;
   readonly #table: SessionTable;
   readonly #expectations: Expectations;
+  /** Whoever learns of endpoints tells it; it tells the workers. */
+  readonly endpoints = new EndpointRegistry();
   readonly #workers = new Map<number, Known>();
+  readonly #response: IncidentResponse;
   readonly #watchers = new Set<(event: WatchedEvent) => void>();
   /** What workers counted that are gone. */
   #before: Totals | undefined;
@@ -115,6 +121,12 @@ export class Daemon {
     this.#log = openDaemonLog(config);
     this.#table = new SessionTable(now, keptNumber(setup.stateDirectory));
     this.#expectations = new Expectations(limitsOf(config).expectationTime, now);
+    this.#response = new IncidentResponse(planResponse(config), {
+      registry: this.endpoints,
+      stateDirectory: setup.stateDirectory,
+      refused: (added, removed) => this.#tell({ kind: 'refused', added, removed }),
+      write: (record) => this.#write(record),
+    });
   }
 
   /** Where clients are awaited: `127.0.0.1:2525 -> 127.0.0.1:25 (vip mail)`. */
@@ -162,7 +174,9 @@ export class Daemon {
     const { workers } = this.#config.sections['inspectd settings'];
     const count = workers === 0 ? availableParallelism() : workers;
     await Promise.all(Array.from({ length: count }, () => this.#fork()));
-    const control = await serveControl(this.control, this.#commands());
+    this.#closers.push(() => this.#response.stop());
+    await this.#response.start();
+    const control = await serveControl(this.control, [...this.#commands(), ...this.#response.commands()]);
     this.#closers.push(() => control.close());
     const { metrics } = this.#config.sections['inspectd settings'];
     if (metrics !== undefined) {
@@ -214,7 +228,13 @@ export class Daemon {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: ToPrimary) => {
         known.heardAt = now();
-        if (message.kind === 'awake') send(worker, { kind: 'start', setup: this.#setup, ...this.#takeIds() });
+        if (message.kind === 'awake')
+          send(worker, {
+            kind: 'start',
+            setup: this.#setup,
+            ...this.#takeIds(),
+            refused: this.#response.refusedAddresses(),
+          });
         else if (message.kind === 'ready') {
           this.#doors = message.doors;
           resolve();
@@ -252,6 +272,9 @@ export class Daemon {
       case 'pinhole':
         this.#expectations.heard(message.event);
         for (const heard of this.#watchers) heard(message.event);
+        break;
+      case 'record':
+        this.#response.told(message.record);
         break;
       case 'reloaded':
         known.answer?.(message.error);
@@ -295,11 +318,13 @@ export class Daemon {
       const { text, config, warnings } = readFile(this.#options.path);
       const fixed = changedForNothing(this.#config, config);
       for (const warning of [...warnings, ...fixed]) this.#options.say(warning);
+      const plan = planResponse(config);
       // A worker that starts meanwhile starts with it.
       this.#setup = { ...before, config: text };
       const wrong = (await this.#reloadWorkers(this.#setup)).find((error) => error !== undefined);
       if (wrong !== undefined) throw new ConfigError(wrong);
       this.#config = config;
+      await this.#response.reload(plan);
       this.#log.reopen();
       this.#event('reloaded', [this.#options.path, ...fixed].join('; '));
     } catch (error) {
@@ -356,6 +381,7 @@ export class Daemon {
       workers: this.#workers.size,
       workersLost: this.#lost,
       expectations: this.#expectations.size,
+      response: this.#response.totals(),
     };
   }
 
@@ -365,10 +391,14 @@ export class Daemon {
 
   #event(name: EventName, message: string): void {
     const zone = timeZone(this.#config.sections['system global'].timezone);
+    const record = eventRecord(name, message, { eventTime: BigInt(Date.now()) * 1_000_000n, zone });
+    this.#write(record);
+    this.#response.wrote(record);
+  }
+
+  #write(record: LogRecord): void {
     try {
-      this.#log
-        .write(eventRecord(name, message, { eventTime: BigInt(Date.now()) * 1_000_000n, zone }))
-        ?.catch((error: unknown) => this.#options.say(said(error)));
+      this.#log.write(record)?.catch((error: unknown) => this.#options.say(said(error)));
     } catch (error) {
       this.#options.say(said(error));
     }

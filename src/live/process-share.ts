@@ -57,6 +57,8 @@ export interface ProcessShareOptions {
   /** What sessions use; the proxy itself listens in on their end. */
   readonly environment: Omit<SessionEnvironment, 'closed'>;
   denied(admission: Admission): void;
+  /** Whoever comes from there gets no session, whatever policy says. */
+  refused(address: string): boolean;
   closed(session: LiveSession, end: SessionEnd): void;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
@@ -184,7 +186,13 @@ export class ProcessShare {
   }
 
   #serve(socket: Socket, admission: Admission): void {
-    const { environment, now } = this.#options;
+    const { environment, now, refused, denied } = this.#options;
+    // Asked last: what was refused while the client was admitted counts.
+    if (refused(admission.client.address)) {
+      denied(admission);
+      socket.resetAndDestroy();
+      return;
+    }
     const session = new LiveSession(
       socket,
       admission,

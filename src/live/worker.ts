@@ -9,10 +9,11 @@ import type { Limits } from '../core/limits.js';
 import { endpointText } from '../core/session.js';
 import { timeZone } from '../log/time-zone.js';
 import { InspectionStage } from '../stage/stage.js';
-import { type DaemonLog, openDaemonLog } from './daemon-log.js';
+import { openDaemonLog } from './daemon-log.js';
 import { limitsOf } from './limits-of.js';
 import type { LiveSession } from './live-session.js';
 import type { ToPrimary, ToWorker, WorkerSetup } from './messages.js';
+import { OverheardLog } from './overheard-log.js';
 import { cameHow, type PinholeEvent, Pinholes } from './pinholes.js';
 import { ProcessShare } from './process-share.js';
 import { type Routes, routesOf } from './routes.js';
@@ -66,24 +67,31 @@ interface IdBlock {
   readonly ids: number;
 }
 
+/** What a worker is given with its first message, beside its setup. */
+interface Given extends IdBlock {
+  readonly refused: readonly string[];
+}
+
 class Worker {
   readonly #tell: (message: ToPrimary) => void;
   readonly #stage: InspectionStage;
-  readonly #log: DaemonLog;
+  readonly #log: OverheardLog;
   readonly #sessionLog: SessionLog;
   readonly #pinholes: Pinholes;
   readonly #interceptor: Interceptor;
   readonly #counters = new Counters();
   readonly #share: ProcessShare;
+  /** Addresses that get no session: banned, or of endpoints in quarantine. */
+  readonly #refused: Set<string>;
   #routes: Routes;
   #ids: IdBlock[];
   #asked = false;
 
   /** Rejects with ConfigError or SourceError, in lines for the user. */
-  static async start(setup: WorkerSetup, ids: IdBlock, tell: (message: ToPrimary) => void): Promise<Worker> {
+  static async start(setup: WorkerSetup, given: Given, tell: (message: ToPrimary) => void): Promise<Worker> {
     const { config } = readConfig(setup.config, setup.path);
     const limits = limitsOf(config);
-    const log = openDaemonLog(config);
+    const log = new OverheardLog(openDaemonLog(config), config, (record) => tell({ kind: 'record', record }));
     const { clamd } = config.sections['antivirus settings'];
     let worker: Worker | undefined;
     const stage = await InspectionStage.start({
@@ -99,7 +107,7 @@ class Worker {
       ...(clamd === undefined ? {} : { clamd }),
     });
     const interceptor = await Interceptor.create({ config, stateDirectory: setup.stateDirectory, limits });
-    worker = new Worker({ config, limits, log, stage, interceptor, ids, tell });
+    worker = new Worker({ config, limits, log, stage, interceptor, given, tell });
     (await worker.#share.open(worker.#routes.doors)).commit();
     return worker;
   }
@@ -107,18 +115,19 @@ class Worker {
   private constructor(parts: {
     readonly config: Config;
     readonly limits: Limits;
-    readonly log: DaemonLog;
+    readonly log: OverheardLog;
     readonly stage: InspectionStage;
     readonly interceptor: Interceptor;
-    readonly ids: IdBlock;
+    readonly given: Given;
     readonly tell: (message: ToPrimary) => void;
   }) {
-    const { config, limits, log, stage, interceptor, ids, tell } = parts;
+    const { config, limits, log, stage, interceptor, given, tell } = parts;
     this.#tell = tell;
     this.#log = log;
     this.#stage = stage;
     this.#interceptor = interceptor;
-    this.#ids = [ids];
+    this.#ids = [given];
+    this.#refused = new Set(given.refused);
     this.#routes = routesOf(config);
     this.#sessionLog = new SessionLog(
       log,
@@ -131,6 +140,7 @@ class Worker {
       limits,
       registry: { nextId: () => this.#nextId() },
       route: (door, client, dialled, server) => this.#routes.route(client, dialled, server, door.extintf),
+      refused: (address) => this.#refused.has(address),
       environment: {
         stage,
         limits,
@@ -178,6 +188,12 @@ class Worker {
       case 'ids':
         this.#asked = false;
         this.#ids.push(message);
+        break;
+      case 'refused':
+        for (const address of message.removed) this.#refused.delete(address);
+        for (const address of message.added) this.#refused.add(address);
+        for (const session of this.#share.sessions.values())
+          if (message.added.length > 0 && this.#refused.has(session.admission.client.address)) session.abort('banned');
         break;
       case 'reload':
         this.#reload(message.setup).then(
@@ -231,6 +247,7 @@ class Worker {
       throw error;
     }
     trust.commit();
+    this.#log.reload(config);
     this.#log.reopen();
     this.#routes = routes;
     doors.commit();

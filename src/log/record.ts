@@ -112,6 +112,12 @@ const FIELDS = {
   hostname: text(256),
   // event
   logdesc: text(4096),
+  fctemsname: text(36),
+  fctemssn: text(16),
+  ip: word(39),
+  stitch: text(36),
+  trigger: text(36),
+  stitchaction: text(256),
   ui: text(64),
   status: text(23),
   reason: text(256),

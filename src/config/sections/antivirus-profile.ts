@@ -7,7 +7,18 @@ import {
   type ProtocolKey,
   SCAN_ACTIONS,
 } from '../../policy/profiles.js';
-import { accepted, choice, flags, integer, text, toggle, unsupported, withoutEffect } from '../options.js';
+import {
+  accepted,
+  choice,
+  flags,
+  integer,
+  type OptionKind,
+  parsed,
+  text,
+  toggle,
+  unsupported,
+  withoutEffect,
+} from '../options.js';
 import { type Entry, nameKey, singleSection, tableSection } from '../section.js';
 
 const scan = choice(SCAN_ACTIONS, 'disable');
@@ -77,8 +88,14 @@ export const antivirusProfile = tableSection(
       cifs: plain,
       smb: plain,
       ssh: plain,
+      /** Whoever sends or fetches what is infected is banned. */
+      'nac-quar': singleSection({
+        infected: choice(['none', 'quar-src-ip'], 'none'),
+        expiry: banTime(),
+        log: accepted,
+      }),
     },
-    skipped: ['nac-quar', 'content-disarm', 'outbreak-prevention'],
+    skipped: ['content-disarm', 'outbreak-prevention'],
     key: nameKey(47),
   },
 );
@@ -113,4 +130,16 @@ function treatsExecutables(key: ProtocolKey): key is 'imap' | 'pop3' | 'smtp' | 
 
 function known(given: ReadonlySet<string>): ReadonlySet<(typeof ARCHIVE_REASONS)[number]> {
   return new Set(ARCHIVE_REASONS.filter((reason) => given.has(reason)));
+}
+
+/** `###d##h##m`, or for ever: seconds, 0 for ever. */
+function banTime(): OptionKind<number | undefined> {
+  const time = parsed('days, hours and minutes such as 1d2h30m, or indefinite', (word) => {
+    if (word === 'indefinite') return 0;
+    const found = /^(?:(\d{1,3})d)?(?:(\d{1,2})h)?(?:(\d{1,2})m)?$/.exec(word);
+    const [days, hours, minutes] = [1, 2, 3].map((at) => Number(found?.[at] ?? 0));
+    const seconds = (((days ?? 0) * 24 + (hours ?? 0)) * 60 + (minutes ?? 0)) * 60;
+    return seconds > 0 ? seconds : undefined;
+  });
+  return { ...time, unset: 300, unsetText: '5m' };
 }

@@ -39,6 +39,16 @@ export const inspectdSettings = singleSection({
   'drain-timeout': integer(0, 86_400, 60, 1000),
   /** Where Prometheus finds us. */
   metrics: endpoint(),
+  /** Addresses of endpoints that EMS has in quarantine: `refuse`: they get no session; `ignore`: only policies that ask for tags know of it. */
+  'quarantined-addresses': choice(['refuse', 'ignore'], 'refuse'),
+  /** Where incidents and stitches are told of by others, over HTTPS, and the token that they must bring. */
+  'automation-webhook': endpoint(),
+  'automation-token': secret('16 to 255 letters, digits and signs', /^[\x21-\x7e]{16,255}$/),
+  /** Bans, calls and endpoints are shared with the other daemons at this Redis: `redis://HOST:PORT`, `rediss://USER:PASSWORD@HOST:PORT/DATABASE`. */
+  'redis-url': secret(
+    'redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT/DATABASE',
+    /^rediss?:\/\/[^\s/]{1,900}(\/\d{0,5})?$/,
+  ),
 });
 
 /** Without a domain: whatever domain the client names. A hash is MD4 of the password, 32 hex digits, and stands in its place. */

@@ -32,10 +32,11 @@ export function authorities(directory: string): Authorities {
   }
 }
 
-function authority(path: string, name: string): Signer {
+/** The key and certificate at `path`; made, with these words in its name, when there are none. Throws SourceError. */
+export function authority(path: string, name: string, suffix = randomBytes(2).toString('hex').toUpperCase()): Signer {
   let text = read(path);
   if (text === undefined) {
-    make(path, name);
+    make(path, suffix === '' ? name : `${name} ${suffix}`);
     text = read(path) ?? '';
   }
   // Whoever reads the key can stand in for every server to every client.
@@ -60,10 +61,9 @@ function read(path: string): string | undefined {
 /** Written whole under a name of its own, then given its name, unless another process was faster. */
 function make(path: string, name: string): void {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const suffix = randomBytes(2).toString('hex').toUpperCase();
   const now = Date.now();
   const der = authorityCertificate(
-    `${name} ${suffix}`,
+    name,
     privateKey,
     randomBytes(16),
     new Date(now - 24 * 3600 * 1000),

@@ -5,6 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { createHash, createPublicKey, type KeyObject, sign, type X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import {
   type Asn1,
   bits,
@@ -38,6 +39,8 @@ const OID = {
   basicConstraints: '2.5.29.19',
   authorityKey: '2.5.29.35',
   purposes: '2.5.29.37',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
 
 /** Somebody else's bytes go into our certificate: no more than this of them. */
@@ -74,6 +77,47 @@ export function authorityCertificate(name: string, key: KeyObject, serial: Buffe
       ]),
     ],
     key,
+  );
+}
+
+/** What a certificate that `issuedCertificate` makes is for. */
+export interface Issued {
+  readonly commonName: string;
+  /** DNS names and IP addresses that it is good for. */
+  readonly names?: readonly string[];
+  readonly purpose: 'server' | 'client';
+  readonly from: Date;
+  readonly to: Date;
+}
+
+/** One of our own, signed by an authority of ours, for `key`. `serial`: 20 random bytes at most. */
+export function issuedCertificate(issued: Issued, key: KeyObject, signer: Signer, serial: Buffer): Buffer {
+  const { commonName, names = [], purpose, from, to } = issued;
+  const issuer = inside(inside(parseDer(signer.certificate.raw))[0]);
+  const spki = publicKeyOf(key);
+  const named = names.map((name) => (isIP(name) === 0 ? tagged(2, Buffer.from(name)) : tagged(7, addressBytes(name))));
+  return signed(
+    [
+      tagged(0, [integer(Buffer.from([2]))]),
+      integer(positive(serial)),
+      algorithmOf(signer.key),
+      // An authority's own name is the sixth field, behind its version.
+      issuer[5] ?? sequence(),
+      sequence(time(from), time(to)),
+      sequence(set(sequence(oid(OID.commonName), text(commonName)))),
+      spki,
+      tagged(3, [
+        sequence(
+          extension(OID.basicConstraints, sequence(), true),
+          extension(OID.keyUsage, bits(Buffer.from([0x80]), 7), true),
+          extension(OID.purposes, sequence(oid(purpose === 'server' ? OID.serverAuth : OID.clientAuth))),
+          ...(named.length === 0 ? [] : [extension(OID.subjectNames, sequence(...named))]),
+          extension(OID.subjectKey, octets(keyId(spki))),
+          extension(OID.authorityKey, sequence(tagged(0, keyId(publicKeyOf(signer.key))))),
+        ),
+      ]),
+    ],
+    signer.key,
   );
 }
 
@@ -176,6 +220,20 @@ function keyId(spki: Asn1): Buffer {
 
 function extension(id: string, value: Asn1, critical = false): Asn1 {
   return sequence(oid(id), ...(critical ? [bool(true)] : []), octets(toDer(value)));
+}
+
+/** Four bytes or sixteen, as a certificate names an address. */
+function addressBytes(address: string): Buffer {
+  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
+  const [front = '', back] = address.split('::');
+  const groups = (half: string): number[] =>
+    half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16));
+  const before = groups(front);
+  const behind = groups(back ?? '');
+  const bytes = Buffer.alloc(16);
+  for (const [at, group] of before.entries()) bytes.writeUInt16BE(group, at * 2);
+  for (const [at, group] of behind.entries()) bytes.writeUInt16BE(group, 16 - (behind.length - at) * 2);
+  return bytes;
 }
 
 /** A serial is a positive number of at most 20 bytes. */
