@@ -1,5 +1,6 @@
 /** What the primary process and its workers say to each other. Plain data: it crosses processes. */
-import type { SessionEntry } from '../session/session-table.js';
+import type { SessionEntry, StateWord } from '../session/session-table.js';
+import type { Endpoint } from '../ztna/endpoint.js';
 import type { PinholeEvent } from './pinholes.js';
 
 /** What a worker starts with, and what it is given when the configuration changes. */
@@ -25,11 +26,20 @@ export type ToPrimary =
   | { readonly kind: 'opened'; readonly session: SessionEntry }
   | { readonly kind: 'counts'; readonly counts: readonly Count[]; readonly totals: Totals }
   | { readonly kind: 'closed'; readonly count: Count }
+  /** `block`: policy allows it no more. */
+  | { readonly kind: 'marked'; readonly id: number; readonly word: StateWord; readonly on: boolean }
   | { readonly kind: 'pinhole'; readonly event: PinholeEvent }
   | { readonly kind: 'reloaded'; readonly error?: string };
 
 export type ToWorker =
-  | { readonly kind: 'start'; readonly setup: WorkerSetup; readonly firstId: number; readonly ids: number }
+  | {
+      readonly kind: 'start';
+      readonly setup: WorkerSetup;
+      readonly firstId: number;
+      readonly ids: number;
+      readonly endpoints: readonly Endpoint[];
+    }
+  | { readonly kind: 'endpoints'; readonly updated: readonly Endpoint[]; readonly removed: readonly string[] }
   | { readonly kind: 'ids'; readonly firstId: number; readonly ids: number }
   | { readonly kind: 'reload'; readonly setup: WorkerSetup }
   | { readonly kind: 'clear'; readonly ids: readonly number[] }

@@ -12,6 +12,7 @@ import { ConfigError, SourceError } from '../core/errors.js';
 import { type EventName, eventRecord } from '../log/event.js';
 import { timeZone } from '../log/time-zone.js';
 import { SessionTable } from '../session/session-table.js';
+import { EndpointRegistry } from '../ztna/endpoint-registry.js';
 import { daemonCommands } from './daemon-commands.js';
 import { type DaemonLog, openDaemonLog } from './daemon-log.js';
 import { Expectations } from './expectations.js';
@@ -54,6 +55,8 @@ export class Daemon {
   readonly #log: DaemonLog;
   readonly #table = new SessionTable(now);
   readonly #expectations: Expectations;
+  /** Whoever learns of endpoints tells it; it tells the workers. */
+  readonly endpoints = new EndpointRegistry();
   readonly #workers = new Map<number, Known>();
   readonly #watchers = new Set<(event: PinholeEvent) => void>();
   /** What workers counted that are gone. */
@@ -97,6 +100,11 @@ export class Daemon {
     this.#setup = setup;
     this.#log = openDaemonLog(config);
     this.#expectations = new Expectations(limitsOf(config).expectationTime, now);
+    this.endpoints.onChange((changes) => {
+      const updated = changes.flatMap(({ after }) => after ?? []);
+      const removed = changes.flatMap(({ uid, after }) => (after === undefined ? uid : []));
+      this.#tell({ kind: 'endpoints', updated, removed });
+    });
   }
 
   /** Where clients are awaited: `127.0.0.1:2525 -> 127.0.0.1:25 (vip mail)`. */
@@ -178,7 +186,13 @@ export class Daemon {
       worker.on('message', (message: ToPrimary) => {
         known.heardAt = now();
         if (message.kind === 'awake')
-          send(worker, { kind: 'start', setup: this.#setup, firstId: this.#table.takeIds(IDS), ids: IDS });
+          send(worker, {
+            kind: 'start',
+            setup: this.#setup,
+            firstId: this.#table.takeIds(IDS),
+            ids: IDS,
+            endpoints: [...this.endpoints.values()],
+          });
         else if (message.kind === 'ready') {
           this.#doors = message.doors;
           resolve();
@@ -210,7 +224,13 @@ export class Daemon {
         break;
       case 'closed':
         known.sessions.delete(message.count[0]);
-        this.#table.remove(message.count[0]);
+        this.#table.count(...message.count);
+        this.#closed(message.count[0]);
+        break;
+      case 'marked':
+        if (message.word === 'block')
+          this.#table.block(message.id, this.#config.sections['system global'].blockSessionTimer);
+        else this.#table.mark(message.id, message.word, message.on);
         break;
       case 'pinhole':
         this.#expectations.heard(message.event);
@@ -220,6 +240,13 @@ export class Daemon {
         this.#answers.shift()?.(message.error);
         break;
     }
+  }
+
+  /** One that policy blocked is shown a while longer. */
+  #closed(id: number): void {
+    const expires = this.#table.get(id)?.expires;
+    if (expires === undefined) this.#table.remove(id);
+    else setTimeout(() => this.#table.remove(id), expires - now()).unref();
   }
 
   /** Its sessions are gone with it; another takes its place. */
@@ -279,6 +306,8 @@ export class Daemon {
     return daemonCommands({
       table: this.#table,
       expectations: this.#expectations,
+      endpoints: this.endpoints,
+      config: () => this.#config,
       version: this.#options.version,
       now,
       totals: () => this.#totals(),

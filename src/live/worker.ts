@@ -9,12 +9,18 @@ import type { Limits } from '../core/limits.js';
 import { endpointText } from '../core/session.js';
 import { timeZone } from '../log/time-zone.js';
 import { InspectionStage } from '../stage/stage.js';
+import type { Endpoint } from '../ztna/endpoint.js';
+import { EndpointRegistry } from '../ztna/endpoint-registry.js';
+import { membersOf } from '../ztna/rules.js';
+import { AccessLog } from './access/access-log.js';
+import { AccessProxies } from './access/access-proxies.js';
+import { Posture } from './access/posture.js';
 import { type DaemonLog, openDaemonLog } from './daemon-log.js';
 import { limitsOf } from './limits-of.js';
 import type { LiveSession } from './live-session.js';
 import type { ToPrimary, ToWorker, WorkerSetup } from './messages.js';
 import { type PinholeEvent, Pinholes } from './pinholes.js';
-import { ProcessShare } from './process-share.js';
+import { type Door, ProcessShare } from './process-share.js';
 import { type Routes, routesOf } from './routes.js';
 import { secretsOf } from './secrets-of.js';
 import { SessionLog } from './session-log.js';
@@ -38,7 +44,7 @@ export function runWorker(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   process.on('message', (message: ToWorker) => {
     if (message.kind === 'start') {
-      worker = Worker.start(message.setup, message, tell);
+      worker = Worker.start(message.setup, message, message.endpoints, tell);
       worker.then(
         (each) => tell({ kind: 'ready', doors: each.doors }),
         (error: unknown) => {
@@ -66,12 +72,23 @@ class Worker {
   readonly #interceptor: Interceptor;
   readonly #counters = new Counters();
   readonly #share: ProcessShare;
+  readonly #limits: Limits;
+  /** What the primary says of endpoints. */
+  readonly #endpoints = new EndpointRegistry();
+  readonly #posture: Posture;
+  readonly #accessLog: AccessLog;
   #routes: Routes;
+  #access: AccessProxies;
   #ids: IdBlock[];
   #asked = false;
 
   /** Rejects with ConfigError or SourceError, in lines for the user. */
-  static async start(setup: WorkerSetup, ids: IdBlock, tell: (message: ToPrimary) => void): Promise<Worker> {
+  static async start(
+    setup: WorkerSetup,
+    ids: IdBlock,
+    endpoints: readonly Endpoint[],
+    tell: (message: ToPrimary) => void,
+  ): Promise<Worker> {
     const { config } = readConfig(setup.config, setup.path);
     const limits = limitsOf(config);
     const log = openDaemonLog(config);
@@ -89,8 +106,8 @@ class Worker {
       ...clamdOf(config),
     });
     const interceptor = await Interceptor.create({ config, stateDirectory: setup.stateDirectory, limits });
-    worker = new Worker({ config, limits, log, stage, interceptor, ids, tell });
-    await worker.#share.listen(worker.#routes.doors);
+    worker = new Worker({ config, limits, log, stage, interceptor, ids, endpoints, tell });
+    await worker.#share.listen(worker.#doors());
     return worker;
   }
 
@@ -101,21 +118,38 @@ class Worker {
     readonly stage: InspectionStage;
     readonly interceptor: Interceptor;
     readonly ids: IdBlock;
+    readonly endpoints: readonly Endpoint[];
     readonly tell: (message: ToPrimary) => void;
   }) {
-    const { config, limits, log, stage, interceptor, ids, tell } = parts;
+    const { config, limits, log, stage, interceptor, ids, endpoints, tell } = parts;
     this.#tell = tell;
     this.#log = log;
     this.#stage = stage;
     this.#interceptor = interceptor;
     this.#ids = [ids];
-    this.#routes = routesOf(config);
+    this.#limits = limits;
+    this.#endpoints.apply(endpoints);
+    this.#routes = routesOf(config, membersOf(this.#endpoints));
+    this.#access = this.#accessOf(config, this.#routes);
     this.#sessionLog = new SessionLog(
       log,
       timeZone(config.sections['system global'].timezone),
       () => BigInt(Date.now()) * 1_000_000n,
       (error) => process.stderr.write(`inspectd: ${said(error)}\n`),
     );
+    this.#accessLog = new AccessLog(
+      this.#endpoints,
+      () => this.#sessionLog.context,
+      (record) => this.#sessionLog.write(record),
+    );
+    this.#posture = new Posture(config, {
+      again: (access) => this.#access.again(access),
+      routed: ({ admission: { client, dialled, server, srcIntf } }) =>
+        this.#routes.route(client, dialled, server, srcIntf.name).denied !== true,
+      revoked: (session, ruled) => this.#accessLog.revoked(session, ruled),
+      mark: (id, word, on) => tell({ kind: 'marked', id, word, on }),
+    });
+    this.#endpoints.onChange((changes) => this.#posture.endpointsChanged(changes));
     this.#pinholes = new Pinholes({ limits, event: (event) => this.#pinhole(event) });
     this.#share = new ProcessShare({
       limits,
@@ -138,11 +172,13 @@ class Worker {
         },
         opened: (session) => this.#opened(session, limits),
       },
+      admitted: (session) => this.#posture.add(session),
       denied: (admission) => {
         this.#counters.denied++;
         this.#sessionLog.denied(admission);
       },
       closed: (session, end) => {
+        this.#posture.remove(session);
         const { sent, received } = session.clientBytes;
         this.#counters.sent += sent;
         this.#counters.received += received;
@@ -156,15 +192,33 @@ class Worker {
   }
 
   get doors(): readonly string[] {
-    return this.#routes.doors.map(({ name, listen, server }) =>
+    return this.#doors().map(({ name, listen, server }) =>
       server === undefined
         ? `${endpointText(listen)} (${name})`
         : `${endpointText(listen)} -> ${endpointText(server)} (${name})`,
     );
   }
 
+  #doors(): readonly Door[] {
+    return [...this.#routes.doors, ...this.#access.doors];
+  }
+
+  #accessOf(config: Config, routes: Routes): AccessProxies {
+    return new AccessProxies(config, routes.doors, {
+      limits: this.#limits,
+      registry: this.#endpoints,
+      denied: (client) => {
+        this.#counters.denied++;
+        this.#accessLog.turnedAway(client);
+      },
+    });
+  }
+
   heard(message: Exclude<ToWorker, { kind: 'start' }>): void {
     switch (message.kind) {
+      case 'endpoints':
+        this.#endpoints.apply(message.updated, message.removed);
+        break;
       case 'ids':
         this.#asked = false;
         this.#ids.push(message);
@@ -200,20 +254,26 @@ class Worker {
 
   async #reload(setup: WorkerSetup): Promise<void> {
     const { config } = readConfig(setup.config, setup.path);
-    const routes = routesOf(config);
+    const routes = routesOf(config, membersOf(this.#endpoints));
+    const access = this.#accessOf(config, routes);
     await this.#stage.reload({ config, signatures: setup.signatures, ...clamdOf(config) });
     this.#interceptor.reload(config);
     this.#log.reopen();
     this.#routes = routes;
-    await this.#share.listen(routes.doors);
+    this.#access = access;
+    this.#posture.configChanged(config);
+    await this.#share.listen(this.#doors());
   }
 
   #opened(session: LiveSession, limits: Limits): void {
-    const { id, client, dialled, server, match } = session.admission;
+    const { id, client, dialled, server, match, access } = session.admission;
     this.#counters.sessions++;
     this.#sessionLog.opened(session);
     const timeout = Math.ceil(limits.idleTime / 1000);
-    this.#tell({ kind: 'opened', session: { id, client, dialled, server, policyId: match.facts.id, timeout } });
+    const { antivirus, fileFilter } = match.profiles;
+    const inspected = antivirus !== undefined || fileFilter !== undefined;
+    const kind = access !== undefined ? 'access-proxy' : inspected ? 'inspected' : 'forwarded';
+    this.#tell({ kind: 'opened', session: { id, client, dialled, server, policyId: match.facts.id, timeout, kind } });
   }
 
   #pinhole(event: PinholeEvent): void {

@@ -17,10 +17,32 @@ export interface SessionEntry {
   readonly parent?: number;
   /** Seconds without a byte until it is given up. */
   readonly timeout: number;
+  /** What is done with it; `inspected` where it is left out. */
+  readonly kind?: SessionKind;
 }
 
-/** FortiOS's words of a session's state that apply to sessions of ours. */
-export const STATE_WORDS = ['log', 'local', 'redir', 'dirty', 'block', 'may_dirty', 'authed', 'acct-ext'] as const;
+/** `forwarded`: policy has no profile for it. `access-proxy`: what the table shows is the client's side, up to the VIP. */
+export type SessionKind = 'inspected' | 'forwarded' | 'access-proxy';
+
+const STATES: Readonly<Record<SessionKind, readonly StateWord[]>> = {
+  inspected: ['log', 'redir', 'may_dirty'],
+  forwarded: ['log', 'may_dirty', 'f00'],
+  'access-proxy': ['log', 'local', 'may_dirty', 'f24'],
+};
+
+/** FortiOS's words of a session's state that apply to sessions of ours, in FortiOS's order. */
+export const STATE_WORDS = [
+  'log',
+  'local',
+  'redir',
+  'dirty',
+  'block',
+  'may_dirty',
+  'authed',
+  'acct-ext',
+  'f00',
+  'f24',
+] as const;
 export type StateWord = (typeof STATE_WORDS)[number];
 
 export interface SessionRow extends SessionEntry {
@@ -31,6 +53,8 @@ export interface SessionRow extends SessionEntry {
   /** Milliseconds of the table's clock. */
   readonly started: number;
   readonly active: number;
+  /** When one that was blocked leaves the table. */
+  readonly expires?: number;
 }
 
 type Mutable = { -readonly [K in keyof SessionRow]: SessionRow[K] } & { readonly states: Set<StateWord> };
@@ -74,7 +98,7 @@ export class SessionTable {
     const now = this.#now();
     this.#rows.set(entry.id, {
       ...entry,
-      states: new Set(['log', 'redir', 'may_dirty']),
+      states: new Set(STATES[entry.kind ?? 'inspected']),
       sent: 0,
       received: 0,
       started: now,
@@ -95,9 +119,27 @@ export class SessionTable {
   }
 
   mark(id: number, word: StateWord, on: boolean): void {
-    const states = this.#rows.get(id)?.states;
-    if (on) states?.add(word);
-    else states?.delete(word);
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    const { states } = row;
+    if (word !== 'dirty') {
+      if (on) states.add(word);
+      else states.delete(word);
+      return;
+    }
+    // The vendor's listings of a session that has become dirty lack these, and have that.
+    states.clear();
+    if (on) for (const each of ['dirty', 'may_dirty', 'acct-ext'] as const) states.add(each);
+    else for (const each of STATES[row.kind ?? 'inspected']) states.add(each);
+  }
+
+  /** Policy allows it no more: it is shown as blocked for so many seconds, by rule 0. */
+  block(id: number, seconds: number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    row.states.clear();
+    for (const each of ['block', 'may_dirty', 'authed', 'acct-ext'] as const) row.states.add(each);
+    row.expires = this.#now() + seconds * 1000;
   }
 
   remove(id: number): void {

@@ -131,7 +131,7 @@ export class AccessRules {
     if (!anywhere && !named.includes(srcintf)) return undefined;
     const src = candidate.source(client);
     const dst = src === undefined ? undefined : candidate.destination(server);
-    if (src === undefined || dst === undefined) return undefined;
+    if (src === undefined || dst === undefined || !candidate.services(server.port, undefined)) return undefined;
     return { ...candidate.match, srcUuid: src.uuid, dstUuid: dst.uuid };
   }
 

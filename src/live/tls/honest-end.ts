@@ -9,20 +9,40 @@ import type { TLSSocket } from 'node:tls';
 
 export class HonestEnd extends Duplex {
   readonly #socket: Duplex;
+  readonly #listeners: readonly (readonly [event: string, listener: (...args: never[]) => void])[];
   /** The FIN was handed up. */
   #told = false;
+  /** The socket is somebody else's. */
+  #left = false;
 
   constructor(socket: Duplex) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
-    socket.on('data', (chunk: Buffer) => {
-      if (!this.push(chunk)) socket.pause();
-    });
-    socket.on('end', () => this.#tell());
-    socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => {
-      if (!this.readableEnded) this.#tell();
-    });
+    this.#listeners = [
+      ['data', (chunk: Buffer) => this.arrived(chunk)],
+      ['end', () => this.#tell()],
+      ['error', (error: Error) => this.destroy(error)],
+      [
+        'close',
+        () => {
+          if (!this.readableEnded) this.#tell();
+        },
+      ],
+    ];
+    for (const [event, listener] of this.#listeners) socket.on(event, listener as (...args: unknown[]) => void);
+  }
+
+  /** The next bytes of the peer. */
+  protected arrived(chunk: Buffer): void {
+    if (!this.push(chunk)) this.#socket.pause();
+  }
+
+  /** Lets go of the socket, paused: what TLS writes after this, its close_notify too, goes nowhere. */
+  protected leave(): void {
+    this.#left = true;
+    this.#socket.pause();
+    for (const [event, listener] of this.#listeners)
+      this.#socket.removeListener(event, listener as (...args: unknown[]) => void);
   }
 
   /** To be called before its handshake. Adds the property that JoinedStreams asks for: the stream inside TLS ended without close_notify. */
@@ -56,20 +76,22 @@ export class HonestEnd extends Duplex {
   }
 
   override _read(): void {
-    this.#socket.resume();
+    if (!this.#left) this.#socket.resume();
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    if (this.#socket.destroyed) done(new Error('the socket is closed'));
+    if (this.#left) done();
+    else if (this.#socket.destroyed) done(new Error('the socket is closed'));
     else this.#socket.write(chunk, done);
   }
 
   override _final(done: () => void): void {
-    this.#socket.end(done);
+    if (this.#left) done();
+    else this.#socket.end(done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#socket.destroy();
+    if (!this.#left) this.#socket.destroy();
     done(error);
   }
 

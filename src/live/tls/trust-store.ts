@@ -93,7 +93,8 @@ function systemRoots(): string[] {
   }
 }
 
-function pems(text: string): string[] {
+/** The certificates of a text. */
+export function pems(text: string): string[] {
   return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
@@ -113,7 +114,8 @@ function parsed(pem: string, where: string): X509Certificate {
   }
 }
 
-function localSigner(entry: {
+/** Key and certificate of an entry. Throws ConfigError. */
+export function localSigner(entry: {
   readonly key: string;
   readonly certificate: string | undefined;
   readonly privateKey: string | undefined;
