@@ -19,6 +19,8 @@ export class TlsShell extends HonestEnd {
   /** `records`: one at a time. `held`: none. `open`: as they come. */
   #way: 'records' | 'held' | 'open' = 'records';
   #next: NodeJS.Immediate | undefined;
+  /** The peer's FIN, which waits behind what it sent. */
+  #ended = false;
 
   constructor(socket: Socket) {
     super(socket);
@@ -41,6 +43,7 @@ export class TlsShell extends HonestEnd {
     const waiting = this.#waiting;
     this.#waiting = Buffer.alloc(0);
     if (waiting.length > 0) super.arrived(waiting);
+    if (this.#ended) super.finished();
   }
 
   /** The socket without TLS, paused, from the byte behind the last record that TLS was given. A close_notify of the peer is passed over. */
@@ -59,14 +62,27 @@ export class TlsShell extends HonestEnd {
     if (this.#next === undefined) this.#pump();
   }
 
+  protected override finished(): void {
+    this.#ended = true;
+    if (this.#way === 'open') super.finished();
+    else if (this.#next === undefined) this.#pump();
+  }
+
   #pump(): void {
     this.#next = undefined;
-    if (this.#way !== 'records' || this.#waiting.length < RECORD_HEADER) return;
+    if (this.#way !== 'records') return;
+    if (this.#waiting.length < RECORD_HEADER) {
+      if (this.#ended) super.finished();
+      return;
+    }
     const [type = 0, major] = this.#waiting;
     const isRecord = type >= 20 && type <= 23 && major === 3;
     // What is no record is TLS's to refuse.
     const length = isRecord ? RECORD_HEADER + this.#waiting.readUInt16BE(3) : this.#waiting.length;
-    if (this.#waiting.length < length) return;
+    if (this.#waiting.length < length) {
+      if (this.#ended) super.finished();
+      return;
+    }
     const record = this.#waiting.subarray(0, length);
     this.#waiting = this.#waiting.subarray(length);
     super.arrived(record);

@@ -20,12 +20,12 @@ export class HonestEnd extends Duplex {
     this.#socket = socket;
     this.#listeners = [
       ['data', (chunk: Buffer) => this.arrived(chunk)],
-      ['end', () => this.#tell()],
+      ['end', () => this.finished()],
       ['error', (error: Error) => this.destroy(error)],
       [
         'close',
         () => {
-          if (!this.readableEnded) this.#tell();
+          if (!this.readableEnded) this.finished();
         },
       ],
     ];
@@ -95,7 +95,8 @@ export class HonestEnd extends Duplex {
     done(error);
   }
 
-  #tell(): void {
+  /** The peer will send no more. */
+  protected finished(): void {
     if (this.#told || this.destroyed) return;
     this.#told = true;
     this.push(null);

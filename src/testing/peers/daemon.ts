@@ -63,10 +63,21 @@ export async function startDaemon(context: TestContext, setup: DaemonSetup): Pro
   const directory = scratch(context, 'daemon');
   const ports: number[] = [];
   for (const { port } of setup.doors) ports.push(port ?? (await freePort()));
+  return runDaemon(context, directory, daemonConfig(setup, ports, directory), ports, setup.args);
+}
+
+/** The same with a configuration of the test's own, which keeps its state in `directory`/state and logs to `directory`/utm.log. */
+export async function runDaemon(
+  context: TestContext,
+  directory: string,
+  text: string,
+  ports: readonly number[],
+  args: readonly string[] = [],
+): Promise<RunningDaemon> {
   const configuration = join(directory, 'utm.conf');
   mkdirSync(join(directory, 'state'));
-  writeFileSync(configuration, daemonConfig(setup, ports, directory));
-  const child = spawn(process.execPath, [MAIN, 'serve', '-c', configuration, ...(setup.args ?? [])], {
+  writeFileSync(configuration, text);
+  const child = spawn(process.execPath, [MAIN, 'serve', '-c', configuration, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';
