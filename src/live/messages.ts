@@ -1,5 +1,5 @@
 /** What the primary process and its workers say to each other. Plain data: it crosses processes. */
-import type { SessionEntry, StateWord } from '../session/session-table.js';
+import type { SessionEntry } from '../session/session-table.js';
 import type { Endpoint } from '../ztna/endpoint.js';
 import type { PinholeEvent } from './pinholes.js';
 
@@ -16,6 +16,9 @@ export interface WorkerSetup {
 /** Totals of a session: from its client, to it. */
 export type Count = readonly [id: number, sent: number, received: number];
 
+/** What policy makes of a live session: it is to be asked again, it allows it, it allows it no more. */
+export type SessionMark = 'dirty' | 'clean' | 'blocked';
+
 export type ToPrimary =
   /** It listens to its primary: what is sent before is lost. */
   | { readonly kind: 'awake' }
@@ -26,8 +29,7 @@ export type ToPrimary =
   | { readonly kind: 'opened'; readonly session: SessionEntry }
   | { readonly kind: 'counts'; readonly counts: readonly Count[]; readonly totals: Totals }
   | { readonly kind: 'closed'; readonly count: Count }
-  /** `block`: policy allows it no more. */
-  | { readonly kind: 'marked'; readonly id: number; readonly word: StateWord; readonly on: boolean }
+  | { readonly kind: 'marked'; readonly id: number; readonly as: SessionMark }
   | { readonly kind: 'pinhole'; readonly event: PinholeEvent }
   | { readonly kind: 'reloaded'; readonly error?: string };
 

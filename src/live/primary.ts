@@ -228,9 +228,9 @@ export class Daemon {
         this.#closed(message.count[0]);
         break;
       case 'marked':
-        if (message.word === 'block')
+        if (message.as === 'blocked')
           this.#table.block(message.id, this.#config.sections['system global'].blockSessionTimer);
-        else this.#table.mark(message.id, message.word, message.on);
+        else this.#table.dirty(message.id, message.as === 'dirty');
         break;
       case 'pinhole':
         this.#expectations.heard(message.event);

@@ -147,7 +147,7 @@ class Worker {
       routed: ({ admission: { client, dialled, server, srcIntf } }) =>
         this.#routes.route(client, dialled, server, srcIntf.name).denied !== true,
       revoked: (session, ruled) => this.#accessLog.revoked(session, ruled),
-      mark: (id, word, on) => tell({ kind: 'marked', id, word, on }),
+      mark: (id, as) => tell({ kind: 'marked', id, as }),
     });
     this.#endpoints.onChange((changes) => this.#posture.endpointsChanged(changes));
     this.#pinholes = new Pinholes({ limits, event: (event) => this.#pinhole(event) });

@@ -29,8 +29,10 @@ const STATES: Readonly<Record<SessionKind, readonly StateWord[]>> = {
   forwarded: ['log', 'may_dirty', 'f00'],
   'access-proxy': ['log', 'local', 'may_dirty', 'f24'],
 };
+const DIRTY = ['dirty', 'may_dirty', 'acct-ext'] as const;
+const BLOCKED = ['block', 'may_dirty', 'authed', 'acct-ext'] as const;
 
-/** FortiOS's words of a session's state that apply to sessions of ours, in FortiOS's order. */
+/** FortiOS's words of a session's state that apply to sessions of ours, in FortiOS's order. What f00 and f24 say nobody has published. */
 export const STATE_WORDS = [
   'log',
   'local',
@@ -57,7 +59,7 @@ export interface SessionRow extends SessionEntry {
   readonly expires?: number;
 }
 
-type Mutable = { -readonly [K in keyof SessionRow]: SessionRow[K] } & { readonly states: Set<StateWord> };
+type Mutable = { -readonly [K in keyof SessionRow]: SessionRow[K] };
 
 /** `diagnose sys session filter`: all that are given must hold. */
 export interface SessionFilter {
@@ -118,27 +120,18 @@ export class SessionTable {
     row.active = this.#now();
   }
 
-  mark(id: number, word: StateWord, on: boolean): void {
+  /** Policy has to be asked again before anything of it passes, or was asked and allows it. */
+  dirty(id: number, dirty: boolean): void {
     const row = this.#rows.get(id);
-    if (row === undefined) return;
-    const { states } = row;
-    if (word !== 'dirty') {
-      if (on) states.add(word);
-      else states.delete(word);
-      return;
-    }
-    // The vendor's listings of a session that has become dirty lack these, and have that.
-    states.clear();
-    if (on) for (const each of ['dirty', 'may_dirty', 'acct-ext'] as const) states.add(each);
-    else for (const each of STATES[row.kind ?? 'inspected']) states.add(each);
+    // The vendor's listings of a session that has become dirty lack the other words, and have these.
+    if (row !== undefined) row.states = new Set(dirty ? DIRTY : STATES[row.kind ?? 'inspected']);
   }
 
   /** Policy allows it no more: it is shown as blocked for so many seconds, by rule 0. */
   block(id: number, seconds: number): void {
     const row = this.#rows.get(id);
     if (row === undefined) return;
-    row.states.clear();
-    for (const each of ['block', 'may_dirty', 'authed', 'acct-ext'] as const) row.states.add(each);
+    row.states = new Set(BLOCKED);
     row.expires = this.#now() + seconds * 1000;
   }
 

@@ -4,7 +4,6 @@
  * doors become dirty, as FortiOS calls it: nothing of theirs passes before policy was asked again.
  */
 import type { Config } from '../../config/config.js';
-import type { StateWord } from '../../session/session-table.js';
 import { counts, dynamicAddresses } from '../../ztna/dynamic-addresses.js';
 import type { Endpoint } from '../../ztna/endpoint.js';
 import type { EndpointChange } from '../../ztna/endpoint-registry.js';
@@ -12,6 +11,7 @@ import type { Ruled } from '../../ztna/rules.js';
 import { carries, type Tag } from '../../ztna/tags.js';
 import { touchedRules } from '../../ztna/touched.js';
 import type { AccessFacts, LiveSession } from '../live-session.js';
+import type { SessionMark } from '../messages.js';
 
 /** A dirty session that nothing comes for is asked about after so many milliseconds: the vendor speaks of about ten seconds. */
 export const DIRTY_TIME = 10_000;
@@ -24,7 +24,7 @@ export interface PostureEnvironment {
   /** It ends because of what the rules say: put it on record. */
   revoked(session: LiveSession, ruled: Ruled): void;
   /** For the table of all sessions. */
-  mark(id: number, word: StateWord, on: boolean): void;
+  mark(id: number, as: SessionMark): void;
 }
 
 export class Posture {
@@ -53,7 +53,7 @@ export class Posture {
 
   remove(session: LiveSession): void {
     const { access, client, match } = session.admission;
-    this.#clean(session);
+    this.#settle(session);
     this.#byAddress.remove(client.address, session);
     if (access === undefined) return;
     this.#byRule.remove(match.facts.id, session);
@@ -97,29 +97,27 @@ export class Posture {
     if (this.#dirty.has(session)) return;
     const { id } = session.admission;
     const refused = (): void => {
-      this.#clean(session);
-      this.#environment.mark(id, 'block', true);
+      this.#settle(session);
+      this.#environment.mark(id, 'blocked');
       session.cut('block-by-policy');
     };
     const recheck = (): boolean => {
       if (!this.#environment.routed(session)) return false;
-      this.#clean(session);
+      if (this.#settle(session)) this.#environment.mark(id, 'clean');
       return true;
     };
     const timer = setTimeout(() => {
       if (this.#dirty.has(session) && !recheck()) refused();
     }, DIRTY_TIME);
     this.#dirty.set(session, timer);
-    this.#environment.mark(id, 'dirty', true);
+    this.#environment.mark(id, 'dirty');
     session.doubt(recheck, refused);
   }
 
-  #clean(session: LiveSession): void {
-    const timer = this.#dirty.get(session);
-    if (timer === undefined) return;
-    clearTimeout(timer);
-    this.#dirty.delete(session);
-    this.#environment.mark(session.admission.id, 'dirty', false);
+  /** It is dirty no more. False: it was not. */
+  #settle(session: LiveSession): boolean {
+    clearTimeout(this.#dirty.get(session));
+    return this.#dirty.delete(session);
   }
 
   /** Addresses that came into a dynamic address or left it. */

@@ -7,8 +7,6 @@ import type { Socket } from 'node:net';
 import { HonestEnd } from '../tls/honest-end.js';
 
 const RECORD_HEADER = 5;
-/** Bytes that wait here until the peer is not read any further. */
-const MOST_WAITING = 65_536;
 const CLOSE_NOTIFY_MOST = 128;
 const ALERT = 21;
 const APPLICATION_DATA = 23;
@@ -35,6 +33,7 @@ export class TlsShell extends HonestEnd {
   /** TLS is given nothing more until `open`. */
   hold(): void {
     this.#way = 'held';
+    this.#wire.pause();
   }
 
   /** TLS stays to the end. */
@@ -55,10 +54,11 @@ export class TlsShell extends HonestEnd {
     return this.#wire;
   }
 
+  /** Not read any further before TLS has had it: a FIN must not come while something waits. */
   protected override arrived(chunk: Buffer): void {
     if (this.#way === 'open') return super.arrived(chunk);
     this.#waiting = this.#waiting.length === 0 ? chunk : Buffer.concat([this.#waiting, chunk]);
-    if (this.#waiting.length > MOST_WAITING) this.#wire.pause();
+    this.#wire.pause();
     if (this.#next === undefined) this.#pump();
   }
 
@@ -68,19 +68,18 @@ export class TlsShell extends HonestEnd {
     else if (this.#next === undefined) this.#pump();
   }
 
+  override _read(): void {
+    if (this.#way === 'open') super._read();
+    else if (this.#next === undefined) this.#pump();
+  }
+
   #pump(): void {
     this.#next = undefined;
     if (this.#way !== 'records') return;
-    if (this.#waiting.length < RECORD_HEADER) {
+    const length = recordLength(this.#waiting);
+    if (length === 0 || this.#waiting.length < length) {
       if (this.#ended) super.finished();
-      return;
-    }
-    const [type = 0, major] = this.#waiting;
-    const isRecord = type >= 20 && type <= 23 && major === 3;
-    // What is no record is TLS's to refuse.
-    const length = isRecord ? RECORD_HEADER + this.#waiting.readUInt16BE(3) : this.#waiting.length;
-    if (this.#waiting.length < length) {
-      if (this.#ended) super.finished();
+      else super._read();
       return;
     }
     const record = this.#waiting.subarray(0, length);
@@ -89,6 +88,13 @@ export class TlsShell extends HonestEnd {
     // Whoever reads inside has the time to say that this was the last.
     this.#next = setImmediate(() => this.#pump());
   }
+}
+
+/** Of the first record, with its header; 0: not known yet. What is no record is TLS's to refuse. */
+function recordLength(bytes: Buffer): number {
+  if (bytes.length < RECORD_HEADER) return 0;
+  const [type = 0, major] = bytes;
+  return type >= 20 && type <= 23 && major === 3 ? RECORD_HEADER + bytes.readUInt16BE(3) : bytes.length;
 }
 
 /** TLS 1.3 sends its close_notify as application data, earlier versions as an alert; no stream of ours begins like either. */
