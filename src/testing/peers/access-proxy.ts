@@ -81,8 +81,9 @@ export interface RunningAccess {
   readonly authority: EndpointAuthority;
   /** Of UID. */
   readonly identity: Identity;
-  /** Where the access proxy is. */
+  /** Where the access proxy is, and the real server. */
   readonly port: number;
+  readonly server: number;
   readonly directory: string;
   /** `tags`, `online`: as `diagnose endpoint record update` has them. */
   endpoint(uid: string, changes: Readonly<Record<string, string>>): Promise<void>;
@@ -104,6 +105,7 @@ export async function startAccess(context: TestContext, setup: AccessSetup): Pro
     authority,
     identity,
     port,
+    server: setup.server,
     directory,
     async endpoint(uid, changes) {
       await daemon.ask('diagnose', 'endpoint', 'record', 'update', uid, ...Object.entries(changes).flat());
