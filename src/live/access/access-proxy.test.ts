@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { type TestContext, test } from 'node:test';
+import { type TestContext, test as unlimited } from 'node:test';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import {
   type AccessSetup,
@@ -16,6 +16,9 @@ import {
 } from '../../testing/peers/access-proxy.js';
 import { freePort } from '../../testing/peers/peers.js';
 import { ForwardingRefused } from './forwarding-client.js';
+
+const test = (title: string, body: (context: TestContext) => Promise<void>): void =>
+  void unlimited(title, { timeout: 60_000 }, body);
 
 const OTHER_UID = '0123456789ABCDEF0123456789ABCDEF';
 const RULE = (lines: readonly string[], id = 4): string =>
@@ -113,6 +116,7 @@ for (const encrypted of [false, true])
     stream.on('data', (chunk: Buffer) => {
       got += chunk.toString();
     });
+    stream.resume();
     stream.write('hello\r\n');
     const big = 'y'.repeat(1 << 20);
     stream.end(big);

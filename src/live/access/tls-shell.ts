@@ -41,6 +41,8 @@ export class TlsShell extends HonestEnd {
     this.#way = 'open';
     const waiting = this.#waiting;
     this.#waiting = Buffer.alloc(0);
+    // Whoever asked for more while none could be given asks no second time.
+    super._read();
     if (waiting.length > 0) super.arrived(waiting);
     if (this.#ended) super.finished();
   }
