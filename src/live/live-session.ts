@@ -56,6 +56,8 @@ export interface Admission {
 export interface AccessFacts {
   /** What its rules are asked. */
   readonly request: AccessRequest;
+  /** The rule that let it in, with what matched its destination: records of files leave that out. */
+  readonly match: PolicyMatch;
   readonly asked: Asked;
   readonly gatewayId: number;
   readonly vip: string;

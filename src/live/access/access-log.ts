@@ -59,7 +59,7 @@ export class AccessLog {
         dstIntf,
         ...(user === undefined ? {} : { user }),
       },
-      denial === 'deny' ? ruled.match : admission.match,
+      denial === 'deny' ? ruled.match : access.match,
     );
     const { gatewayId, vip, accessProxy } = access;
     this.#pair(denial, info, { dialled: server }, { gatewayId, vip, accessProxy, ...this.#device(access.request.device?.uid) });

@@ -1,11 +1,14 @@
 /** A daemon with an access proxy: authorities and certificates of the test's own, endpoints told by command, a server behind it. */
+import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { type Endpoint, endpointText } from '../../core/session.js';
 import { type ForwardingOptions, openForwarding } from '../../live/access/forwarding-client.js';
+import { MAIN } from '../program.js';
 import { type RunningDaemon, runDaemon } from './daemon.js';
-import { freePort, run, scratch } from './peers.js';
+import { ended, freePort, run, scratch } from './peers.js';
 
 export const EMS = 'FCTEMS0000109188';
 export const UID = 'F4F3263AEBE54777A6509A8FCCDF9284';
@@ -67,8 +70,9 @@ export class EndpointAuthority {
 export interface AccessSetup {
   /** FortiOS text behind the access proxy's own: the rules. `WIN2K16-P1-RDP` is the access proxy. */
   readonly rules: string;
-  /** The port of the real server, at 127.0.0.1. */
+  /** The port of the real server, and its address unless 127.0.0.1. */
   readonly server: number;
+  readonly address?: string;
   /** Lines of the access proxy, and of `config inspectd settings`. */
   readonly proxy?: readonly string[];
   readonly settings?: readonly string[];
@@ -128,6 +132,39 @@ export async function startAccess(context: TestContext, setup: AccessSetup): Pro
   };
 }
 
+/** `inspectd ztna connect` as users run it: the port that leads to the server. */
+export async function startConnect(
+  context: TestContext,
+  access: RunningAccess,
+  to: Endpoint,
+  more: readonly string[] = [],
+): Promise<number> {
+  const path = (name: string, text: string): string => {
+    const file = join(access.directory, name);
+    writeFileSync(file, text);
+    return file;
+  };
+  const child = spawn(
+    process.execPath,
+    [
+      ...[MAIN, 'ztna', 'connect', '--gateway', `127.0.0.1:${access.port}`, '--to', endpointText(to), '--listen', '0'],
+      ...['--cert', path('pc.crt', access.identity.certificate), '--key', path('pc.key', access.identity.key)],
+      ...['--ca', path('gateway-ca.crt', access.authority.certificate), ...more],
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  context.after(() => ended(child));
+  let said = '';
+  return new Promise((resolve, reject) => {
+    child.stderr.on('data', (text: Buffer) => {
+      said += text.toString();
+      const ready = /ready: \S+?:(\d+) leads/.exec(said);
+      if (ready !== null) resolve(Number(ready[1]));
+    });
+    child.once('exit', () => reject(new Error(`it did not start: ${said}`)));
+  });
+}
+
 /** A server that is given each connection, and ends with the test. */
 export async function serverOf(context: TestContext, serve: (socket: Socket) => void): Promise<number> {
   const open = new Set<Socket>();
@@ -147,7 +184,7 @@ export async function serverOf(context: TestContext, serve: (socket: Socket) => 
 }
 
 function accessConfig(
-  { rules, server, proxy, settings, sections, mappedport }: AccessSetup,
+  { rules, server, address, proxy, settings, sections, mappedport }: AccessSetup,
   made: { directory: string; port: number; authority: EndpointAuthority; own: Identity },
 ): string {
   const { directory, port, authority, own } = made;
@@ -182,7 +219,7 @@ config firewall address
         set uuid 5445be2e-5d7b-51ea-e2c3-ae6b7855c52f
     next
     edit "server"
-        set subnet 127.0.0.1 255.255.255.255
+        set subnet ${address ?? '127.0.0.1'} 255.255.255.255
     next
 end
 ${sections ?? ''}
