@@ -202,7 +202,8 @@ export class LiveSession {
     // Whatever stands around the streams goes with the sockets.
     for (const socket of [this.#client, this.#server])
       if (socket?.destroyed === false)
-        if (socket.writableEnded) socket.destroy();
+        // One that is sending its FIN cannot be reset, and Node 20 would keep its descriptor.
+        if (socket.writableEnded && !socket.writableFinished) socket.destroy();
         else socket.resetAndDestroy();
     return true;
   }

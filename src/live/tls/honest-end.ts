@@ -61,8 +61,9 @@ export class HonestEnd extends Duplex {
     Object.defineProperty(inner, 'truncated', { get: () => truncated });
     Object.defineProperty(inner, 'resetAndDestroy', {
       value: () => {
-        inner.destroy();
+        // In this order: TLS closes what is beneath it, with a FIN.
         this.reset();
+        inner.destroy();
       },
     });
   }
