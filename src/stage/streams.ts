@@ -98,9 +98,10 @@ export class JoinedStreams {
   /** Ends it before another byte passes, what was written and has not left included: a session that is allowed no more. */
   cut(reason: string): void {
     if (this.#over) return;
-    this.connection.close();
+    // The engine's last words stay unsaid.
     this.#conclude({ how: 'reset', reason, side: undefined });
     for (const { stream } of this.#ends) resetNow(stream);
+    this.connection.close();
   }
 
   /** Nothing passes before `recheck` says so. It is asked once, when something would; `refused` is called soon after it said no. */
