@@ -1,4 +1,5 @@
 /** All clients of the revocation bench: opens the sessions, and says of an endpoint's when their last byte came and when they were closed. */
+import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import process from 'node:process';
 import { openForwarding } from '../../src/live/access/forwarding-client.js';
@@ -31,7 +32,8 @@ function watch(socket: Socket, endpoint: number): Promise<void> {
     socket.once('data', () => resolve());
     socket.once('close', () => resolve());
     socket.resume();
-    socket.write(String(endpoint));
+    // As RDP begins.
+    socket.write(Buffer.from(`\x03\x00${endpoint}`, 'latin1'));
   });
 }
 

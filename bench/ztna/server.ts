@@ -8,6 +8,8 @@ const EVERY = 2_000;
 const LITTLE = Buffer.alloc(64, 'x');
 const MUCH = Buffer.alloc(1_024, 'y');
 
+/** What no protocol that is looked into begins with, so that nobody waits to know it. */
+const RDP = '\x03\x00';
 const sessions = new Map<number, Set<Socket>>();
 let hot: number | undefined;
 
@@ -15,7 +17,7 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => {});
   // Its first bytes say whose it is.
   socket.once('data', (chunk) => {
-    const endpoint = Number(chunk.toString());
+    const endpoint = Number(chunk.toString('latin1', RDP.length));
     const own = sessions.get(endpoint) ?? new Set();
     sessions.set(endpoint, own);
     own.add(socket);
