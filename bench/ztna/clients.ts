@@ -6,8 +6,8 @@ import { openForwarding } from '../../src/live/access/forwarding-client.js';
 import type { FromClients, ToClients, Work } from './messages.js';
 
 interface Seen {
-  lastByte: bigint;
-  closed: bigint | undefined;
+  lastByte: number;
+  closed: number | undefined;
 }
 
 const AT_ONCE = 24;
@@ -17,15 +17,15 @@ let wanted: number | undefined;
 const tell = (message: FromClients): void => void process.send?.(message);
 
 function watch(socket: Socket, endpoint: number): Promise<void> {
-  const own: Seen = { lastByte: 0n, closed: undefined };
+  const own: Seen = { lastByte: 0, closed: undefined };
   seen[endpoint]?.push(own);
   socket.on('error', () => {});
   socket.on('data', () => {
-    own.lastByte = process.hrtime.bigint();
+    own.lastByte = Number(process.hrtime.bigint());
   });
   socket.once('end', () => socket.destroy());
   socket.once('close', () => {
-    own.closed = process.hrtime.bigint();
+    own.closed = Number(process.hrtime.bigint());
     report();
   });
   return new Promise((resolve) => {
@@ -41,11 +41,11 @@ function report(): void {
   const own = seen[wanted ?? -1];
   if (own === undefined || own.some(({ closed }) => closed === undefined)) return;
   wanted = undefined;
-  const last = (times: readonly bigint[]): string => String(times.reduce((a, b) => (b > a ? b : a), 0n));
+  const last = (times: readonly number[]): number => Math.max(0, ...times);
   tell({
     kind: 'ended',
     lastByte: last(own.map(({ lastByte }) => lastByte)),
-    lastClose: last(own.map(({ closed }) => closed ?? 0n)),
+    lastClose: last(own.map(({ closed }) => closed ?? 0)),
     sessions: own.length,
   });
 }

@@ -1,4 +1,4 @@
-/** What the processes of the revocation bench say to each other. Times are nanoseconds of the machine's monotonic clock, as text. */
+/** What the processes of the revocation bench say to each other. Times are nanoseconds of the machine's monotonic clock. */
 export interface Work {
   readonly gateway: number;
   readonly server: number;
@@ -7,10 +7,12 @@ export interface Work {
   readonly sessionsEach: number;
 }
 
-export type ToClients = { readonly kind: 'open'; readonly work: Work } | { readonly kind: 'report'; readonly endpoint: number };
+export type ToClients =
+  | { readonly kind: 'open'; readonly work: Work }
+  | { readonly kind: 'report'; readonly endpoint: number };
 export type FromClients =
   | { readonly kind: 'opened'; readonly failed: number }
   /** Of the sessions of an endpoint, when all are closed: the last byte, the last close; how many there were. */
-  | { readonly kind: 'ended'; readonly lastByte: string; readonly lastClose: string; readonly sessions: number };
+  | { readonly kind: 'ended'; readonly lastByte: number; readonly lastClose: number; readonly sessions: number };
 export type ToServer = { readonly kind: 'hot'; readonly endpoint: number };
 export type FromServer = { readonly kind: 'listening'; readonly port: number };

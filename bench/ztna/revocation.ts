@@ -75,7 +75,9 @@ async function main(): Promise<void> {
   const opened = await answer<Extract<FromClients, { kind: 'opened' }>>(clients);
   const seconds = Number(process.hrtime.bigint() - began) / 1e9;
   const live = (await access.daemon.ask('diagnose', 'sys', 'session', 'stat')).match(/session_count=(\d+)/)?.[1];
-  process.stdout.write(`${live} live sessions of ${endpoints} endpoints, opened in ${seconds.toFixed(0)} s (${opened.failed} failed)\n`);
+  process.stdout.write(
+    `${live} live sessions of ${endpoints} endpoints, opened in ${seconds.toFixed(0)} s (${opened.failed} failed)\n`,
+  );
 
   const lastByte: number[] = [];
   const closed: number[] = [];
@@ -83,12 +85,12 @@ async function main(): Promise<void> {
     server.send({ kind: 'hot', endpoint } satisfies ToServer);
     await sleep(30);
     const told = answer<Extract<FromClients, { kind: 'ended' }>>(clients);
-    const changed = process.hrtime.bigint();
+    const changed = Number(process.hrtime.bigint());
     await command(uidOf(endpoint), 'tags', 'Low');
     clients.send({ kind: 'report', endpoint } satisfies ToClients);
     const ended = await told;
-    lastByte.push(Math.max(0, Number(BigInt(ended.lastByte) - changed) / 1e6));
-    closed.push(Number(BigInt(ended.lastClose) - changed) / 1e6);
+    lastByte.push(Math.max(0, (ended.lastByte - changed) / 1e6));
+    closed.push((ended.lastClose - changed) / 1e6);
   }
   process.stdout.write(`${cpus().length} × ${cpus()[0]?.model ?? ''}, Node ${process.version}\n`);
   process.stdout.write(`sessions of an endpoint: ${work.sessionsEach}; changes: ${endpoints}\n`);
@@ -98,7 +100,8 @@ async function main(): Promise<void> {
 
 function print(what: string, times: number[]): void {
   times.sort((a, b) => a - b);
-  const at = (share: number): string => (times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0).toFixed(2);
+  const at = (share: number): string =>
+    (times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0).toFixed(2);
   process.stdout.write(`${what}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms\n`);
 }
 

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { ConfigError, SourceError } from '../core/errors.js';
-import { type Endpoint, endpointText } from '../core/session.js';
 import { LIVE_LIMITS } from '../core/limits.js';
+import { type Endpoint, endpointText } from '../core/session.js';
 import { type ForwardingOptions, openForwarding } from '../live/access/forwarding-client.js';
 
 export interface ConnectOptions {

@@ -231,7 +231,10 @@ export type Address = Config['sections']['firewall address'] extends ReadonlyMap
 type Address6 = Config['sections']['firewall address6'] extends ReadonlyMap<string, infer A> ? A : never;
 
 /** undefined where the network would have to be asked. */
-function addressHolds(address: Address | Address6, dynamic: Dynamic | undefined): ((ip: string) => boolean) | undefined {
+function addressHolds(
+  address: Address | Address6,
+  dynamic: Dynamic | undefined,
+): ((ip: string) => boolean) | undefined {
   if (address.type === 'dynamic' && 'subnet' in address) return dynamic?.(address);
   if (address.type === 'ipmask')
     return blockList((list) => list.addSubnet(address.subnet.address, address.subnet.prefix, 'ipv4'));

@@ -49,8 +49,7 @@ export function endpointCommands(daemon: CommandedEndpoints): ControlCommand[] {
       rest: 'UID [ems SN] [tags A,B] [ip A,B] [mac A,B] [user U] [domain D] [owner O] [cert SN] [online|revoked|quarantined yes|no]',
       help: 'tell of an endpoint, or what is new about it, where no EMS does',
       run: ([uid, ...words]) => {
-        if (!endpoints.update(updated(endpoints, uid, words)))
-          throw new ConfigError('no more endpoints can be known');
+        if (!endpoints.update(updated(endpoints, uid, words))) throw new ConfigError('no more endpoints can be known');
       },
     },
     {

@@ -175,8 +175,7 @@ export class LiveSession {
   async run(): Promise<void> {
     const ended = await this.#run();
     if (this.#over) return;
-    const end: SessionEnd =
-      this.#cut === undefined ? ended : { how: 'cut', reason: this.#cut, side: undefined };
+    const end: SessionEnd = this.#cut === undefined ? ended : { how: 'cut', reason: this.#cut, side: undefined };
     this.#over = true;
     this.#environment.pinholes.sessionEnded(this.admission.id);
     for (const data of this.#data) data.abort('control-ended');
@@ -202,8 +201,9 @@ export class LiveSession {
     // Whatever stands around the streams goes with the sockets.
     for (const socket of [this.#client, this.#server])
       if (socket?.destroyed === false)
-        // One that is sending its FIN cannot be reset, and Node 20 would keep its descriptor.
-        if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+        if (socket.writableEnded && !socket.writableFinished)
+          // One that is sending its FIN cannot be reset, and Node 20 would keep its descriptor.
+          socket.destroy();
         else socket.resetAndDestroy();
     return true;
   }

@@ -83,7 +83,10 @@ export function accessDenied(
     level: 'notice',
     eventTime: context.eventTime,
     fields: [
-      ...header({ logid: '0000000013', type: 'traffic', subtype: 'forward', level: 'notice', vd: session.vdom }, context),
+      ...header(
+        { logid: '0000000013', type: 'traffic', subtype: 'forward', level: 'notice', vd: session.vdom },
+        context,
+      ),
       ...field('srcip', session.client.address),
       ...field('srcport', session.client.port),
       ...field('srcintf', session.srcIntf.name),
@@ -136,7 +139,10 @@ export function accessAccepted(session: SessionInfo, traffic: AccessTraffic, con
     level: 'notice',
     eventTime: context.eventTime,
     fields: [
-      ...header({ logid: '0000000024', type: 'traffic', subtype: 'forward', level: 'notice', vd: session.vdom }, context),
+      ...header(
+        { logid: '0000000024', type: 'traffic', subtype: 'forward', level: 'notice', vd: session.vdom },
+        context,
+      ),
       ...field('srcip', session.client.address),
       ...field('srcport', session.client.port),
       ...field('srcintf', session.srcIntf.name),

@@ -104,7 +104,8 @@ export function printSessionLines(rows: readonly SessionRow[], now: number): str
   const lines = rows.map((row) => {
     const { client, dialled, server, kind } = row;
     const expire = expireOf(row, now);
-    const translated = kind === 'access-proxy' || endpointText(dialled) === endpointText(server) ? '-' : endpointText(server);
+    const translated =
+      kind === 'access-proxy' || endpointText(dialled) === endpointText(server) ? '-' : endpointText(server);
     return `tcp ${expire} ${endpointText(client)} - ${endpointText(dialled)} ${translated}`;
   });
   return ['PROTO   EXPIRE SOURCE           SOURCE-NAT       DESTINATION      DESTINATION-NAT', ...lines, ''].join('\n');

@@ -75,7 +75,10 @@ test('an endpoint that changes keeps its place', () => {
   const { registry } = watched();
   registry.apply([endpoint('A'), endpoint('B')]);
   registry.update(endpoint('A', { tags: [] }));
-  assert.deepEqual([...registry.values()].map(({ uid }) => uid), ['A', 'B']);
+  assert.deepEqual(
+    [...registry.values()].map(({ uid }) => uid),
+    ['A', 'B'],
+  );
 });
 
 test('there is room for so many and no more; those that are known may change', () => {

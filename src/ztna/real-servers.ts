@@ -32,7 +32,9 @@ export class RealServers {
     this.#gateways = [...proxy.apiGateway.values()]
       .filter(({ service, urlMap }) => service === 'tcp-forwarding' && forTcp(urlMap))
       .map(({ key, realservers }) => {
-        const used = [...realservers.values()].filter((each) => each.status !== 'disable' && each.type === 'tcp-forwarding');
+        const used = [...realservers.values()].filter(
+          (each) => each.status !== 'disable' && each.type === 'tcp-forwarding',
+        );
         return {
           id: Number(key),
           servers: used.map((each) => serves(config, each)),

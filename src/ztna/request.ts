@@ -32,7 +32,14 @@ const MOST_FIELDS = 64;
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Of which there can be one. */
-const SINGLE: ReadonlySet<string> = new Set(['host', 'authorization', 'content-length', 'upgrade', 'cookie', 'user-agent']);
+const SINGLE: ReadonlySet<string> = new Set([
+  'host',
+  'authorization',
+  'content-length',
+  'upgrade',
+  'cookie',
+  'user-agent',
+]);
 
 /** `head`: the request line and the header fields with the empty line that ends them, as Latin-1. */
 export function parseForwardRequest(head: string): ForwardRequest | Refusal {

@@ -99,8 +99,7 @@ export class AccessRules {
     const endpoint = device === undefined ? undefined : this.#registry.byUid(device.uid);
     if (endpoint !== undefined && device !== undefined && isRevoked(endpoint, device))
       return { verdict: 'unmatched', match: this.#implicit, code: 'revoked' };
-    if (endpoint?.quarantined === true)
-      return { verdict: 'unmatched', match: this.#implicit, code: 'denied-by-tags' };
+    if (endpoint?.quarantined === true) return { verdict: 'unmatched', match: this.#implicit, code: 'denied-by-tags' };
     let code: PolicyCode = 'no-policy';
     for (const rule of this.#rules) {
       const { policy } = rule;
@@ -124,7 +123,10 @@ export class AccessRules {
   }
 
   /** Where it comes from, where it goes, and by which access proxy. */
-  #places({ policy, candidate }: Rule, { client, server, accessProxy, srcintf }: AccessRequest): PolicyMatch | undefined {
+  #places(
+    { policy, candidate }: Rule,
+    { client, server, accessProxy, srcintf }: AccessRequest,
+  ): PolicyMatch | undefined {
     if (!policy.accessProxy.includes(accessProxy)) return undefined;
     const { srcintf: named } = policy;
     const anywhere = srcintf === undefined || named.length === 0 || named.includes('any');

@@ -19,7 +19,10 @@ const moment = {
   unset: undefined as string | undefined,
   allowed: 'a moment such as 08:30 2026/11/27',
   many: true,
-  read: (words: Parameters<ReturnType<typeof names>['read']>[0], reader: Parameters<ReturnType<typeof names>['read']>[1]) => {
+  read: (
+    words: Parameters<ReturnType<typeof names>['read']>[0],
+    reader: Parameters<ReturnType<typeof names>['read']>[1],
+  ) => {
     const found = /^(\d{2}:\d{2}) (\d{4}\/\d{2}\/\d{2})$/.exec(words.map((word) => word.text).join(' '));
     if (found !== null) return `${found[2]} ${found[1]}`;
     if (words[0] !== undefined) reader.error(words[0], `allowed: ${moment.allowed}`);
@@ -28,7 +31,13 @@ const moment = {
 };
 
 export const firewallScheduleRecurring = tableSection(
-  { ...elsewhere(FOR_PEOPLE), start: timeOfDay, end: timeOfDay, day: flags([...WEEKDAYS, 'none']), 'label-day': elsewhere(['x']).x },
+  {
+    ...elsewhere(FOR_PEOPLE),
+    start: timeOfDay,
+    end: timeOfDay,
+    day: flags([...WEEKDAYS, 'none']),
+    'label-day': elsewhere(['x']).x,
+  },
   { key: nameKey(31) },
 );
 export const firewallScheduleOnetime = tableSection(

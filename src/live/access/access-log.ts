@@ -62,7 +62,12 @@ export class AccessLog {
       denial === 'deny' ? ruled.match : access.match,
     );
     const { gatewayId, vip, accessProxy } = access;
-    this.#pair(denial, info, { dialled: server }, { gatewayId, vip, accessProxy, ...this.#device(access.request.device?.uid) });
+    this.#pair(
+      denial,
+      info,
+      { dialled: server },
+      { gatewayId, vip, accessProxy, ...this.#device(access.request.device?.uid) },
+    );
   }
 
   #pair(

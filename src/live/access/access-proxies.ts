@@ -8,7 +8,7 @@ import { constants, X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import type { Config } from '../../config/config.js';
-import { type PolicyMatch, implicitMatch } from '../../config/match-policy.js';
+import { implicitMatch, type PolicyMatch } from '../../config/match-policy.js';
 import { ConfigError } from '../../core/errors.js';
 import type { Limits } from '../../core/limits.js';
 import { type Endpoint, endpointText, type InterfaceFacts, type UserFacts } from '../../core/session.js';
@@ -213,7 +213,8 @@ class OneProxy {
     // What comes before the answer could be taken for another request by somebody else.
     if (ahead.length > 0 || (!request.encrypted && shell.waiting > 0))
       return this.#turnAway(arrival, { device: known }, '400 Bad Request', 'bytes before the answer');
-    if (wrongHost(tls, request)) return this.#turnAway(arrival, { device: known }, '421 Misdirected Request', 'SNI and Host differ');
+    if (wrongHost(tls, request))
+      return this.#turnAway(arrival, { device: known }, '421 Misdirected Request', 'SNI and Host differ');
     if (!request.encrypted) shell.hold();
     return this.#rule(arrival, request, known);
   }
@@ -312,7 +313,8 @@ class OneProxy {
       accessProxy: proxy.key,
       device: so.device,
       why,
-      ruled: ruled === undefined || ruled.verdict === 'sign-in' ? undefined : ruled.verdict === 'deny' ? 'deny' : 'no-match',
+      ruled:
+        ruled === undefined || ruled.verdict === 'sign-in' ? undefined : ruled.verdict === 'deny' ? 'deny' : 'no-match',
     });
   }
 
@@ -341,7 +343,9 @@ class OneProxy {
   #user(device: Device | undefined, user: string | undefined): UserFacts {
     const { config, environment } = this.#setup;
     const endpoint = device === undefined ? undefined : environment.registry.byUid(device.uid);
-    const groups = [...config.sections['user group'].values()].filter(({ member }) => user !== undefined && member.includes(user));
+    const groups = [...config.sections['user group'].values()].filter(
+      ({ member }) => user !== undefined && member.includes(user),
+    );
     return {
       ...(device === undefined ? {} : { fctuid: device.uid }),
       ...(endpoint?.user === undefined ? {} : { unauthuser: endpoint.user, unauthusersource: 'forticlient' }),

@@ -1,8 +1,8 @@
 // The vendor's timeline of a session whose client leaves a dynamic address (dyn-addr-session-check): its outputs are what is expected, but for
 // numbers, addresses and what helps whom.
 import assert from 'node:assert/strict';
-import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,8 +39,18 @@ no_ofld_reason: ${why}
 
 total session 1
 `;
-const ALLOWED = LISTED('duration=96 expire=3545', 'log may_dirty f00', 'policy_id=3 pol_uuid_idx=15849', 'npu-flag-off');
-const DIRTY = LISTED('duration=1144 expire=3586', 'dirty may_dirty acct-ext', 'policy_id=3 pol_uuid_idx=15849', 'npu-flag-off');
+const ALLOWED = LISTED(
+  'duration=96 expire=3545',
+  'log may_dirty f00',
+  'policy_id=3 pol_uuid_idx=15849',
+  'npu-flag-off',
+);
+const DIRTY = LISTED(
+  'duration=1144 expire=3586',
+  'dirty may_dirty acct-ext',
+  'policy_id=3 pol_uuid_idx=15849',
+  'npu-flag-off',
+);
 const BLOCKED = LISTED(
   'duration=1155 expire=28',
   'block may_dirty authed acct-ext',

@@ -1,7 +1,7 @@
 /** The client's side of TCP forwarding through an access proxy: what FortiClient's connection rules do. */
 import { Buffer } from 'node:buffer';
 import { connect, isIP, type Socket } from 'node:net';
-import { connect as tlsConnect, type TLSSocket } from 'node:tls';
+import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { SourceError } from '../../core/errors.js';
 import { type Endpoint, endpointText } from '../../core/session.js';
 import { Head } from '../front/head.js';
@@ -52,7 +52,9 @@ export async function openForwarding(options: ForwardingOptions): Promise<Socket
   } catch (cause) {
     socket.destroy();
     if (cause instanceof SourceError) throw cause;
-    throw new SourceError(`${endpointText(gateway)}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new SourceError(`${endpointText(gateway)}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   } finally {
     clearTimeout(timer);
   }

@@ -63,11 +63,16 @@ const ZTNA_AGAIN = ZTNA_DENIED.replace('policyid=4', 'policyid=0')
 
 /** Without what no two sessions have in common. */
 function form(line: string): string {
-  return line
-    .replace(/\b(date|time|eventtime|srcip|srcport|dstip|dstport|sessionid|duration|wanin|rcvdbyte|wanout|lanin|sentbyte|lanout|utmref)=\S+/g, '$1=*')
-    .replace(/\btz="[^"]*"/, 'tz=*')
-    // The test's server is at no port of its own, so that it has no name.
-    .replace(/service="(RDP|tcp\/\d+)"/, 'service=*');
+  return (
+    line
+      .replace(
+        /\b(date|time|eventtime|srcip|srcport|dstip|dstport|sessionid|duration|wanin|rcvdbyte|wanout|lanin|sentbyte|lanout|utmref)=\S+/g,
+        '$1=*',
+      )
+      .replace(/\btz="[^"]*"/, 'tz=*')
+      // The test's server is at no port of its own, so that it has no name.
+      .replace(/service="(RDP|tcp\/\d+)"/, 'service=*')
+  );
 }
 
 function listForm(text: string): string {
@@ -95,7 +100,11 @@ async function session(access: RunningAccess): Promise<Socket> {
 }
 
 /** What `execute log display` has for a session, in its order. */
-async function logged(access: RunningAccess, logid: string, more: Readonly<Record<string, string>> = {}): Promise<string> {
+async function logged(
+  access: RunningAccess,
+  logid: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const fields = await access.daemon.record({ logid, ...more });
   return lineOf(fields, readFileSync(`${access.directory}/utm.log`, 'latin1'));
 }
@@ -168,7 +177,10 @@ test('example 2: the logic of tags becomes "all", and the session that had one o
   assert.equal(listForm(await settled(access, 'total session 1')), listForm(LISTED));
 
   const gone = closed(active);
-  await access.reload({ ...setup, rules: setup.rules.replace('ztna-tags-match-logic or', 'ztna-tags-match-logic and') });
+  await access.reload({
+    ...setup,
+    rules: setup.rules.replace('ztna-tags-match-logic or', 'ztna-tags-match-logic and'),
+  });
   await gone;
   await settled(access, 'total session 0');
   assert.equal(form(await logged(access, '2101060510')), form(ZTNA_DENIED));

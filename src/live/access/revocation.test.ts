@@ -8,7 +8,14 @@ import { Duplex } from 'node:stream';
 import { type TestContext, test as unlimited } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
-import { type AccessSetup, EMS, type RunningAccess, serverOf, startAccess, UID } from '../../testing/peers/access-proxy.js';
+import {
+  type AccessSetup,
+  EMS,
+  type RunningAccess,
+  serverOf,
+  startAccess,
+  UID,
+} from '../../testing/peers/access-proxy.js';
 
 const test = (title: string, body: (context: TestContext) => Promise<void>): void =>
   void unlimited(title, { timeout: 20_000 }, body);
@@ -264,7 +271,9 @@ test('a process that takes the place of one that was lost knows the endpoints', 
   const access = await running(context, port);
   const { pid } = access.daemon.process;
   const children = (): string[] =>
-    readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter((each) => each !== '');
+    readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+      .split(' ')
+      .filter((each) => each !== '');
   const [lost] = children();
   process.kill(Number(lost), 'SIGKILL');
   await until(() => children().length === 1 && children()[0] !== lost);
@@ -287,7 +296,10 @@ test('reloads: what is the same costs nothing, a server that is mapped no more e
   const stream = await access.connect();
   stream.resume();
   await access.reload({ ...setup, settings: ['set idle-timeout 1000'] });
-  await access.reload({ ...setup, rules: `${RULE()}config firewall proxy-policy\n edit 9\n set action deny\n set proxy access-proxy\n next\nend\n` });
+  await access.reload({
+    ...setup,
+    rules: `${RULE()}config firewall proxy-policy\n edit 9\n set action deny\n set proxy access-proxy\n next\nend\n`,
+  });
   stream.write('a');
   await once(stream, 'data');
   const over = closed(stream);

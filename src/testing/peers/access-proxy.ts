@@ -51,10 +51,22 @@ export class EndpointAuthority {
       ...['-keyout', `${base}.key`, '-out', `${base}.csr`],
     ]);
     run('openssl', [
-      ...['x509', '-req', '-in', `${base}.csr`, '-CA', this.#path('crt'), '-CAkey', this.#path('key'), '-CAcreateserial'],
+      ...[
+        'x509',
+        '-req',
+        '-in',
+        `${base}.csr`,
+        '-CA',
+        this.#path('crt'),
+        '-CAkey',
+        this.#path('key'),
+        '-CAcreateserial',
+      ],
       ...['-days', String(days), '-extfile', `${base}.ext`, '-out', `${base}.crt`],
     ]);
-    const serial = run('openssl', ['x509', '-noout', '-serial', '-in', `${base}.crt`]).trim().replace('serial=', '');
+    const serial = run('openssl', ['x509', '-noout', '-serial', '-in', `${base}.crt`])
+      .trim()
+      .replace('serial=', '');
     return {
       certificate: readFileSync(`${base}.crt`, 'latin1'),
       key: readFileSync(`${base}.key`, 'latin1'),
@@ -188,7 +200,8 @@ function accessConfig(
   made: { directory: string; port: number; authority: EndpointAuthority; own: Identity },
 ): string {
   const { directory, port, authority, own } = made;
-  const lines = (each: readonly string[] | undefined): string => (each ?? []).map((line) => `        ${line}\n`).join('');
+  const lines = (each: readonly string[] | undefined): string =>
+    (each ?? []).map((line) => `        ${line}\n`).join('');
   return `config inspectd settings
     set state-directory "${join(directory, 'state')}"
     set log-file "${join(directory, 'utm.log')}"
