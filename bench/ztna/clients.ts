@@ -33,7 +33,7 @@ function watch(socket: Socket, endpoint: number): Promise<void> {
     socket.once('close', () => resolve());
     socket.resume();
     // As RDP begins.
-    socket.write(Buffer.from(`\x03\x00${endpoint}`, 'latin1'));
+    socket.write(Buffer.from(`\x03\x00${endpoint}\r\n`, 'latin1'));
   });
 }
 
@@ -51,7 +51,9 @@ function report(): void {
 }
 
 async function open(work: Work): Promise<number> {
-  const places = work.endpoints.flatMap((_, endpoint) => Array.from({ length: work.sessionsEach }, () => endpoint));
+  const places = work.endpoints.flatMap(({ sessions }, endpoint) =>
+    Array.from({ length: sessions }, () => endpoint),
+  );
   for (const [endpoint] of work.endpoints.entries()) seen[endpoint] = [];
   let failed = 0;
   const opener = async (): Promise<void> => {

@@ -3,8 +3,8 @@ export interface Work {
   readonly gateway: number;
   readonly server: number;
   readonly authorities: string;
-  readonly endpoints: readonly { readonly certificate: string; readonly key: string }[];
-  readonly sessionsEach: number;
+  /** With how many sessions each. */
+  readonly endpoints: readonly { readonly certificate: string; readonly key: string; readonly sessions: number }[];
 }
 
 export type ToClients =

@@ -1,4 +1,4 @@
-/** The server behind the access proxy: sends each session a little every two seconds, and the sessions of one endpoint as much as they take. */
+/** The server behind the access proxy: sends each session a little every two seconds, and the sessions of one endpoint a KiB each millisecond. */
 import { Buffer } from 'node:buffer';
 import { createServer, type Socket } from 'node:net';
 import process from 'node:process';
@@ -10,6 +10,9 @@ const MUCH = Buffer.alloc(1_024, 'y');
 
 /** What no protocol that is looked into begins with, so that nobody waits to know it. */
 const RDP = '\x03\x00';
+/** Who says this gets everything back: what the machine itself takes. */
+const PING = 'ping';
+
 const sessions = new Map<number, Set<Socket>>();
 let hot: number | undefined;
 
@@ -17,6 +20,11 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => {});
   // Its first bytes say whose it is.
   socket.once('data', (chunk) => {
+    if (chunk.toString('latin1') === PING) {
+      socket.write(PING);
+      socket.pipe(socket);
+      return;
+    }
     const endpoint = Number(chunk.toString('latin1', RDP.length));
     const own = sessions.get(endpoint) ?? new Set();
     sessions.set(endpoint, own);
