@@ -24,6 +24,7 @@ const sessions = Number(process.argv[2] ?? 10_000);
 const endpoints = Number(process.argv[3] ?? 250);
 /** Of each endpoint that loses its tag; all others belong to one that keeps it. */
 const EACH = 4;
+const SETTLE = 5_000;
 const RULE = `config firewall proxy-policy
     edit 4
         set proxy access-proxy
@@ -84,6 +85,8 @@ async function main(): Promise<void> {
     `${live} live sessions of ${endpoints} endpoints, opened in ${seconds.toFixed(0)} s (${opened.failed} failed)\n`,
   );
 
+  // What opening them left to do is done by then.
+  await sleep(SETTLE);
   const echo = connect(port, '127.0.0.1');
   echo.setNoDelay(true);
   const roundTrips: number[] = [];

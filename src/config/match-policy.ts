@@ -47,8 +47,13 @@ export interface AdmissionRule {
  */
 export type MatchPolicy = (client: Endpoint, server: Endpoint, service: string | undefined) => PolicyMatch;
 
-/** Who is in a dynamic address object now; undefined: nobody knows. A capture knows of none. */
-export type Dynamic = (object: Address) => ((ip: string) => boolean) | undefined;
+/** What is known of endpoints now, by their addresses. A capture knows of none. */
+export interface Dynamic {
+  /** Who is in a dynamic address object; undefined: nobody knows. */
+  members(object: Address): ((ip: string) => boolean) | undefined;
+  /** Who has any of these tags. */
+  tagged(names: readonly string[]): (ip: string) => boolean;
+}
 
 /**
  * Addresses and services are looked up once here; the result is asked once a connection. `dynamic` is given by a daemon, whose access
@@ -112,8 +117,10 @@ export function policyCandidate(
   const { uuid, name } = policy;
   const { srcaddr, srcaddr6, dstaddr, dstaddr6 } = policy;
   const lookup: Lookup = { config, dynamic };
+  const source = addressList(lookup, [...srcaddr, ...srcaddr6], policy.srcaddrNegate, policy.internetServiceSrc);
+  const tagged = dynamic === undefined || !('ztnaStatus' in policy) ? undefined : endpointTags(policy, dynamic);
   return {
-    source: addressList(lookup, [...srcaddr, ...srcaddr6], policy.srcaddrNegate, policy.internetServiceSrc),
+    source: tagged === undefined ? source : (at) => (tagged(at.address) ? source(at) : undefined),
     destination: addressList(lookup, [...dstaddr, ...dstaddr6], policy.dstaddrNegate, policy.internetService),
     services: serviceList(config, policy.service, policy.serviceNegate, type),
     match: {
@@ -136,6 +143,15 @@ export function policyCandidate(
       },
     },
   };
+}
+
+/** What a firewall policy asks of the endpoint at the client's address: any tag of each list that it has. */
+function endpointTags(policy: FirewallPolicy, dynamic: Dynamic): ((ip: string) => boolean) | undefined {
+  const { ztnaStatus, ztnaEmsTag, ztnaEmsTagSecondary, ztnaEmsTagNegate } = policy;
+  if (!ztnaStatus || ztnaEmsTag.length === 0) return undefined;
+  const first = dynamic.tagged(ztnaEmsTag);
+  const second = ztnaEmsTagSecondary.length === 0 ? undefined : dynamic.tagged(ztnaEmsTagSecondary);
+  return (ip) => first(ip) !== ztnaEmsTagNegate && (second === undefined || second(ip));
 }
 
 /** `utm-status disable` leaves the profiles of a policy in the configuration, unused; proxy policies of exports often lack the option. */
@@ -235,7 +251,7 @@ function addressHolds(
   address: Address | Address6,
   dynamic: Dynamic | undefined,
 ): ((ip: string) => boolean) | undefined {
-  if (address.type === 'dynamic' && 'subnet' in address) return dynamic?.(address);
+  if (address.type === 'dynamic' && 'subnet' in address) return dynamic?.members(address);
   if (address.type === 'ipmask')
     return blockList((list) => list.addSubnet(address.subnet.address, address.subnet.prefix, 'ipv4'));
   if (address.type === 'ipprefix')

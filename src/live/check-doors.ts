@@ -9,6 +9,6 @@ import { routesOf } from './routes.js';
 /** Throws ConfigError. */
 export function checkDoors(config: Config): void {
   const registry = new EndpointRegistry();
-  const { doors } = routesOf(config, membersOf(registry));
+  const { doors } = routesOf(config, membersOf(config, registry));
   new AccessProxies(config, doors, { limits: limitsOf(config), registry, denied: () => {} });
 }

@@ -214,6 +214,12 @@ export class LiveSession {
     for (const joined of [this.#joined, ...this.#data]) joined?.doubt(recheck, refused);
   }
 
+  /** Policy was asked: there is no doubt any more. */
+  trust(): void {
+    this.#doubted = undefined;
+    for (const joined of [this.#joined, ...this.#data]) joined?.trust();
+  }
+
   /** To be called every few seconds: ends it when nothing has come for too long, or too little of what is under way. */
   watch(now: number): void {
     const { limits } = this.#environment;

@@ -129,7 +129,7 @@ class Worker {
     this.#ids = [ids];
     this.#limits = limits;
     this.#endpoints.apply(endpoints);
-    this.#routes = routesOf(config, membersOf(this.#endpoints));
+    this.#routes = routesOf(config, membersOf(config, this.#endpoints));
     this.#access = this.#accessOf(config, this.#routes);
     this.#sessionLog = new SessionLog(
       log,
@@ -254,7 +254,7 @@ class Worker {
 
   async #reload(setup: WorkerSetup): Promise<void> {
     const { config } = readConfig(setup.config, setup.path);
-    const routes = routesOf(config, membersOf(this.#endpoints));
+    const routes = routesOf(config, membersOf(config, this.#endpoints));
     const access = this.#accessOf(config, routes);
     await this.#stage.reload({ config, signatures: setup.signatures, ...clamdOf(config) });
     this.#interceptor.reload(config);

@@ -109,6 +109,11 @@ export class JoinedStreams {
     this.#doubt = { recheck, refused };
   }
 
+  /** There is no doubt any more. */
+  trust(): void {
+    if (this.#doubt !== 'refused') this.#doubt = undefined;
+  }
+
   #sure(): boolean {
     const doubt = this.#doubt;
     if (doubt === undefined) return true;

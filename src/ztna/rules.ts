@@ -89,7 +89,7 @@ export class AccessRules {
       .filter((policy) => policy.status && forAccessProxies(policy))
       .map((policy) => ({
         policy,
-        candidate: policyCandidate(config, policy, 'proxy-policy', membersOf(registry)),
+        candidate: policyCandidate(config, policy, 'proxy-policy', membersOf(config, registry)),
         tags: policy.ztnaEmsTag.map((name) => tagsOf(config, name)),
       }));
   }
@@ -142,11 +142,17 @@ export class AccessRules {
   }
 }
 
-/** The members of dynamic addresses are asked for at the moment when they matter. */
-export function membersOf(registry: EndpointRegistry): Dynamic {
-  return (object) => {
-    const tag = tagOfAddress(object);
-    return tag === undefined ? undefined : (ip) => holdsAddress(registry, tag, ip);
+/** What is known of endpoints is asked for at the moment when it matters. */
+export function membersOf(config: Config, registry: EndpointRegistry): Dynamic {
+  return {
+    members: (object) => {
+      const tag = tagOfAddress(object);
+      return tag === undefined ? undefined : (ip) => holdsAddress(registry, tag, ip);
+    },
+    tagged: (names) => {
+      const tags = names.flatMap((name) => tagsOf(config, name));
+      return (ip) => tags.some((tag) => holdsAddress(registry, tag, ip));
+    },
   };
 }
 

@@ -43,3 +43,12 @@ export function tagsOf(config: Config, name: string, seen: Set<string> = new Set
   const tag = address === undefined ? tagOfName(name) : tagOfAddress(address);
   return tag === undefined ? [] : [tag];
 }
+
+/** What firewall policies ask of the address that a client comes from. */
+export function tagsOfPolicies(config: Config): Tag[] {
+  return [...config.sections['firewall policy'].values()].flatMap((policy) =>
+    policy.ztnaStatus
+      ? [...policy.ztnaEmsTag, ...policy.ztnaEmsTagSecondary].flatMap((name) => tagsOf(config, name))
+      : [],
+  );
+}

@@ -1,5 +1,5 @@
 /** `config firewall access-proxy`: what an access proxy (ZTNA) forwards to. Of its API gateways those of the service tcp-forwarding are ours. */
-import { accepted, choice, ipAddress, ports, reference, text, toggle } from '../options.js';
+import { accepted, choice, ipAddress, ports, reference, text, toggle, withoutEffect } from '../options.js';
 import { nameKey, numericKey, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
 
@@ -39,7 +39,6 @@ const realservers = tableSection(
 const apiGateway = tableSection(
   {
     ...elsewhere([
-      'virtual-host',
       'ldb-method',
       'persistence',
       'http-cookie-domain-from-host',
@@ -62,6 +61,7 @@ const apiGateway = tableSection(
       'h3-support',
     ] as const),
     service: choice(['http', 'https', 'tcp-forwarding', 'samlsp', 'web-portal', 'saas'], 'https'),
+    'virtual-host': withoutEffect(text(79), 'virtual hosts of access proxies'),
     'url-map': text(511),
     'url-map-type': choice(['sub-string', 'wildcard', 'regex'], 'sub-string'),
   },

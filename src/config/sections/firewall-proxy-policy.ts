@@ -1,5 +1,5 @@
 /** `config firewall proxy-policy`: the rules of the access proxy (ZTNA) and of explicit proxies. */
-import { choice, integer, names, text, toggle } from '../options.js';
+import { choice, integer, names, text, toggle, withoutEffect } from '../options.js';
 import { numericKey, tableSection } from '../section.js';
 import { elsewhere, policyProfiles } from './firewall-policy.js';
 
@@ -8,7 +8,7 @@ const ELSEWHERE = [
   'access-proxy6', 'session-ttl', 'poolname',
   'poolname6', 'webproxy-profile', 'webproxy-forward-server', 'isolator-server', 'webcache', 'webcache-https', 'http-tunnel-auth',
   'ssh-policy-redirect', 'transparent', 'disclaimer', 'redirect-url', 'label', 'global-label', 'block-notification', 'decrypted-traffic-mirror',
-  'detect-https-in-http-request', 'device-ownership', 'ztna-geo-tag', 'ztna-proxy', 'url-risk', 'internet-service-name',
+  'detect-https-in-http-request', 'ztna-geo-tag', 'ztna-proxy', 'url-risk', 'internet-service-name',
   'internet-service-group', 'internet-service-custom', 'internet-service-custom-group', 'internet-service-negate', 'internet-service6',
   'internet-service6-name', 'log-http-transaction', 'https-sub-category', 'dnsfilter', 'telemetry-profile', 'ssh-filter', 'internet-service-id',
   'internet-service6-custom', 'internet-service6-custom-group', 'internet-service6-group', 'internet-service6-negate',
@@ -23,6 +23,7 @@ export const firewallProxyPolicy = tableSection(
       undefined,
     ),
     'access-proxy': names(),
+    'device-ownership': withoutEffect(toggle(false), 'check of who owns a device'),
     'ztna-ems-tag': names(),
     'ztna-ems-tag-secondary': names(),
     'ztna-tags-match-logic': choice(['or', 'and'], 'or'),

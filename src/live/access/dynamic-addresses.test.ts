@@ -75,7 +75,14 @@ interface Running {
   list(): Promise<string>;
 }
 
-async function running(context: TestContext, check: 'enable' | 'disable'): Promise<Running> {
+const BY_ADDRESS = ['set srcaddr "EMS_ZTNA_APP_SERVERS"'];
+const BY_TAG = ['set srcaddr "all"', 'set ztna-status enable', 'set ztna-ems-tag "EMS1_ZTNA_APP_SERVERS"'];
+
+async function running(
+  context: TestContext,
+  check: 'enable' | 'disable',
+  source: readonly string[] = BY_ADDRESS,
+): Promise<Running> {
   let got = '';
   const server = await serverOf(context, (socket) => {
     socket.on('data', (chunk) => {
@@ -115,8 +122,7 @@ config firewall policy
     edit 3
         set srcintf "any"
         set dstintf "any"
-        set srcaddr "EMS_ZTNA_APP_SERVERS"
-        set dstaddr "all"
+${source.map((line) => `        ${line}\n`).join('')}        set dstaddr "all"
         set action accept
         set schedule "always"
         set service "ALL"
@@ -180,6 +186,17 @@ test('dyn-addr-session-check: a session that nothing comes for is blocked all th
   await shows(list, 'state=dirty');
   await over;
   await shows(list, 'state=block');
+});
+
+test('dyn-addr-session-check: a policy that asks for the tag itself is asked again like one with an address', async (context) => {
+  const { daemon, client, got, list } = await running(context, 'enable', BY_TAG);
+  await daemon.ask(...LEAVES);
+  await shows(list, 'state=dirty');
+  const over = new Promise<void>((resolve) => client.once('close', () => resolve()));
+  client.write('never');
+  await over;
+  await shows(list, 'state=block');
+  assert.equal(got(), 'hello');
 });
 
 test('dyn-addr-session-check: who came back before anything was to pass goes on', async (context) => {

@@ -8,7 +8,7 @@ import { counts, dynamicAddresses } from '../../ztna/dynamic-addresses.js';
 import type { Endpoint } from '../../ztna/endpoint.js';
 import type { EndpointChange } from '../../ztna/endpoint-registry.js';
 import type { Ruled } from '../../ztna/rules.js';
-import { carries, type Tag } from '../../ztna/tags.js';
+import { carries, type Tag, tagsOfPolicies } from '../../ztna/tags.js';
 import { touchedRules } from '../../ztna/touched.js';
 import type { AccessFacts, LiveSession } from '../live-session.js';
 import type { SessionMark } from '../messages.js';
@@ -80,7 +80,7 @@ export class Posture {
   }
 
   #configure(config: Config): void {
-    this.#dynamic = dynamicAddresses(config).map(({ tag }) => tag);
+    this.#dynamic = [...dynamicAddresses(config).map(({ tag }) => tag), ...tagsOfPolicies(config)];
     this.#checksSessions = config.sections['system settings'].dynAddrSessionCheck;
   }
 
@@ -103,6 +103,7 @@ export class Posture {
     };
     const recheck = (): boolean => {
       if (!this.#environment.routed(session)) return false;
+      session.trust();
       if (this.#settle(session)) this.#environment.mark(id, 'clean');
       return true;
     };
@@ -120,7 +121,7 @@ export class Posture {
     return this.#dirty.delete(session);
   }
 
-  /** Addresses that came into a dynamic address or left it. */
+  /** Addresses that came into what policies ask for, or left it. */
   #moved(changes: readonly EndpointChange[]): Set<string> {
     const moved = new Set<string>();
     for (const { before, after } of changes)

@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { parseLine } from '../../log/parse-line.js';
 import { EMS, type RunningAccess, startAccess, startConnect, UID } from '../../testing/peers/access-proxy.js';
@@ -16,6 +15,7 @@ import { PASSWORD as FTP_PASSWORD, VSFTPD } from '../../testing/peers/ftp-server
 import { freePort, peerTest, run, scratch } from '../../testing/peers/peers.js';
 import { PASSWORD, SHARE, startSamba, USER } from '../../testing/peers/samba.js';
 import { EICAR } from '../../testing/peers/scanned.js';
+import { until } from '../../testing/until.js';
 
 const SEEDS = readFileSync('samples/seeds/utm-lines.txt', 'utf8').trimEnd().split('\n');
 
@@ -258,18 +258,10 @@ peerTest(
       ...['--output', join(directory, 'cut.bin'), at('large.bin')],
     ]);
     const over = new Promise<number | null>((resolve) => slow.once('exit', (status) => resolve(status)));
-    await until(() => existsSync(join(directory, 'cut.bin')) && readFileSync(join(directory, 'cut.bin')).length > 0);
+    await until('a part is here', () => existsSync(join(directory, 'cut.bin')) && readFileSync(join(directory, 'cut.bin')).length > 0);
     await access.endpoint(UID, { tags: '' });
     assert.notEqual(await over, 0);
     assert.ok(readFileSync(join(directory, 'cut.bin')).length < large.length);
     await access.daemon.record({ logid: '2101060510', policyid: '1' });
   },
 );
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (holds()) return;
-    await sleep(25);
-  }
-  assert.fail('it did not happen');
-}

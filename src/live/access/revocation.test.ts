@@ -16,9 +16,10 @@ import {
   startAccess,
   UID,
 } from '../../testing/peers/access-proxy.js';
+import { until } from '../../testing/until.js';
 
 const test = (title: string, body: (context: TestContext) => Promise<void>): void =>
-  void unlimited(title, { timeout: 20_000 }, body);
+  void unlimited(title, { timeout: 60_000 }, body);
 
 const RULE = (tag = 'AV-enabled', more: readonly string[] = []): string => `config firewall proxy-policy
     edit 4
@@ -65,14 +66,6 @@ async function running(context: TestContext, port: number, setup: Partial<Access
 
 const revoke = (access: RunningAccess): Promise<void> => access.endpoint(UID, { tags: '' });
 
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 800; tries++) {
-    if (holds()) return;
-    await sleep(10);
-  }
-  assert.fail('it did not happen');
-}
-
 /** A reset that overtakes what was not read yet looks like an end to Node. */
 const closed = (socket: Duplex): Promise<void> => {
   socket.on('error', () => {});
@@ -94,10 +87,10 @@ for (const encrypted of [false, true]) {
     stream.on('end', () => {
       ended = true;
     });
-    await until(() => open() === 1);
+    await until('the server has it', () => open() === 1);
     await revoke(access);
     await over;
-    await until(() => open() === 0);
+    await until('the server has lost it', () => open() === 0);
     assert.ok(!ended, 'a reset, no end');
     await access.daemon.record({ logid: '2101060510', policyid: '4' });
   });
@@ -113,16 +106,16 @@ for (const encrypted of [false, true]) {
     });
     stream.resume();
     stream.end('last words');
-    await until(() => got() === 'last words');
+    await until('the last words came', () => got() === 'last words');
     sending[0]?.write('before');
-    await until(() => received === 'before');
+    await until('the answer came', () => received === 'before');
     const over = closed(stream);
     await revoke(access);
     sending[0]?.write('after');
     await over;
     assert.equal(received, 'before');
     // Node listens no more to one that has ended; writing tells it.
-    await until(() => {
+    await until('it is gone', () => {
       for (const socket of sending) socket.write('after');
       return open() === 0;
     });
@@ -139,10 +132,10 @@ for (const encrypted of [false, true]) {
     const access = await running(context, port);
     const stream = await access.connect({ encrypted });
     stream.pause();
-    await until(() => open() === 1);
+    await until('the server has it', () => open() === 1);
     const over = closed(stream);
     await revoke(access);
-    await until(() => open() === 0);
+    await until('the server has lost it', () => open() === 0);
     await access.daemon.record({ logid: '2101060510' });
     stream.resume();
     await over;
@@ -185,15 +178,15 @@ test('a client in the middle of a TLS record: the rest of it comes too late', as
   );
   await once(tls, 'data');
   tls.write('whole');
-  await until(() => got() === 'whole');
+  await until('the first record came', () => got() === 'whole');
   halved.armed = true;
   tls.write('never'.repeat(100));
-  await until(() => halved.rest.length > 0);
+  await until('a half is kept back', () => halved.rest.length > 0);
   const over = closed(wire);
   await revoke(access);
   wire.write(halved.rest);
   await over;
-  await until(() => open() === 0);
+  await until('the server has lost it', () => open() === 0);
   assert.equal(got(), 'whole');
 });
 
@@ -230,14 +223,14 @@ end
   ] as const) {
     said = '';
     stream.write(`${line}\r\n`);
-    await until(() => said.includes(answer));
+    await until(`an answer to ${line}`, () => said.includes(answer));
   }
   stream.write(`Subject: held\r\n\r\n${'secret '.repeat(10_000)}\r\n`);
   const over = closed(stream);
   await revoke(access);
   stream.write('.\r\n');
   await over;
-  await until(() => open() === 0);
+  await until('the server has lost it', () => open() === 0);
   assert.ok(!got().includes('secret') && !got().includes('Subject'));
 });
 
@@ -249,14 +242,14 @@ test('with several processes and sessions: all of the endpoint end, and none of 
   await access.endpoint(otherUid, { ems: EMS, cert: other.serial, tags: 'AV-enabled' });
   const mine = await Promise.all(Array.from({ length: 12 }, () => access.connect()));
   const theirs = await Promise.all(Array.from({ length: 12 }, () => access.connect(other)));
-  await until(() => open() === 24);
+  await until('all are there', () => open() === 24);
   const over = mine.map((stream) => {
     stream.resume();
     return closed(stream);
   });
   await revoke(access);
   await Promise.all(over);
-  await until(() => open() === 12);
+  await until('half of them are gone', () => open() === 12);
   for (const stream of theirs) {
     stream.write('a');
     stream.resume();
@@ -276,7 +269,7 @@ test('a process that takes the place of one that was lost knows the endpoints', 
       .filter((each) => each !== '');
   const [lost] = children();
   process.kill(Number(lost), 'SIGKILL');
-  await until(() => children().length === 1 && children()[0] !== lost);
+  await until('another is there', () => children().length === 1 && children()[0] !== lost);
   let stream: Awaited<ReturnType<RunningAccess['connect']>> | undefined;
   for (let tries = 0; stream === undefined && tries < 100; tries++) {
     stream = await access.connect().catch(() => undefined);
@@ -305,5 +298,5 @@ test('reloads: what is the same costs nothing, a server that is mapped no more e
   const over = closed(stream);
   await access.reload({ ...setup, mappedport: [port === 9 ? 10 : 9] });
   await over;
-  await until(() => open() === 0);
+  await until('the server has lost it', () => open() === 0);
 });
