@@ -51,9 +51,7 @@ function report(): void {
 }
 
 async function open(work: Work): Promise<number> {
-  const places = work.endpoints.flatMap(({ sessions }, endpoint) =>
-    Array.from({ length: sessions }, () => endpoint),
-  );
+  const places = work.endpoints.flatMap(({ sessions }, endpoint) => Array.from({ length: sessions }, () => endpoint));
   for (const [endpoint] of work.endpoints.entries()) seen[endpoint] = [];
   let failed = 0;
   const opener = async (): Promise<void> => {

@@ -38,9 +38,24 @@ test('addresses and names are taken as they are written, in one way only', () =>
   assert.equal(asked('fd00::1'), 'fd00::1');
   assert.equal(asked('[fd00::1]'), 'fd00::1');
   assert.equal(asked('%5Bfd00::1%5D'), 'fd00::1');
-  for (const each of ['', '3232240646', '0300.168.20.6', '0xc0a81406', '10.0.0', 'a..b', '-a', 'a/b', '%00', '%', 'a%20b', 'a@b', '10.0.0.1:22'])
+  for (const each of [
+    '',
+    '3232240646',
+    '0300.168.20.6',
+    '0xc0a81406',
+    '10.0.0',
+    'a..b',
+    '-a',
+    'a/b',
+    '%00',
+    '%',
+    'a%20b',
+    'a@b',
+    '10.0.0.1:22',
+  ])
     assert.equal(asked(each), 'malformed query', each);
-  for (const port of ['0', '65536', '+1', '1e3', '%2022', '022', '']) assert.equal(asked('10.0.0.1', port), 'malformed query', port);
+  for (const port of ['0', '65536', '+1', '1e3', '%2022', '022', ''])
+    assert.equal(asked('10.0.0.1', port), 'malformed query', port);
 });
 
 test('whatever is changed in a request, it is read as one that says the same, or refused', () => {

@@ -258,7 +258,10 @@ peerTest(
       ...['--output', join(directory, 'cut.bin'), at('large.bin')],
     ]);
     const over = new Promise<number | null>((resolve) => slow.once('exit', (status) => resolve(status)));
-    await until('a part is here', () => existsSync(join(directory, 'cut.bin')) && readFileSync(join(directory, 'cut.bin')).length > 0);
+    await until(
+      'a part is here',
+      () => existsSync(join(directory, 'cut.bin')) && readFileSync(join(directory, 'cut.bin')).length > 0,
+    );
     await access.endpoint(UID, { tags: '' });
     assert.notEqual(await over, 0);
     assert.ok(readFileSync(join(directory, 'cut.bin')).length < large.length);

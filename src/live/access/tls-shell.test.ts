@@ -5,14 +5,16 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { createSecureContext, TLSSocket } from 'node:tls';
-import { scratch } from '../../testing/peers/peers.js';
 import { EndpointAuthority } from '../../testing/peers/access-proxy.js';
+import { scratch } from '../../testing/peers/peers.js';
 import { openForwarding } from './forwarding-client.js';
 import { TlsShell } from './tls-shell.js';
 
 const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\n\r\n';
 
-test('a server that speaks in the same packet as the answer is heard, with its FIN', { timeout: 20_000 }, async (context) => {
+test('a server that speaks in the same packet as the answer is heard, with its FIN', {
+  timeout: 20_000,
+}, async (context) => {
   const authority = new EndpointAuthority(scratch(context, 'shell'));
   const own = authority.issue('gateway', { purpose: 'serverAuth', names: 'IP:127.0.0.1' });
   const secureContext = createSecureContext({ key: own.key, cert: own.certificate });
