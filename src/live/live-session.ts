@@ -248,6 +248,7 @@ export class LiveSession {
 
   async #run(): Promise<SessionEnd> {
     const { admission } = this;
+    if (this.#cut !== undefined) return { how: 'cut', reason: this.#cut, side: undefined };
     const server = await this.#dial(admission.via ?? admission.server);
     if (typeof server === 'string') {
       if (admission.access !== undefined) await admission.access.threshold.refuse();

@@ -49,6 +49,8 @@ export class Posture {
     if (access === undefined) return;
     this.#byRule.add(match.facts.id, session);
     if (access.request.device !== undefined) this.#byEndpoint.add(access.request.device.uid, session);
+    // Its door may have asked rules that were replaced since the client came.
+    this.#again(session);
   }
 
   remove(session: LiveSession): void {

@@ -300,3 +300,43 @@ test('reloads: what is the same costs nothing, a server that is mapped no more e
   await over;
   await until('the server has lost it', () => open() === 0);
 });
+
+test('a client that came by the old rules and asks behind a reload is not let in by them', async (context) => {
+  const { port, open } = await server(context);
+  const setup = { rules: RULE(), server: port };
+  const access = await running(context, port, setup);
+  const { certificate: cert, key } = access.identity;
+  const tls = tlsConnect({ host: '127.0.0.1', port: access.port, ca: access.authority.certificate, cert, key });
+  await once(tls, 'secureConnect');
+  await access.reload({ ...setup, rules: RULE('Low') });
+  let got = '';
+  tls.on('data', (chunk: Buffer) => {
+    got += chunk.toString();
+  });
+  const over = closed(tls);
+  tls.write(
+    `GET /tcp?address=127.0.0.1&port=${port}&tls=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: tcp-forwarding/1.0\r\nConnection: Upgrade\r\n\r\n`,
+  );
+  await over;
+  assert.equal(got, '');
+  assert.equal(open(), 0);
+  await access.daemon.record({ logid: '2101060510' });
+});
+
+test('changes in the middle of a reload: whoever may not is gone when both are over', async (context) => {
+  const { port, open } = await server(context, (socket) => socket.pipe(socket));
+  const setup = { rules: RULE(), server: port };
+  const access = await running(context, port, { ...setup, settings: ['set workers 2'] });
+  for (let round = 0; round < 3; round++) {
+    await access.endpoint(UID, { tags: 'AV-enabled' });
+    const streams = await Promise.all(Array.from({ length: 6 }, () => access.connect()));
+    const over = streams.map((stream) => {
+      stream.resume();
+      return closed(stream);
+    });
+    const reloading = access.reload({ ...setup, settings: ['set workers 2', `set idle-timeout ${1000 + round}`] });
+    await revoke(access);
+    await Promise.all([reloading, ...over]);
+    await until('the server has lost them', () => open() === 0);
+  }
+});
