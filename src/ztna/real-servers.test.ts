@@ -38,7 +38,7 @@ config firewall access-proxy
                 config realservers
                     edit 1
                         set address "net"
-                        set mappedport 3389 22
+                        set mappedport 3389 20-22
                     next
                     edit 2
                         set addr-type fqdn
@@ -85,6 +85,7 @@ const of = (name: string): RealServers => {
 const CASES: readonly (readonly [host: string, port: number, address: string, gateway: number | undefined])[] = [
   ['10.0.0.7', 3389, '10.0.0.7', 4],
   ['10.0.0.7', 22, '10.0.0.7', 4],
+  ['10.0.0.7', 21, '10.0.0.7', 4],
   ['10.0.0.7', 445, '10.0.0.7', undefined],
   ['10.0.1.7', 3389, '10.0.1.7', undefined],
   // A name that leads to what is mapped.

@@ -69,7 +69,8 @@ function serves(config: Config, server: RealServer): (asked: Asked, address: str
   const holds = address === undefined ? undefined : addressMatcher(config, address);
   const byName = fqdnsOf(config, address).length > 0;
   return (asked, at) => {
-    if (mappedport.length > 0 && !mappedport.includes(asked.port)) return false;
+    if (mappedport.length > 0 && !mappedport.some(({ from, to }) => asked.port >= from && asked.port <= to))
+      return false;
     const isName = isIP(asked.host) === 0;
     if (isName && !named(asked.host)) return false;
     if (ip !== undefined) return ip === at;

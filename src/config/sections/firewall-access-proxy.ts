@@ -1,7 +1,8 @@
 /** `config firewall access-proxy`: what an access proxy (ZTNA) forwards to. Of its API gateways those of the service tcp-forwarding are ours. */
-import { accepted, choice, ipAddress, ports, reference, text, toggle, withoutEffect } from '../options.js';
+import { accepted, choice, ipAddress, reference, text, toggle, withoutEffect } from '../options.js';
 import { nameKey, numericKey, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
+import { portRanges } from './firewall-service.js';
 
 export const EMPTY_CERT_ACTIONS = ['accept', 'block', 'accept-unmanageable'] as const;
 
@@ -29,11 +30,11 @@ const realservers = tableSection(
     /** `files.example.com`, `*.example.com`. */
     domain: text(255),
     /** None: any. */
-    mappedport: ports([]),
+    mappedport: portRanges,
     status: choice(['active', 'standby', 'disable'], 'active'),
     type: choice(['tcp-forwarding', 'ssh'], 'tcp-forwarding'),
   },
-  { key: numericKey },
+  { key: numericKey, open: true },
 );
 
 const apiGateway = tableSection(
@@ -65,7 +66,7 @@ const apiGateway = tableSection(
     'url-map': text(511),
     'url-map-type': choice(['sub-string', 'wildcard', 'regex'], 'sub-string'),
   },
-  { nested: { realservers }, key: numericKey, skipped: ['ssl-cipher-suites', 'quic'] },
+  { nested: { realservers }, key: numericKey, open: true },
 );
 
 export const firewallAccessProxy = tableSection(
@@ -89,5 +90,5 @@ export const firewallAccessProxy = tableSection(
     'log-blocked-traffic': toggle(true),
     comment: accepted,
   },
-  { nested: { 'api-gateway': apiGateway }, key: nameKey(79), skipped: ['api-gateway6'] },
+  { nested: { 'api-gateway': apiGateway }, key: nameKey(79), open: true },
 );

@@ -1,5 +1,5 @@
 /** `config firewall schedule recurring`, `onetime` and `group`: when a rule holds. `always` and `none` are known without being written. */
-import { flags, names, parsed } from '../options.js';
+import { accepted, flags, names, type OptionKind, parsed } from '../options.js';
 import { nameKey, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
 
@@ -15,14 +15,11 @@ const timeOfDay = parsed('a time such as 08:30', (text) => {
 });
 
 /** `08:30 2026/11/27`, in words: as it compares, `2026/11/27 08:30`. */
-const moment = {
-  unset: undefined as string | undefined,
+const moment: OptionKind<string | undefined> = {
+  unset: undefined,
   allowed: 'a moment such as 08:30 2026/11/27',
   many: true,
-  read: (
-    words: Parameters<ReturnType<typeof names>['read']>[0],
-    reader: Parameters<ReturnType<typeof names>['read']>[1],
-  ) => {
+  read: (words, reader) => {
     const found = /^(\d{2}:\d{2}) (\d{4}\/\d{2}\/\d{2})$/.exec(words.map((word) => word.text).join(' '));
     if (found !== null) return `${found[2]} ${found[1]}`;
     if (words[0] !== undefined) reader.error(words[0], `allowed: ${moment.allowed}`);
@@ -36,18 +33,18 @@ export const firewallScheduleRecurring = tableSection(
     start: timeOfDay,
     end: timeOfDay,
     day: flags([...WEEKDAYS, 'none']),
-    'label-day': elsewhere(['x']).x,
+    'label-day': accepted,
   },
-  { key: nameKey(31) },
+  { key: nameKey(31), open: true },
 );
 export const firewallScheduleOnetime = tableSection(
   { ...elsewhere(FOR_PEOPLE), start: moment, end: moment },
-  { key: nameKey(31) },
+  { key: nameKey(31), open: true },
 );
 export const firewallScheduleGroup = tableSection(
   {
     ...elsewhere(['color', 'fabric-object', 'uuid'] as const),
     member: names('firewall schedule recurring', 'firewall schedule onetime'),
   },
-  { key: nameKey(31) },
+  { key: nameKey(31), open: true },
 );

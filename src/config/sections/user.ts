@@ -14,4 +14,4 @@ export const userLocal = tableSection(
 export const userGroup = tableSection({ member: names() }, { key: nameKey(35), open: true });
 
 /** `user-cert-ca`: the authorities that issue certificates of endpoints. */
-export const authenticationSetting = openSection({ 'user-cert-ca': names('vpn certificate ca') });
+export const authenticationSetting = openSection({ 'user-cert-ca': names() });

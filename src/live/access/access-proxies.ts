@@ -4,7 +4,7 @@
  * is told before its certificate was found good is nothing but that.
  */
 import { Buffer } from 'node:buffer';
-import { constants, X509Certificate } from 'node:crypto';
+import { constants, type X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import type { Config } from '../../config/config.js';
@@ -24,7 +24,7 @@ import { resolved } from '../front/wanted.js';
 import type { AccessFacts, Admission } from '../live-session.js';
 import type { Door } from '../process-share.js';
 import { expected } from '../routes.js';
-import { localSigner, pems } from '../tls/trust-store.js';
+import { localSigner, parsed, pems } from '../tls/trust-store.js';
 import { deviceOf } from './device-certificate.js';
 import { TlsShell } from './tls-shell.js';
 
@@ -366,7 +366,10 @@ const STATUS = {
 function authoritiesOf(config: Config): X509Certificate[] {
   return config.sections['authentication setting'].userCertCa.flatMap((name) => {
     const { ca } = config.sections['vpn certificate ca'].get(name) ?? { ca: undefined };
-    return pems(ca ?? '').map((pem) => new X509Certificate(pem));
+    const found = pems(ca ?? '').map((pem) => parsed(pem, `config vpn certificate ca / edit "${name}"`));
+    if (found.length === 0)
+      throw new ConfigError(`config vpn certificate ca / edit "${name}": is no certificate in PEM`);
+    return found;
   });
 }
 

@@ -106,7 +106,8 @@ function fingerprints(pem: string): string[] {
   }
 }
 
-function parsed(pem: string, where: string): X509Certificate {
+/** Throws ConfigError. */
+export function parsed(pem: string, where: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (cause) {
