@@ -22,8 +22,8 @@ export async function check(options: CheckOptions): Promise<number> {
   const { config, warnings } = await loadConfig(options.config);
   for (const warning of warnings) process.stderr.write(`inspectd: ${warning}\n`);
   if (config !== undefined) {
-    const { routesOf } = await import('../live/routes.js');
-    routesOf(config);
+    const { checkDoors } = await import('../live/check-doors.js');
+    checkDoors(config);
     const { configuredCertificates } = await import('../live/tls/trust-store.js');
     configuredCertificates(config);
     const { planResponse } = await import('../live/incident-response.js');

@@ -16,6 +16,7 @@ import type { QuarantineOptions } from './quarantine.js';
 import type { ScanOptions } from './scan.js';
 import { parseSecret } from './secret.js';
 import type { ServeOptions } from './serve.js';
+import type { ConnectOptions } from './ztna.js';
 
 /** Nothing bad; something that policy strips or blocks; the work could not be done. */
 export const EXIT = { clean: 0, found: 1, failed: 2 } as const;
@@ -295,6 +296,35 @@ Example:
   .action(async (options: EmsSimOptions & { readonly printCa?: boolean }) => {
     const { emsSim, emsSimAuthority } = await import('./ems-sim.js');
     process.exitCode = options.printCa === true ? emsSimAuthority(options.directory) : await emsSim(options);
+  });
+
+program
+  .command('ztna')
+  .summary('the client of an access proxy')
+  .description('What an endpoint does to get through an access proxy (ZTNA).')
+  .command('connect')
+  .description(
+    'Listens on a port of this machine; who connects there is led through the access proxy to the server behind it, with the certificate of\n' +
+      'this endpoint. What FortiClient does by a ZTNA connection rule.',
+  )
+  .requiredOption('--gateway <host:port>', 'the access proxy')
+  .requiredOption('--to <host:port>', 'the server behind it, by the address or name that the access proxy maps')
+  .requiredOption('--listen <port>', 'where clients of this machine connect: a port of 127.0.0.1, or ADDRESS:PORT')
+  .option('--cert <file>', "this endpoint's certificate (PEM)")
+  .option('--key <file>', 'its key (PEM)')
+  .option('--ca <file>', "who vouches for the access proxy's own certificate (PEM; default: whom this machine trusts)")
+  .option('--encrypt', 'keep what is carried inside TLS, where it is not encrypted itself')
+  .option('--user <name>', 'sign in; the password is in the environment, INSPECTD_ZTNA_PASSWORD')
+  .addHelpText(
+    'after',
+    `
+Example:
+  inspectd ztna connect --gateway 192.0.2.86:443 --cert pc.crt --key pc.key --ca gateway-ca.crt --listen 13389 --to 192.168.20.6:3389
+  and point the RDP client to 127.0.0.1:13389`,
+  )
+  .action(async (options: ConnectOptions) => {
+    const { connect } = await import('./ztna.js');
+    process.exitCode = await connect(options);
   });
 
 for (const [name, summary] of [

@@ -24,6 +24,7 @@ import {
 } from './sections/automation.js';
 import { endpointControlFctems, endpointControlForticlientEms } from './sections/endpoint-control.js';
 import { fileFilterProfile, toFileFilterProfile } from './sections/file-filter-profile.js';
+import { firewallAccessProxy } from './sections/firewall-access-proxy.js';
 import {
   firewallAddress,
   firewallAddress6,
@@ -32,14 +33,20 @@ import {
 } from './sections/firewall-address.js';
 import { firewallPolicy } from './sections/firewall-policy.js';
 import { firewallProxyPolicy } from './sections/firewall-proxy-policy.js';
+import {
+  firewallScheduleGroup,
+  firewallScheduleOnetime,
+  firewallScheduleRecurring,
+} from './sections/firewall-schedule.js';
 import { firewallServiceCustom, firewallServiceGroup } from './sections/firewall-service.js';
 import { firewallVip } from './sections/firewall-vip.js';
 import { inspectdListener, inspectdSettings, inspectdSmbAccount } from './sections/inspectd.js';
 import { logSyslogdSetting } from './sections/log-syslogd-setting.js';
 import { profileProtocolOptions, toProtocolOptionsProfile } from './sections/profile-protocol-options.js';
 import { sslSshProfile, toSslProfile } from './sections/ssl-ssh-profile.js';
-import { systemGlobal, systemSettings } from './sections/system.js';
+import { systemGlobal, systemInterface, systemSettings } from './sections/system.js';
 import { readReplacementMessages } from './sections/system-replacemsg.js';
+import { authenticationSetting, userGroup, userLocal } from './sections/user.js';
 import { vpnCertificateCa, vpnCertificateLocal } from './sections/vpn-certificate.js';
 import { pathText, readTree, type SectionNode } from './tree.js';
 import { CONFIG_CHARACTERS, readWords, type Word } from './words.js';
@@ -67,9 +74,17 @@ export const SECTIONS = {
   'system automation-stitch': systemAutomationStitch,
   'system automation-trigger': systemAutomationTrigger,
   'system email-server': systemEmailServer,
+  'firewall access-proxy': firewallAccessProxy,
+  'firewall schedule recurring': firewallScheduleRecurring,
+  'firewall schedule onetime': firewallScheduleOnetime,
+  'firewall schedule group': firewallScheduleGroup,
   'system global': systemGlobal,
+  'system interface': systemInterface,
   'system settings': systemSettings,
   'log syslogd setting': logSyslogdSetting,
+  'authentication setting': authenticationSetting,
+  'user local': userLocal,
+  'user group': userGroup,
   'vpn certificate ca': vpnCertificateCa,
   'vpn certificate local': vpnCertificateLocal,
   'inspectd settings': inspectdSettings,

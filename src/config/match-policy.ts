@@ -47,19 +47,26 @@ export interface AdmissionRule {
  */
 export type MatchPolicy = (client: Endpoint, server: Endpoint, service: string | undefined) => PolicyMatch;
 
-/** Addresses and services are looked up once here; the result is asked once a connection. */
-export function policyMatcher(config: Config): MatchPolicy {
-  const candidates: Candidate[] = [];
+/** What is known of endpoints now, by their addresses. A capture knows of none. */
+export interface Dynamic {
+  /** Who is in a dynamic address object; undefined: nobody knows. */
+  members(object: Address): ((ip: string) => boolean) | undefined;
+  /** Who has any of these tags. */
+  tagged(names: readonly string[]): (ip: string) => boolean;
+}
+
+/**
+ * Addresses and services are looked up once here; the result is asked once a connection. `dynamic` is given by a daemon, whose access
+ * proxies ask their rules themselves: no client of another door may get in by a rule that asks for a certificate.
+ */
+export function policyMatcher(config: Config, dynamic?: Dynamic): MatchPolicy {
+  const candidates: PolicyCandidate[] = [];
   for (const policy of config.sections['firewall policy'].values())
-    if (policy.status) candidates.push(candidate(config, policy, 'policy'));
+    if (policy.status) candidates.push(policyCandidate(config, policy, 'policy', dynamic));
   for (const policy of config.sections['firewall proxy-policy'].values())
-    if (policy.status) candidates.push(candidate(config, policy, 'proxy-policy'));
-  const implicit: PolicyMatch = {
-    facts: { id: 0, type: 'policy' },
-    srcUuid: undefined,
-    dstUuid: undefined,
-    profiles: { ...BUILT_IN_PROFILES, replacementMessages: config.replacementMessages },
-  };
+    if (policy.status && (dynamic === undefined || !forAccessProxies(policy)))
+      candidates.push(policyCandidate(config, policy, 'proxy-policy', dynamic));
+  const implicit = implicitMatch(config, 'policy');
   return (client, server, service) => {
     for (const { source, destination, services, match } of candidates) {
       const src = source(client);
@@ -74,7 +81,22 @@ export function policyMatcher(config: Config): MatchPolicy {
   };
 }
 
-interface Candidate {
+/** FortiOS's rule 0, which denies. */
+export function implicitMatch(config: Config, type: PolicyFacts['type']): PolicyMatch {
+  return {
+    facts: { id: 0, type },
+    srcUuid: undefined,
+    dstUuid: undefined,
+    profiles: { ...BUILT_IN_PROFILES, replacementMessages: config.replacementMessages },
+  };
+}
+
+export function forAccessProxies({ proxy, accessProxy }: ProxyPolicy): boolean {
+  return proxy === 'access-proxy' || proxy === 'ztna-proxy' || accessProxy.length > 0;
+}
+
+/** A policy, ready to be asked. */
+export interface PolicyCandidate {
   readonly source: (at: Endpoint) => Hit | undefined;
   readonly destination: (at: Endpoint) => Hit | undefined;
   readonly services: (port: number, service: string | undefined) => boolean;
@@ -86,21 +108,20 @@ interface Hit {
   readonly uuid: string | undefined;
 }
 
-function candidate(config: Config, policy: FirewallPolicy | ProxyPolicy, type: PolicyFacts['type']): Candidate {
+export function policyCandidate(
+  config: Config,
+  policy: FirewallPolicy | ProxyPolicy,
+  type: PolicyFacts['type'],
+  dynamic: Dynamic | undefined,
+): PolicyCandidate {
   const { uuid, name } = policy;
+  const { srcaddr, srcaddr6, dstaddr, dstaddr6 } = policy;
+  const lookup: Lookup = { config, dynamic };
+  const source = addressList(lookup, [...srcaddr, ...srcaddr6], policy.srcaddrNegate, policy.internetServiceSrc);
+  const tagged = dynamic === undefined || !('ztnaStatus' in policy) ? undefined : endpointTags(policy, dynamic);
   return {
-    source: addressList(
-      config,
-      [...policy.srcaddr, ...policy.srcaddr6],
-      policy.srcaddrNegate,
-      policy.internetServiceSrc,
-    ),
-    destination: addressList(
-      config,
-      [...policy.dstaddr, ...policy.dstaddr6],
-      policy.dstaddrNegate,
-      policy.internetService,
-    ),
+    source: tagged === undefined ? source : (at) => (tagged(at.address) ? source(at) : undefined),
+    destination: addressList(lookup, [...dstaddr, ...dstaddr6], policy.dstaddrNegate, policy.internetService),
     services: serviceList(config, policy.service, policy.serviceNegate, type),
     match: {
       facts: {
@@ -122,6 +143,15 @@ function candidate(config: Config, policy: FirewallPolicy | ProxyPolicy, type: P
       },
     },
   };
+}
+
+/** What a firewall policy asks of the endpoint at the client's address: any tag of each list that it has. */
+function endpointTags(policy: FirewallPolicy, dynamic: Dynamic): ((ip: string) => boolean) | undefined {
+  const { ztnaStatus, ztnaEmsTag, ztnaEmsTagSecondary, ztnaEmsTagNegate } = policy;
+  if (!ztnaStatus || ztnaEmsTag.length === 0) return undefined;
+  const first = dynamic.tagged(ztnaEmsTag);
+  const second = ztnaEmsTagSecondary.length === 0 ? undefined : dynamic.tagged(ztnaEmsTagSecondary);
+  return (ip) => first(ip) !== ztnaEmsTagNegate && (second === undefined || second(ip));
 }
 
 /** `utm-status disable` leaves the profiles of a policy in the configuration, unused; proxy policies of exports often lack the option. */
@@ -149,11 +179,17 @@ function byName<T>(profiles: ReadonlyMap<string, T>, name: string | undefined): 
 
 type Matcher = (at: Endpoint) => Hit | undefined;
 
+/** Where names of addresses are looked up. */
+interface Lookup {
+  readonly config: Config;
+  readonly dynamic: Dynamic | undefined;
+}
+
 /** `internetService`: the list is replaced by what only the vendor's database knows. */
-function addressList(config: Config, names: readonly string[], negate: boolean, internetService: boolean): Matcher {
+function addressList(lookup: Lookup, names: readonly string[], negate: boolean, internetService: boolean): Matcher {
   if (internetService) return () => undefined;
   const unknowable = { found: false };
-  const members = names.flatMap((name) => addressMatchers(config, name, unknowable, new Set()));
+  const members = names.flatMap((name) => addressMatchers(lookup, name, unknowable, new Set()));
   const hit: Hit = { uuid: undefined };
   const first = (at: Endpoint) => {
     for (const member of members) {
@@ -168,19 +204,19 @@ function addressList(config: Config, names: readonly string[], negate: boolean, 
 
 /** Whether an address object, or a group of them, holds an endpoint. */
 export function addressMatcher(config: Config, name: string): (at: Endpoint) => boolean {
-  const members = addressMatchers(config, name, { found: false }, new Set());
+  const members = addressMatchers({ config, dynamic: undefined }, name, { found: false }, new Set());
   return (at) => members.some((member) => member(at) !== undefined);
 }
 
 /** Of an address, a group (its members, not its exclusions) or a VIP. `seen` ends circles of groups. */
-function addressMatchers(config: Config, name: string, unknowable: { found: boolean }, seen: Set<string>): Matcher[] {
+function addressMatchers(lookup: Lookup, name: string, unknowable: { found: boolean }, seen: Set<string>): Matcher[] {
   if (seen.has(name)) return [];
   seen.add(name);
-  const { sections } = config;
+  const { sections } = lookup.config;
   const address = sections['firewall address'].get(name) ?? sections['firewall address6'].get(name);
   if (name === 'all' || address !== undefined) {
     const hit: Hit = { uuid: address?.uuid };
-    const holds = address === undefined || name === 'all' ? () => true : addressHolds(address);
+    const holds = address === undefined || name === 'all' ? () => true : addressHolds(address, lookup.dynamic);
     if (holds === undefined) {
       unknowable.found = true;
       return [];
@@ -190,9 +226,9 @@ function addressMatchers(config: Config, name: string, unknowable: { found: bool
   const group = sections['firewall addrgrp'].get(name) ?? sections['firewall addrgrp6'].get(name);
   if (group !== undefined) {
     const hit: Hit = { uuid: group.uuid };
-    const inner = group.member.flatMap((member) => addressMatchers(config, member, unknowable, seen));
+    const inner = group.member.flatMap((member) => addressMatchers(lookup, member, unknowable, seen));
     const out = group.exclude
-      ? group.excludeMember.flatMap((member) => addressMatchers(config, member, unknowable, seen))
+      ? group.excludeMember.flatMap((member) => addressMatchers(lookup, member, unknowable, seen))
       : [];
     return [
       (at) =>
@@ -207,11 +243,15 @@ function addressMatchers(config: Config, name: string, unknowable: { found: bool
   return [];
 }
 
-type Address = Config['sections']['firewall address'] extends ReadonlyMap<string, infer A> ? A : never;
+export type Address = Config['sections']['firewall address'] extends ReadonlyMap<string, infer A> ? A : never;
 type Address6 = Config['sections']['firewall address6'] extends ReadonlyMap<string, infer A> ? A : never;
 
 /** undefined where the network would have to be asked. */
-function addressHolds(address: Address | Address6): ((ip: string) => boolean) | undefined {
+function addressHolds(
+  address: Address | Address6,
+  dynamic: Dynamic | undefined,
+): ((ip: string) => boolean) | undefined {
+  if (address.type === 'dynamic' && 'subnet' in address) return dynamic?.members(address);
   if (address.type === 'ipmask')
     return blockList((list) => list.addSubnet(address.subnet.address, address.subnet.prefix, 'ipv4'));
   if (address.type === 'ipprefix')

@@ -62,13 +62,15 @@ export function tableSection<O extends Options, N extends Nested = Record<never,
     readonly nested?: N;
     readonly skipped?: readonly string[];
     readonly key?: (name: string) => string | undefined;
+    /** We use a few of its options. */
+    readonly open?: boolean;
   } = {},
 ): Section<O, N, true> {
   return {
     options,
     nested: (more.nested ?? {}) as N,
     keyed: true,
-    open: false,
+    open: more.open ?? false,
     skipped: more.skipped ?? [],
     key: more.key,
   };

@@ -39,6 +39,7 @@ export interface EntryNode extends Body {
 const MAX_DEPTH = 16;
 
 const KEYWORDS: ReadonlySet<string> = new Set(['config', 'edit', 'set', 'append', 'unset', 'next', 'end']);
+const VERBS: ReadonlySet<string> = new Set(['set', 'append', 'unset']);
 /** Verbs of an interactive session; a configuration holds none, and they would change what was read before. */
 const INTERACTIVE: ReadonlySet<string> = new Set([
   'delete',
@@ -62,9 +63,14 @@ export function readTree(words: readonly Word[], problems: Problems): SectionNod
   /** Open sections, innermost last, each with the entry open in it. */
   const open: { readonly section: SectionNode; entry: EntryNode | undefined }[] = [];
   let at = 0;
-  /** Words of this statement: up to the next keyword, or the next line. */
-  const rest = (): Word[] => {
+  /** Words of this statement: up to the next keyword, or the next line. An option may be called like one (`set end 17:00`). */
+  const rest = (named = false): Word[] => {
     const values: Word[] = [];
+    const option = words[at];
+    if (named && option !== undefined && !option.first) {
+      values.push(option);
+      at++;
+    }
     for (let word = words[at]; word !== undefined && !word.first && !isKeyword(word); word = words[++at])
       values.push(word);
     return values;
@@ -76,7 +82,7 @@ export function readTree(words: readonly Word[], problems: Problems): SectionNod
       rest();
       continue;
     }
-    const values = rest();
+    const values = rest(VERBS.has(word.text));
     const top = open.at(-1);
     const body: Body | undefined = top?.entry ?? top?.section;
     switch (word.text) {

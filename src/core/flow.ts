@@ -35,6 +35,8 @@ export interface Decoder {
   push(side: Side, chunk: Buffer): void;
   /** `side` sent FIN and all it sent was offered. What it left untaken is dropped. Passing FIN on is `flow.finish()`. */
   end(side: Side): void;
+  /** Whose bytes they are is not known yet: live, what was left untaken is kept behind a FIN too. */
+  undecided?(): boolean;
   /**
    * `length` bytes of `side` are missing here (capture loss); what was untaken before them is dropped. 0: unknown how many,
    * told once before the first `push` when the capture began in the middle of the connection. Passive flows only.

@@ -54,6 +54,7 @@ function detecting(port: number) {
         push: (side, chunk) => detector.push(side, chunk),
         end: (side) => detector.end(side),
         wake: (now) => detector.wake(now),
+        undecided: () => detector.undecided(),
       };
     },
     false,
@@ -137,9 +138,26 @@ test('FLT-015: FIN passes with what passes because nobody knew it', () => {
   engine.receiveEnd(CLIENT);
   engine.wake(5000);
   engine.wake(5000 + DEFAULT_LIMITS.detectTime);
+  assert.equal(sent(SERVER), 'G');
   assert.deepEqual(said, ['bypassed unknown-protocol', 'fin to 1']);
   engine.receive(SERVER, Buffer.from('answer'));
   engine.receiveEnd(SERVER);
   assert.equal(sent(CLIENT), 'answer');
   assert.deepEqual(said.slice(2), ['fin to 0']);
+});
+
+test('FLT-015: what was said before a FIN is not lost while the other side decides whose it is', () => {
+  const { engine, told } = detecting(4711);
+  engine.receive(CLIENT, Buffer.from('HELO'));
+  engine.receiveEnd(CLIENT);
+  engine.receive(SERVER, Buffer.from('220 toy\r\n'));
+  assert.deepEqual(told, ['detected', '0 HELO', 'end of 0', '1 220 toy\r\n']);
+});
+
+test('a chunk that decides behind a few bytes that waited passes whole', () => {
+  const { engine, sent } = detecting(4711);
+  engine.receive(CLIENT, Buffer.from('GET /'));
+  const much = Buffer.alloc(65_536, 'y');
+  engine.receive(CLIENT, much);
+  assert.equal(sent(SERVER).length, 'GET /'.length + much.length);
 });

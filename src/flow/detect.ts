@@ -63,7 +63,9 @@ export class Detector implements Decoder {
       this.#heads[side] = Buffer.from(chunk.subarray(0, this.#detection.limits.probe));
       if (!this.#decide(side, chunk)) return;
       const first = this.#order[0] ?? side;
-      if (first !== side && this.#heads[first].length > 0 && !this.#ended[first]) {
+      // In a recording they are gone with the FIN.
+      const kept = this.#heads[first].length > 0 && !(this.#ended[first] && this.#flow.passive);
+      if (first !== side && kept) {
         this.#second = side;
         this.#flow.stop(side);
         this.#flow.resume(first);
@@ -77,6 +79,10 @@ export class Detector implements Decoder {
       this.#second = undefined;
       this.#flow.resume(second);
     }
+  }
+
+  undecided(): boolean {
+    return this.#inner === undefined;
   }
 
   end(side: Side): void {

@@ -342,6 +342,8 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
       for (const side of [CLIENT, SERVER] as const) {
         const input = this.#inputs[side];
         if (!this.passive && input.pending > 0) {
+          // A view behind a carry holds only a part of what came last.
+          input.shelve();
           const rest = input.view();
           this.#lines[opposite(side)].put(rest, (bytes) => Buffer.from(bytes));
         }
@@ -600,7 +602,7 @@ export class FlowEngine implements Flow, LineOwner, FileOwner {
     }
     if (input.finDue && !input.ended) {
       input.ended = true;
-      input.discard();
+      if (this.passive || this.#decoder.undecided?.() !== true) input.discard();
       this.#decoder.end(side);
       return true;
     }

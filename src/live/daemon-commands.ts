@@ -5,12 +5,13 @@ import { endpointText } from '../core/session.js';
 import { printExpectations, printSessionLines, printSessions } from '../session/print.js';
 import type { SessionEntry, SessionFilter, SessionTable } from '../session/session-table.js';
 import { flowTrace, NO_INTF, sessionTrace, type WadPinhole, wadOpened, wadRefused } from '../session/wad-debug.js';
+import { type CommandedEndpoints, endpointCommands } from './endpoint-commands.js';
 import type { Expectations } from './expectations.js';
 import type { DaemonTotals } from './metrics.js';
 import { cameHow, type PinholeEvent } from './pinholes.js';
 
 /** What the commands look into and set in motion. */
-export interface Commanded {
+export interface Commanded extends CommandedEndpoints {
   readonly table: SessionTable;
   readonly expectations: Expectations;
   readonly version: string;
@@ -39,6 +40,7 @@ export function daemonCommands(daemon: Commanded): ControlCommand[] {
   const { table, expectations } = daemon;
   const selected = () => [...table.select(filter)];
   return [
+    ...endpointCommands(daemon),
     {
       words: 'diagnose sys session list',
       rest: '[expectation]',

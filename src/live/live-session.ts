@@ -16,6 +16,8 @@ import type { ConnectionFacts } from '../stage/connection.js';
 import type { StageEvent } from '../stage/output.js';
 import type { InspectionStage } from '../stage/stage.js';
 import { type Ended, JoinedStreams, type TlsEnds } from '../stage/streams.js';
+import type { Asked } from '../ztna/real-servers.js';
+import type { AccessRequest } from '../ztna/rules.js';
 import { plainAddress } from './addresses.js';
 import { farewell } from './farewell.js';
 import type { Pinhole, Pinholes } from './pinholes.js';
@@ -46,6 +48,31 @@ export interface Admission {
   readonly via?: Endpoint;
   /** TLS that was taken off in front of us. */
   readonly decrypted?: TlsFacts;
+  /** It came through an access proxy. */
+  readonly access?: AccessFacts;
+}
+
+/** What an access proxy knows of a session. */
+export interface AccessFacts {
+  /** What its rules are asked. */
+  readonly request: AccessRequest;
+  /** The rule that let it in, with what matched its destination: records of files leave that out. */
+  readonly match: PolicyMatch;
+  readonly asked: Asked;
+  readonly gatewayId: number;
+  readonly vip: string;
+  readonly accessProxy: string;
+  /** Denied requests are put on record. */
+  readonly logDenied: boolean;
+  readonly threshold: Threshold;
+}
+
+/** What the client's stream begins behind. */
+export interface Threshold {
+  /** The server was reached: tells the client, and gives what the stream is carried in. */
+  enter(): Promise<Duplex>;
+  /** It cannot be reached: tells the client. */
+  refuse(): Promise<void>;
 }
 
 /** `implicit`: it begins with a handshake; otherwise the ends may agree on it. Without `inspect`, what is TLS passes unread. */
@@ -82,8 +109,8 @@ export interface SessionEnvironment {
 }
 
 export interface SessionEnd extends Omit<Ended, 'how'> {
-  /** `unreachable`: the server. `timeout`: too long without a byte, or too few. */
-  readonly how: Ended['how'] | 'unreachable' | 'timeout' | 'tls-failed';
+  /** `unreachable`: the server. `timeout`: too long without a byte, or too few. `cut`: it is allowed no more. */
+  readonly how: Ended['how'] | 'unreachable' | 'timeout' | 'tls-failed' | 'cut';
 }
 
 export class LiveSession {
@@ -99,6 +126,7 @@ export class LiveSession {
   /** Bytes of data connections that are over. */
   readonly #carried = { sent: 0, received: 0 };
   #over = false;
+  #doubted: readonly [recheck: () => boolean, refused: () => void] | undefined;
   tls: TlsFacts | undefined;
 
   // What the watch saw last.
@@ -107,6 +135,7 @@ export class LiveSession {
   #slowSeen = 0;
   #slowAt: number;
   #timedOut: string | undefined;
+  #cut: string | undefined;
 
   /** `client` is paused. `now`: milliseconds of a clock that only goes forward. */
   constructor(client: Socket, admission: Admission, environment: SessionEnvironment, now: number) {
@@ -146,8 +175,9 @@ export class LiveSession {
 
   /** Reaches the server and joins the ends. Settles when the session is over, and never rejects. */
   async run(): Promise<void> {
-    const end = await this.#run();
+    const ended = await this.#run();
     if (this.#over) return;
+    const end: SessionEnd = this.#cut === undefined ? ended : { how: 'cut', reason: this.#cut, side: undefined };
     this.#over = true;
     this.#environment.pinholes.sessionEnded(this.admission.id);
     for (const data of this.#data) data.abort('control-ended');
@@ -161,6 +191,35 @@ export class LiveSession {
       this.#client.resetAndDestroy();
       this.#server?.destroy();
     }
+  }
+
+  /** Ends it before another byte passes, connections that it announced included: it is allowed no more. False: it had ended. */
+  cut(reason: string): boolean {
+    if (this.#over || this.#cut !== undefined) return false;
+    this.#cut = reason;
+    this.#environment.pinholes.sessionEnded(this.admission.id);
+    for (const data of this.#data) data.cut(reason);
+    this.#joined?.cut(reason);
+    // Whatever stands around the streams goes with the sockets.
+    for (const socket of [this.#client, this.#server])
+      if (socket?.destroyed === false)
+        if (socket.writableEnded && !socket.writableFinished)
+          // One that is sending its FIN cannot be reset, and Node 20 would keep its descriptor.
+          socket.destroy();
+        else socket.resetAndDestroy();
+    return true;
+  }
+
+  /** Nothing passes before `recheck` says so; it is asked when something would. `refused` is called soon after it said no. */
+  doubt(recheck: () => boolean, refused: () => void): void {
+    this.#doubted = [recheck, refused];
+    for (const joined of [this.#joined, ...this.#data]) joined?.doubt(recheck, refused);
+  }
+
+  /** Policy was asked: there is no doubt any more. */
+  trust(): void {
+    this.#doubted = undefined;
+    for (const joined of [this.#joined, ...this.#data]) joined?.trust();
   }
 
   /** To be called every few seconds: ends it when nothing has come for too long, or too little of what is under way. */
@@ -196,9 +255,11 @@ export class LiveSession {
 
   async #run(): Promise<SessionEnd> {
     const { admission } = this;
+    if (this.#cut !== undefined) return { how: 'cut', reason: this.#cut, side: undefined };
     const server = await this.#dial(admission.via ?? admission.server);
     if (typeof server === 'string') {
-      this.#say(admission.unreachable ?? (admission.tls.implicit ? undefined : farewell(admission.service)));
+      if (admission.access !== undefined) await admission.access.threshold.refuse();
+      else this.#say(admission.unreachable ?? (admission.tls.implicit ? undefined : farewell(admission.service)));
       this.#client.destroySoon();
       return { how: 'unreachable', reason: server, side: SERVER };
     }
@@ -209,22 +270,30 @@ export class LiveSession {
     }
     if (admission.accept !== undefined) this.#client.write(admission.accept);
     if (admission.ahead !== undefined && admission.ahead.length > 0) this.#client.unshift(admission.ahead);
+    let ends: { client: Duplex; server: Duplex } = { client: this.#client, server };
+    if (admission.access !== undefined) {
+      const entered = await admission.access.threshold.enter().catch(() => undefined);
+      if (entered === undefined || this.#cut !== undefined) {
+        this.#client.destroy();
+        server.destroy();
+        return { how: 'lost', reason: 'closed', side: CLIENT };
+      }
+      ends = { client: entered, server };
+    }
     this.#environment.opened(this);
 
-    let ends: { client: Duplex; server: Duplex } = { client: this.#client, server };
     if (admission.tls.implicit && admission.tls.inspect) {
       const inner = await this.#environment
         .intercept({
           session: this,
-          client: this.#client,
-          server,
+          ...ends,
           how: 'implicit',
           redial: async () => {
             const again = await this.#dial(admission.via ?? admission.server);
             this.#server?.destroy();
             if (typeof again === 'string') return false;
             this.#server = again;
-            ends = { client: this.#client, server: again };
+            ends = { client: ends.client, server: again };
             return true;
           },
         })
@@ -256,6 +325,7 @@ export class LiveSession {
       },
     );
     this.#joined = joined;
+    if (this.#doubted !== undefined) joined.doubt(...this.#doubted);
     // Nobody looks inside: it passes from its first byte on, and its records say so.
     if (admission.tls.implicit && this.tls === undefined) joined.connection.tlsPassed();
     const ended = await joined.ended;
@@ -273,7 +343,7 @@ export class LiveSession {
 
   async #joinData(client: Socket, server: Socket, related: Related, hole: Pinhole): Promise<void> {
     const control = this.connection;
-    if (this.#over || control === undefined) {
+    if (this.#over || this.#cut !== undefined || control === undefined) {
       client.resetAndDestroy();
       server.resetAndDestroy();
       return;
@@ -283,7 +353,7 @@ export class LiveSession {
     if (related.tls === true) {
       const request: TlsRequest = { session: this, client, server, how: 'data' };
       const inner = await this.#environment.intercept(request).catch(() => undefined);
-      if (inner === undefined || inner === 'pass' || this.#over) {
+      if (inner === undefined || inner === 'pass' || this.#over || this.#cut !== undefined) {
         client.resetAndDestroy();
         server.resetAndDestroy();
         related.over?.();
@@ -306,6 +376,7 @@ export class LiveSession {
       event: (event) => this.#environment.event(this, event),
     });
     this.#data.add(joined);
+    if (this.#doubted !== undefined) joined.doubt(...this.#doubted);
     await joined.ended;
     this.#data.delete(joined);
     this.#sockets.delete(client);
@@ -358,9 +429,10 @@ export class LiveSession {
 }
 
 /** The port where the expected protocol is at home, wherever it was dialled: a VIP may lead from any port. */
-function portOf({ service, tls, dialled }: Admission): number {
+function portOf({ service, tls, dialled, server, access }: Admission): number {
   const protocol = PROTOCOLS.find((each) => each.service === service);
-  return (tls.implicit ? protocol?.tlsPorts[0] : protocol?.ports[0]) ?? dialled.port;
+  const asked = access === undefined ? dialled : server;
+  return (tls.implicit ? protocol?.tlsPorts[0] : protocol?.ports[0]) ?? asked.port;
 }
 
 class DialTimeout extends Error {

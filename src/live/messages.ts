@@ -1,6 +1,7 @@
 /** What the primary process and its workers say to each other. Plain data: it crosses processes. */
 import type { ToldRecord } from '../automation/incident.js';
 import type { SessionEntry } from '../session/session-table.js';
+import type { Endpoint } from '../ztna/endpoint.js';
 import type { PinholeEvent } from './pinholes.js';
 
 /** What a worker starts with, and what it is given when the configuration changes. */
@@ -16,6 +17,9 @@ export interface WorkerSetup {
 /** Totals of a session: from its client, to it. */
 export type Count = readonly [id: number, sent: number, received: number];
 
+/** What policy makes of a live session: it is to be asked again, it allows it, it allows it no more. */
+export type SessionMark = 'dirty' | 'clean' | 'blocked';
+
 export type ToPrimary =
   /** It listens to its primary: what is sent before is lost. */
   | { readonly kind: 'awake' }
@@ -26,6 +30,7 @@ export type ToPrimary =
   | { readonly kind: 'opened'; readonly session: SessionEntry }
   | { readonly kind: 'counts'; readonly counts: readonly Count[]; readonly totals: Totals }
   | { readonly kind: 'closed'; readonly count: Count }
+  | { readonly kind: 'marked'; readonly id: number; readonly as: SessionMark }
   | { readonly kind: 'pinhole'; readonly event: PinholeEvent }
   /** One that was written and that a stitch may want. */
   | { readonly kind: 'record'; readonly record: ToldRecord }
@@ -39,9 +44,11 @@ export type ToWorker =
       readonly ids: number;
       /** Addresses that get no session. */
       readonly refused: readonly string[];
+      readonly endpoints: readonly Endpoint[];
     }
   /** Addresses whose sessions end and that get none, and those that get some again. */
   | { readonly kind: 'refused'; readonly added: readonly string[]; readonly removed: readonly string[] }
+  | { readonly kind: 'endpoints'; readonly updated: readonly Endpoint[]; readonly removed: readonly string[] }
   | { readonly kind: 'ids'; readonly firstId: number; readonly ids: number }
   | { readonly kind: 'reload'; readonly setup: WorkerSetup }
   | { readonly kind: 'clear'; readonly ids: readonly number[] }

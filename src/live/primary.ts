@@ -127,6 +127,11 @@ export class Daemon {
       refused: (added, removed) => this.#tell({ kind: 'refused', added, removed }),
       write: (record) => this.#write(record),
     });
+    this.endpoints.onChange((changes) => {
+      const updated = changes.flatMap(({ after }) => after ?? []);
+      const removed = changes.flatMap(({ uid, after }) => (after === undefined ? uid : []));
+      this.#tell({ kind: 'endpoints', updated, removed });
+    });
   }
 
   /** Where clients are awaited: `127.0.0.1:2525 -> 127.0.0.1:25 (vip mail)`. */
@@ -234,6 +239,7 @@ export class Daemon {
             setup: this.#setup,
             ...this.#takeIds(),
             refused: this.#response.refusedAddresses(),
+            endpoints: [...this.endpoints.values()],
           });
         else if (message.kind === 'ready') {
           this.#doors = message.doors;
@@ -267,7 +273,13 @@ export class Daemon {
         break;
       case 'closed':
         known.sessions.delete(message.count[0]);
-        this.#table.remove(message.count[0]);
+        this.#table.count(...message.count);
+        this.#closed(message.count[0]);
+        break;
+      case 'marked':
+        if (message.as === 'blocked')
+          this.#table.block(message.id, this.#config.sections['system global'].blockSessionTimer);
+        else this.#table.dirty(message.id, message.as === 'dirty');
         break;
       case 'pinhole':
         this.#expectations.heard(message.event);
@@ -281,6 +293,13 @@ export class Daemon {
         known.answer = undefined;
         break;
     }
+  }
+
+  /** One that policy blocked is shown a while longer. */
+  #closed(id: number): void {
+    const expires = this.#table.get(id)?.expires;
+    if (expires === undefined) this.#table.remove(id);
+    else setTimeout(() => this.#table.remove(id), expires - now()).unref();
   }
 
   /** Its sessions are gone with it; another takes its place. */
@@ -355,6 +374,8 @@ export class Daemon {
     return daemonCommands({
       table: this.#table,
       expectations: this.#expectations,
+      endpoints: this.endpoints,
+      config: () => this.#config,
       version: this.#options.version,
       now,
       totals: () => this.#totals(),

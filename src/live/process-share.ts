@@ -23,6 +23,8 @@ export interface Door {
   readonly server: Endpoint | undefined;
   /** The interface that it is on, as the configuration names it. */
   readonly extintf?: string;
+  /** In place of all that: admits a client by itself, as the session `id`; whom it does not admit, it has told and put on record. */
+  admit?(socket: Socket, id: number): Promise<Admission | undefined>;
 }
 
 /** A client that was introduced by a front door's protocol. */
@@ -59,6 +61,8 @@ export interface ProcessShareOptions {
   denied(admission: Admission): void;
   /** Whoever comes from there gets no session, whatever policy says. */
   refused(address: string): boolean;
+  /** It is admitted, and has not yet reached its server. */
+  admitted?(session: LiveSession): void;
   closed(session: LiveSession, end: SessionEnd): void;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
@@ -163,6 +167,14 @@ export class ProcessShare {
     }
     this.#arriving.add(socket);
     const timer = setTimeout(() => socket.destroy(), limits.handshakeTime);
+    if (door.admit !== undefined) {
+      const admission = await door.admit(socket, registry.nextId()).catch(() => undefined);
+      clearTimeout(timer);
+      this.#arriving.delete(socket);
+      if (admission === undefined || this.#draining) socket.destroySoon();
+      else if (!socket.destroyed) this.#serve(socket, admission);
+      return;
+    }
     const introduced = await door.receive?.(socket).catch(() => undefined);
     clearTimeout(timer);
     this.#arriving.delete(socket);
@@ -207,6 +219,7 @@ export class ProcessShare {
       now(),
     );
     this.#sessions.set(admission.id, session);
+    this.#options.admitted?.(session);
     void session.run();
   }
 

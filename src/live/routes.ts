@@ -1,6 +1,6 @@
 /** From configuration to doors and routes: where clients come in, where they are led, and which policy lets them. */
 import type { Config } from '../config/config.js';
-import { type MatchPolicy, type PolicyMatch, policyMatcher } from '../config/match-policy.js';
+import { type Dynamic, type MatchPolicy, type PolicyMatch, policyMatcher } from '../config/match-policy.js';
 import { ConfigError } from '../core/errors.js';
 import { type Endpoint, endpointText, type InterfaceFacts } from '../core/session.js';
 import { PROTOCOL_KEYS, type ProtocolKey, type ProtocolOptionsProfile } from '../policy/profiles.js';
@@ -32,9 +32,9 @@ export interface Routes {
   route(client: Endpoint, dialled: Endpoint, server: Endpoint, extintf: string | undefined): Route;
 }
 
-/** Throws ConfigError, a line for each door that two want. */
-export function routesOf(config: Config): Routes {
-  const match = policyMatcher(config);
+/** Throws ConfigError, a line for each door that two want. `dynamic`: who is in dynamic addresses. */
+export function routesOf(config: Config, dynamic: Dynamic): Routes {
+  const match = policyMatcher(config, dynamic);
   const vips = vipDoors(config);
   return {
     doors: [...vips, ...listenerDoors(config, vips)],
@@ -84,11 +84,6 @@ function routed(
 ): Route {
   const found = matchEither(match, client, dialled, server);
   const rule = found.admission;
-  const key = implicitKey(rule?.ssl, dialled.port) ?? implicitKey(rule?.ssl, server.port);
-  const service =
-    (key === undefined ? undefined : TLS_SERVICES[key]) ??
-    serviceOf(found.profiles.protocolOptions, dialled.port) ??
-    serviceOf(found.profiles.protocolOptions, server.port);
   const route = {
     client,
     dialled,
@@ -96,10 +91,28 @@ function routed(
     match: found,
     srcIntf: interfaceOf(rule?.srcintf ?? (extintf === 'any' ? undefined : extintf)),
     dstIntf: interfaceOf(rule?.dstintf),
-    service,
-    tls: treatment(found, key, service),
+    ...expected(found, [dialled.port, server.port]),
   };
   return rule?.accepted === true ? route : { ...route, denied: true };
+}
+
+/** What the first of `ports` that says something makes of a session: the protocol, and how its TLS is treated. */
+export function expected(
+  found: PolicyMatch,
+  ports: readonly number[],
+): { readonly service: string | undefined; readonly tls: TlsTreatment } {
+  const first = <T>(of: (port: number) => T | undefined): T | undefined => {
+    for (const port of ports) {
+      const known = of(port);
+      if (known !== undefined) return known;
+    }
+    return undefined;
+  };
+  const key = first((port) => implicitKey(found.admission?.ssl, port));
+  const service =
+    (key === undefined ? undefined : TLS_SERVICES[key]) ??
+    first((port) => serviceOf(found.profiles.protocolOptions, port));
+  return { service, tls: treatment(found, key, service) };
 }
 
 /** A policy names the VIP, whose address is the one that was dialled; or, as in FortiOS's newer releases, the server behind it. */

@@ -9,7 +9,9 @@ import type { LogRecord } from '../log/record.js';
 import type { LogSink } from '../log/sink.js';
 import type { TimeZone } from '../log/time-zone.js';
 import { type TrafficAction, trafficRecord } from '../log/traffic.js';
+import { accessAccepted } from '../log/ztna.js';
 import type { StageEvent } from '../stage/output.js';
+import { portService } from './access/access-log.js';
 import type { Admission, LiveSession, SessionEnd } from './live-session.js';
 
 /** What a session caused so far. */
@@ -85,6 +87,8 @@ export class SessionLog {
     const tally = this.#tallies.get(admission.id);
     this.#tallies.delete(admission.id);
     if (end.how === 'reset' && end.reason !== 'shutdown') this.note('ended', end.reason ?? '', admission);
+    // What ended it is on record, and that was its traffic record.
+    if (end.how === 'cut' && admission.access !== undefined) return;
     const log = admission.match.admission?.log ?? 'utm';
     const touched = tally !== undefined && tally.virus + tally.filter + tally.ssl > 0;
     if (log === 'all' || (log === 'utm' && touched)) this.#traffic(admission, session, actionOf(end), tally, end);
@@ -119,6 +123,28 @@ export class SessionLog {
   ): void {
     const client = session?.clientBytes ?? { sent: 0, received: 0 };
     const server = session?.serverBytes ?? { sent: 0, received: 0 };
+    const duration = session === undefined ? 0 : Math.floor((performance.now() - session.started) / 1000);
+    const utmAction: 'block' | 'allow' | undefined =
+      tally === undefined || tally.virus + tally.filter === 0 ? undefined : tally.blocked ? 'block' : 'allow';
+    const counts = {
+      duration,
+      sent: client.sent,
+      received: client.received,
+      serverSent: server.sent,
+      serverReceived: server.received,
+      utmAction,
+      virusRecords: tally?.virus ?? 0,
+      filterRecords: tally?.filter ?? 0,
+      sslRecords: tally?.ssl ?? 0,
+    };
+    if (admission.access !== undefined && end?.how !== 'unreachable') {
+      const { service } = session ?? {};
+      const tls = service === undefined ? undefined : (session?.connection?.session.tls ?? session?.tls);
+      this.#write(
+        accessAccepted(factsOf(admission, service ?? portService(admission.server.port), tls), counts, this.context),
+      );
+      return;
+    }
     this.#write(
       trafficRecord(
         {
@@ -129,16 +155,7 @@ export class SessionLog {
           ),
           action,
           dialled: admission.dialled,
-          duration: session === undefined ? 0 : Math.floor((performance.now() - session.started) / 1000),
-          sent: client.sent,
-          received: client.received,
-          serverSent: server.sent,
-          serverReceived: server.received,
-          utmAction:
-            tally === undefined || tally.virus + tally.filter === 0 ? undefined : tally.blocked ? 'block' : 'allow',
-          virusRecords: tally?.virus ?? 0,
-          filterRecords: tally?.filter ?? 0,
-          sslRecords: tally?.ssl ?? 0,
+          ...counts,
           ...(end?.reason === undefined || end.how === 'lost' ? {} : { message: end.reason }),
         },
         this.context,
@@ -177,6 +194,8 @@ function actionOf(end: SessionEnd): TrafficAction {
       return 'timeout';
     case 'unreachable':
       return 'ip-conn';
+    case 'cut':
+      return 'deny';
     case 'reset':
     case 'tls-failed':
       return 'close';

@@ -9,13 +9,19 @@ import type { Limits } from '../core/limits.js';
 import { endpointText } from '../core/session.js';
 import { timeZone } from '../log/time-zone.js';
 import { InspectionStage } from '../stage/stage.js';
+import type { Endpoint } from '../ztna/endpoint.js';
+import { EndpointRegistry } from '../ztna/endpoint-registry.js';
+import { membersOf } from '../ztna/rules.js';
+import { AccessLog } from './access/access-log.js';
+import { AccessProxies } from './access/access-proxies.js';
+import { Posture } from './access/posture.js';
 import { openDaemonLog } from './daemon-log.js';
 import { limitsOf } from './limits-of.js';
 import type { LiveSession } from './live-session.js';
 import type { ToPrimary, ToWorker, WorkerSetup } from './messages.js';
 import { OverheardLog } from './overheard-log.js';
 import { cameHow, type PinholeEvent, Pinholes } from './pinholes.js';
-import { ProcessShare } from './process-share.js';
+import { type Door, ProcessShare } from './process-share.js';
 import { type Routes, routesOf } from './routes.js';
 import { secretsOf } from './secrets-of.js';
 import { SessionLog } from './session-log.js';
@@ -70,6 +76,7 @@ interface IdBlock {
 /** What a worker is given with its first message, beside its setup. */
 interface Given extends IdBlock {
   readonly refused: readonly string[];
+  readonly endpoints: readonly Endpoint[];
 }
 
 class Worker {
@@ -83,7 +90,13 @@ class Worker {
   readonly #share: ProcessShare;
   /** Addresses that get no session: banned, or of endpoints in quarantine. */
   readonly #refused: Set<string>;
+  readonly #limits: Limits;
+  /** What the primary says of endpoints. */
+  readonly #endpoints = new EndpointRegistry();
+  readonly #posture: Posture;
+  readonly #accessLog: AccessLog;
   #routes: Routes;
+  #access: AccessProxies;
   #ids: IdBlock[];
   #asked = false;
 
@@ -108,7 +121,7 @@ class Worker {
     });
     const interceptor = await Interceptor.create({ config, stateDirectory: setup.stateDirectory, limits });
     worker = new Worker({ config, limits, log, stage, interceptor, given, tell });
-    (await worker.#share.open(worker.#routes.doors)).commit();
+    (await worker.#share.open(worker.#doors())).commit();
     return worker;
   }
 
@@ -128,13 +141,29 @@ class Worker {
     this.#interceptor = interceptor;
     this.#ids = [given];
     this.#refused = new Set(given.refused);
-    this.#routes = routesOf(config);
+    this.#limits = limits;
+    this.#endpoints.apply(given.endpoints);
+    this.#routes = routesOf(config, membersOf(config, this.#endpoints));
+    this.#access = this.#accessOf(config, this.#routes);
     this.#sessionLog = new SessionLog(
       log,
       timeZone(config.sections['system global'].timezone),
       () => BigInt(Date.now()) * 1_000_000n,
       (error) => process.stderr.write(`inspectd: ${said(error)}\n`),
     );
+    this.#accessLog = new AccessLog(
+      this.#endpoints,
+      () => this.#sessionLog.context,
+      (record) => this.#sessionLog.write(record),
+    );
+    this.#posture = new Posture(config, {
+      again: (access) => this.#access.again(access),
+      routed: ({ admission: { client, dialled, server, srcIntf } }) =>
+        this.#routes.route(client, dialled, server, srcIntf.name).denied !== true,
+      revoked: (session, ruled) => this.#accessLog.revoked(session, ruled),
+      mark: (id, as) => tell({ kind: 'marked', id, as }),
+    });
+    this.#endpoints.onChange((changes) => this.#posture.endpointsChanged(changes));
     this.#pinholes = new Pinholes({ limits, event: (event) => this.#pinhole(event) });
     this.#share = new ProcessShare({
       limits,
@@ -158,11 +187,13 @@ class Worker {
         },
         opened: (session) => this.#opened(session, limits),
       },
+      admitted: (session) => this.#posture.add(session),
       denied: (admission) => {
         this.#counters.denied++;
         this.#sessionLog.denied(admission);
       },
       closed: (session, end) => {
+        this.#posture.remove(session);
         const { sent, received } = session.clientBytes;
         this.#counters.sent += sent;
         this.#counters.received += received;
@@ -176,15 +207,33 @@ class Worker {
   }
 
   get doors(): readonly string[] {
-    return this.#routes.doors.map(({ name, listen, server }) =>
+    return this.#doors().map(({ name, listen, server }) =>
       server === undefined
         ? `${endpointText(listen)} (${name})`
         : `${endpointText(listen)} -> ${endpointText(server)} (${name})`,
     );
   }
 
+  #doors(): readonly Door[] {
+    return [...this.#routes.doors, ...this.#access.doors];
+  }
+
+  #accessOf(config: Config, routes: Routes): AccessProxies {
+    return new AccessProxies(config, routes.doors, {
+      limits: this.#limits,
+      registry: this.#endpoints,
+      denied: (client) => {
+        this.#counters.denied++;
+        this.#accessLog.turnedAway(client);
+      },
+    });
+  }
+
   heard(message: Exclude<ToWorker, { kind: 'start' }>): void {
     switch (message.kind) {
+      case 'endpoints':
+        this.#endpoints.apply(message.updated, message.removed);
+        break;
       case 'ids':
         this.#asked = false;
         this.#ids.push(message);
@@ -232,9 +281,10 @@ class Worker {
   /** All of it or nothing: what can fail comes first. */
   async #reload(setup: WorkerSetup): Promise<void> {
     const { config } = readConfig(setup.config, setup.path);
-    const routes = routesOf(config);
+    const routes = routesOf(config, membersOf(config, this.#endpoints));
+    const access = this.#accessOf(config, routes);
     const trust = this.#interceptor.prepare(config);
-    const doors = await this.#share.open(routes.doors);
+    const doors = await this.#share.open([...routes.doors, ...access.doors]);
     try {
       await this.#stage.reload({
         config,
@@ -250,16 +300,21 @@ class Worker {
     this.#log.reload(config);
     this.#log.reopen();
     this.#routes = routes;
+    this.#access = access;
+    this.#posture.configChanged(config);
     doors.commit();
   }
 
   #opened(session: LiveSession, limits: Limits): void {
-    const { id, client, dialled, server, match, srcIntf, dstIntf } = session.admission;
+    const { id, client, dialled, server, match, srcIntf, dstIntf, access } = session.admission;
     this.#counters.sessions++;
     this.#sessionLog.opened(session);
     const timeout = Math.ceil(limits.idleTime / 1000);
     const policy = { policyId: match.facts.id, intf: [srcIntf.name, dstIntf.name] as const };
-    this.#tell({ kind: 'opened', session: { id, client, dialled, server, ...policy, timeout } });
+    const { antivirus, fileFilter } = match.profiles;
+    const inspected = antivirus !== undefined || fileFilter !== undefined;
+    const kind = access !== undefined ? 'access-proxy' : inspected ? 'inspected' : 'forwarded';
+    this.#tell({ kind: 'opened', session: { id, client, dialled, server, ...policy, timeout, kind } });
   }
 
   #pinhole(event: PinholeEvent): void {

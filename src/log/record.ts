@@ -104,6 +104,14 @@ const FIELDS = {
   countav: number(10),
   countff: number(10),
   countssl: number(10),
+  countztna: number(10),
+  utmref: word(36),
+  // ztna
+  gatewayid: number(10),
+  vip: text(64),
+  accessproxy: text(80),
+  clientdeviceid: text(80),
+  clientdevicetags: text(512),
   // ssl
   tlsver: text(7),
   sni: text(256),

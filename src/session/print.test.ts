@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { printExpectations, printSessionLines, printSessions } from './print.js';
-import { SessionTable, type StateWord } from './session-table.js';
+import { type SessionKind, SessionTable } from './session-table.js';
 import { flowTrace, wadOpened, wadRefused } from './wad-debug.js';
 
 /** A session that is not led elsewhere. */
@@ -43,7 +43,7 @@ function form(text: string): string[] {
     );
 }
 
-function sessions(states: readonly StateWord[] = [], led = false) {
+function sessions(kind: SessionKind = 'inspected', led = false, state?: 'dirty' | 'blocked') {
   let now = 0;
   const table = new SessionTable(() => now, 0xfb1fd);
   table.add({
@@ -53,10 +53,13 @@ function sessions(states: readonly StateWord[] = [], led = false) {
     server: led ? { address: '10.0.0.5', port: 2222 } : { address: '192.168.12.99', port: 22 },
     policyId: 3,
     timeout: 3600,
+    kind,
   });
-  for (const each of states) table.mark(0xfb1fd, each, true);
   now = 41_000;
   table.count(0xfb1fd, 7300, 261);
+  now = 95_000;
+  if (state === 'dirty') table.dirty(0xfb1fd, true);
+  if (state === 'blocked') table.block(0xfb1fd, 30);
   now = 96_999;
   return { rows: [...table.select()], now };
 }
@@ -74,26 +77,40 @@ test("a session is printed in the form of the vendor's", () => {
 });
 
 test('a session that is led elsewhere shows both translations', () => {
-  const { rows, now } = sessions([], true);
+  const { rows, now } = sessions('inspected', true);
   const text = printSessions(rows, now);
   assert.match(text, /hook=pre dir=org act=dnat 192\.168\.30\.108:54225->192\.168\.12\.99:22\(10\.0\.0\.5:2222\)\n/);
   assert.match(text, /hook=post dir=reply act=snat 10\.0\.0\.5:2222->192\.168\.30\.108:54225\(192\.168\.12\.99:22\)\n/);
 });
 
-test("a session that was blocked falls under no policy, and its states stand in the vendor's order", () => {
-  const { rows, now } = sessions(['block', 'dirty']);
-  const text = printSessions(rows, now);
-  assert.match(text, /\nstate=log redir dirty block may_dirty\n/);
-  assert.match(text, / policy_id=0 /);
-  assert.match(text, /no_ofld_reason: block-by-policy /);
-});
+/** The states of the vendor's timeline, one after the other, in full but for its numbers. */
+const TIMELINE = [
+  [undefined, 'state=log may_dirty f00', 'policy_id=3', 'no_ofld_reason: npu-flag-off', 3545],
+  ['dirty', 'state=dirty may_dirty acct-ext', 'policy_id=3', 'no_ofld_reason: npu-flag-off', 3545],
+  [
+    'blocked',
+    'state=block may_dirty authed acct-ext',
+    'policy_id=0 pol_uuid_idx=65',
+    'no_ofld_reason: block-by-policy npu-flag-off',
+    28,
+  ],
+] as const;
+for (const [state, ...lines] of TIMELINE)
+  test(`a session that policy ${state === undefined ? 'allows' : `has made ${state}`} shows the words of the vendor's listing`, () => {
+    const { rows, now } = sessions('forwarded', false, state);
+    const text = printSessions(rows, now);
+    assert.deepEqual(form(text), form(SEED));
+    assert.match(text, / proto_state=01 .* socktype=0 /);
+    for (const line of lines.slice(0, 3)) assert.ok(text.includes(String(line)), `${line} in ${text}`);
+    assert.match(text, new RegExp(`expire=${lines[3]} timeout=3600 `));
+  });
 
 test('a line a session, as the vendor prints it', () => {
   const { rows, now } = sessions();
   const [heading, line] = printSessionLines(rows, now).split('\n');
   assert.match(heading ?? '', /^PROTO +EXPIRE +SOURCE /);
   assert.equal(line, SEED_LINE.replace('3556', '3545'));
-  const led = sessions([], true);
+  const led = sessions('inspected', true);
   assert.match(printSessionLines(led.rows, led.now), / 192\.168\.12\.99:22 10\.0\.0\.5:2222\n$/);
 });
 

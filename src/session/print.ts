@@ -1,6 +1,6 @@
 /** Sessions as FortiOS prints them: `diagnose sys session list`, its expectations, `get system session list`. */
 import { type Endpoint, endpointText } from '../core/session.js';
-import type { SessionRow } from './session-table.js';
+import { type SessionRow, STATE_WORDS } from './session-table.js';
 
 /** A connection that is awaited, and for how long yet (seconds). */
 export interface ExpectationRow {
@@ -21,28 +21,61 @@ export function printSessions(rows: readonly SessionRow[], now: number): string 
 }
 
 function printSession(row: SessionRow, now: number): string {
+  if (row.kind === 'access-proxy') return printAccess(row, now);
   const { client, dialled, server, timeout } = row;
   const duration = seconds(now - row.started);
-  const expire = Math.max(0, timeout - seconds(now - row.active));
   const blocked = row.states.has('block');
-  // The words stand in FortiOS's order, whatever came first.
-  const words = ['log', 'local', 'redir', 'dirty', 'block', 'may_dirty', 'authed', 'acct-ext'] as const;
-  const states = words.filter((word) => row.states.has(word));
+  const forwarded = row.kind === 'forwarded';
   const translated = endpointText(dialled) !== endpointText(server);
   return block([
-    `session info: proto=6 proto_state=11 duration=${duration} expire=${expire} timeout=${timeout} refresh_dir=both flags=00000000 socktype=4 sockport=0 av_idx=0 use=3`,
+    `session info: proto=6 proto_state=${forwarded ? '01' : '11'} duration=${duration} expire=${expireOf(row, now)} timeout=${timeout} refresh_dir=both flags=00000000 socktype=${forwarded ? 0 : 4} sockport=0 av_idx=0 use=3`,
     ...SHAPERS,
     `class_id=0 ha_id=0 policy_dir=0 tunnel=/ ${row.parent === undefined ? '' : 'helper=ftp '}vlan_cos=0/255`,
-    `state=${states.join(' ')}`,
-    `statistic(bytes/packets/allow_err): org=${row.sent}/${packets(row.sent)}/1 reply=${row.received}/${packets(row.received)}/1 tuples=2`,
-    `tx speed(Bps/kbps): ${rate(row.sent, duration)} rx speed(Bps/kbps): ${rate(row.received, duration)}`,
+    ...counted(row, duration),
     'orgin->sink: org pre->post, reply pre->post dev=0->0/0->0 gwy=0.0.0.0/0.0.0.0',
     `hook=${translated ? 'pre' : 'post'} dir=org act=${translated ? 'dnat' : 'noop'} ${endpointText(client)}->${endpointText(dialled)}(${translated ? endpointText(server) : '0.0.0.0:0'})`,
     `hook=${translated ? 'post' : 'pre'} dir=reply act=${translated ? 'snat' : 'noop'} ${endpointText(server)}->${endpointText(client)}${translated ? `(${endpointText(dialled)})` : ''}`,
-    `misc=0 policy_id=${blocked ? 0 : row.policyId} pol_uuid_idx=0 auth_info=0 chk_client_info=0 vd=0`,
+    `misc=0 policy_id=${blocked ? 0 : row.policyId} pol_uuid_idx=${blocked ? IMPLICIT_INDEX : 0} auth_info=0 chk_client_info=0 vd=0`,
     `serial=${hex(row.id)} tos=ff/ff app_list=0 app=0 url_cat=0`,
-    ...NO_OFFLOAD(blocked),
+    ...noOffload(blocked ? 'block-by-policy ' : forwarded ? '' : 'redir-to-av '),
   ]);
+}
+
+/** The client's side of a session of an access proxy, which ends at the VIP. */
+function printAccess(row: SessionRow, now: number): string {
+  const { client, dialled, timeout } = row;
+  const duration = seconds(now - row.started);
+  return block([
+    `session info: proto=6 proto_state=01 duration=${duration} expire=${expireOf(row, now)} timeout=${timeout} flags=00000000 socktype=0 sockport=1012 av_idx=0 use=3`,
+    ...SHAPERS,
+    'class_id=0 ha_id=0 policy_dir=0 tunnel=/ vlan_cos=0/0',
+    ...counted(row, duration),
+    `orgin->sink: org pre->in, reply out->post dev=0->0/0->0 gwy=${dialled.address}/0.0.0.0`,
+    `hook=pre dir=org act=noop ${endpointText(client)}->${endpointText(dialled)}(0.0.0.0:0)`,
+    `hook=post dir=reply act=noop ${endpointText(dialled)}->${endpointText(client)}(0.0.0.0:0)`,
+    'pos/(before,after) 0/(0,0), 0/(0,0)',
+    `misc=7 policy_id=${row.policyId} pol_uuid_idx=0 auth_info=0 chk_client_info=0 vd=0`,
+    `serial=${hex(row.id)} tos=00/00 app_list=0 app=0 url_cat=0`,
+    'sdwan_mbr_seq=0 sdwan_service_id=0',
+    'rpdb_link_id=00000000 rpdb_svc_id=0 ngfwid=n/a',
+    'npu_state=00000000',
+  ]);
+}
+
+/** FortiOS's number for rule 0 in the vendor's listing. */
+const IMPLICIT_INDEX = 65;
+
+function expireOf({ timeout, active, expires }: SessionRow, now: number): number {
+  return Math.max(0, expires === undefined ? timeout - seconds(now - active) : seconds(expires - now));
+}
+
+/** Its words stand in FortiOS's order, whatever came first. */
+function counted({ states, sent, received }: SessionRow, duration: number): string[] {
+  return [
+    `state=${STATE_WORDS.filter((word) => states.has(word)).join(' ')}`,
+    `statistic(bytes/packets/allow_err): org=${sent}/${packets(sent)}/1 reply=${received}/${packets(received)}/1 tuples=2`,
+    `tx speed(Bps/kbps): ${rate(sent, duration)} rx speed(Bps/kbps): ${rate(received, duration)}`,
+  ];
 }
 
 /** `diagnose sys session list expectation`. */
@@ -60,7 +93,7 @@ export function printExpectations(rows: readonly ExpectationRow[]): string {
       `hook=pre dir=org act=noop 0.0.0.0:0->0.0.0.0:0(0.0.0.0:0)`,
       `misc=0 policy_id=${policyId} pol_uuid_idx=0 auth_info=0 chk_client_info=0 vd=0`,
       `serial=${hex(session)} tos=ff/ff app_list=0 app=0 url_cat=0`,
-      ...NO_OFFLOAD(false),
+      ...noOffload('redir-to-av '),
     ]),
   );
   return `${blocks.join('')}total session ${rows.length}\n`;
@@ -68,19 +101,21 @@ export function printExpectations(rows: readonly ExpectationRow[]): string {
 
 /** `get system session list`: a line each. */
 export function printSessionLines(rows: readonly SessionRow[], now: number): string {
-  const lines = rows.map(({ client, dialled, server, timeout, active }) => {
-    const expire = Math.max(0, timeout - seconds(now - active));
-    const translated = endpointText(dialled) === endpointText(server) ? '-' : endpointText(server);
+  const lines = rows.map((row) => {
+    const { client, dialled, server, kind } = row;
+    const expire = expireOf(row, now);
+    const translated =
+      kind === 'access-proxy' || endpointText(dialled) === endpointText(server) ? '-' : endpointText(server);
     return `tcp ${expire} ${endpointText(client)} - ${endpointText(dialled)} ${translated}`;
   });
   return ['PROTO   EXPIRE SOURCE           SOURCE-NAT       DESTINATION      DESTINATION-NAT', ...lines, ''].join('\n');
 }
 
 const SHAPERS = ['origin-shaper=', 'reply-shaper=', 'per_ip_shaper='];
-const NO_OFFLOAD = (blocked: boolean): string[] => [
+const noOffload = (why: string): string[] => [
   'rpdb_link_id=80000000 ngfwid=n/a',
   'npu_state=0x000100',
-  `no_ofld_reason: ${blocked ? 'block-by-policy ' : 'redir-to-av '}npu-flag-off`,
+  `no_ofld_reason: ${why}npu-flag-off`,
 ];
 
 function block(lines: readonly string[]): string {

@@ -35,13 +35,21 @@ test('a session counts what it carried and when it last did, and is gone when it
   assert.deepEqual([table.size, table.get(1), ids(table, { src: '192.0.2.1' })], [0, undefined, []]);
 });
 
-test('states are set and taken away', () => {
-  const table = new SessionTable(() => 0);
+test('a session that becomes dirty shows it until policy was asked again; one that is blocked falls under no policy', () => {
+  let now = 0;
+  const table = new SessionTable(() => now);
   table.add(entry(1));
-  table.mark(1, 'dirty', true);
-  table.mark(1, 'redir', false);
-  table.mark(7, 'block', true);
-  assert.deepEqual([...(table.get(1)?.states ?? [])], ['log', 'may_dirty', 'dirty']);
+  const states = (): string[] => [...(table.get(1)?.states ?? [])];
+  table.dirty(1, true);
+  assert.deepEqual(states(), ['dirty', 'may_dirty', 'acct-ext']);
+  table.dirty(1, false);
+  assert.deepEqual(states(), ['log', 'redir', 'may_dirty']);
+  now = 5_000;
+  table.block(1, 30);
+  assert.deepEqual(states(), ['block', 'may_dirty', 'authed', 'acct-ext']);
+  assert.equal(table.get(1)?.expires, 35_000);
+  table.block(7, 30);
+  table.dirty(7, true);
 });
 
 test('every filter must hold; dst is what was dialled or where it is led', () => {

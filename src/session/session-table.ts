@@ -19,10 +19,34 @@ export interface SessionEntry {
   readonly parent?: number;
   /** Seconds without a byte until it is given up. */
   readonly timeout: number;
+  /** What is done with it; `inspected` where it is left out. */
+  readonly kind?: SessionKind;
 }
 
-/** FortiOS's words of a session's state that apply to sessions of ours. */
-export const STATE_WORDS = ['log', 'local', 'redir', 'dirty', 'block', 'may_dirty', 'authed', 'acct-ext'] as const;
+/** `forwarded`: policy has no profile for it. `access-proxy`: what the table shows is the client's side, up to the VIP. */
+export type SessionKind = 'inspected' | 'forwarded' | 'access-proxy';
+
+const STATES: Readonly<Record<SessionKind, readonly StateWord[]>> = {
+  inspected: ['log', 'redir', 'may_dirty'],
+  forwarded: ['log', 'may_dirty', 'f00'],
+  'access-proxy': ['log', 'local', 'may_dirty', 'f24'],
+};
+const DIRTY = ['dirty', 'may_dirty', 'acct-ext'] as const;
+const BLOCKED = ['block', 'may_dirty', 'authed', 'acct-ext'] as const;
+
+/** FortiOS's words of a session's state that apply to sessions of ours, in FortiOS's order. What f00 and f24 say nobody has published. */
+export const STATE_WORDS = [
+  'log',
+  'local',
+  'redir',
+  'dirty',
+  'block',
+  'may_dirty',
+  'authed',
+  'acct-ext',
+  'f00',
+  'f24',
+] as const;
 export type StateWord = (typeof STATE_WORDS)[number];
 
 export interface SessionRow extends SessionEntry {
@@ -33,9 +57,11 @@ export interface SessionRow extends SessionEntry {
   /** Milliseconds of the table's clock. */
   readonly started: number;
   readonly active: number;
+  /** When one that was blocked leaves the table. */
+  readonly expires?: number;
 }
 
-type Mutable = { -readonly [K in keyof SessionRow]: SessionRow[K] } & { readonly states: Set<StateWord> };
+type Mutable = { -readonly [K in keyof SessionRow]: SessionRow[K] };
 
 /** `diagnose sys session filter`: all that are given must hold. */
 export interface SessionFilter {
@@ -81,7 +107,7 @@ export class SessionTable {
     const now = this.#now();
     this.#rows.set(entry.id, {
       ...entry,
-      states: new Set(['log', 'redir', 'may_dirty']),
+      states: new Set(STATES[entry.kind ?? 'inspected']),
       sent: 0,
       received: 0,
       started: now,
@@ -101,10 +127,19 @@ export class SessionTable {
     row.active = this.#now();
   }
 
-  mark(id: number, word: StateWord, on: boolean): void {
-    const states = this.#rows.get(id)?.states;
-    if (on) states?.add(word);
-    else states?.delete(word);
+  /** Policy has to be asked again before anything of it passes, or was asked and allows it. */
+  dirty(id: number, dirty: boolean): void {
+    const row = this.#rows.get(id);
+    // The vendor's listings of a session that has become dirty lack the other words, and have these.
+    if (row !== undefined) row.states = new Set(dirty ? DIRTY : STATES[row.kind ?? 'inspected']);
+  }
+
+  /** Policy allows it no more: it is shown as blocked for so many seconds, by rule 0. */
+  block(id: number, seconds: number): void {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    row.states = new Set(BLOCKED);
+    row.expires = this.#now() + seconds * 1000;
   }
 
   remove(id: number): void {

@@ -277,6 +277,68 @@ test('abort ends both ends, and what was held is dropped', async () => {
   assert.equal(stage.held, 0);
 });
 
+test('a cut throws away what an end has not taken yet, and the last words of the engine', async (context) => {
+  const { client, server, joined } = await joinedSockets(context, ANY_PORT);
+  client.resume();
+  server.pause();
+  const much = Buffer.alloc(1 << 20, 'x');
+  // As much as the system and the server's end take, and more.
+  for (let sent = 0; sent < 32; sent++) client.write(much);
+  while (joined.connection.alive && client.writableLength === 32 * much.length) await settled();
+  joined.cut('posture');
+  assert.deepEqual(await joined.ended, { how: 'reset', reason: 'posture', side: undefined });
+  assert.ok((await rest(server)).length < 32 * much.length);
+});
+
+for (const [title, allowed] of [
+  ['goes on where policy allows it', true],
+  ['ends before another byte where it does not', false],
+] as const)
+  test(`a session in doubt ${title}: policy is asked once`, async () => {
+    const { client, server, joined } = joinedInMemory({}, ANY_PORT);
+    client.write('\x01before\r\n');
+    await heard(server, 'before');
+    let asked = 0;
+    let refused = 0;
+    const recheck = (): boolean => {
+      asked++;
+      return allowed;
+    };
+    joined.doubt(recheck, () => {
+      refused++;
+      joined.cut('block');
+    });
+    await settled();
+    assert.equal(asked, 0);
+    server.write('after\r\n');
+    client.write('after\r\n');
+    if (allowed) {
+      await heard(client, 'after');
+      await heard(server, 'after');
+    } else {
+      await joined.ended;
+      await settled();
+      assert.deepEqual([client.read(), server.read()], [null, null]);
+    }
+    assert.deepEqual([asked, refused], [1, allowed ? 0 : 1]);
+  });
+
+test('what a verdict lets go of a session in doubt does not go either', async () => {
+  const session = joinedInMemory();
+  const { client, server, joined } = session;
+  await greet(session);
+  await data(session, 'secret\r\n');
+  // The stage has the whole message; what it is about to say has to wait for policy.
+  client.write('.\r\n');
+  joined.doubt(
+    () => false,
+    () => joined.cut('block'),
+  );
+  await joined.ended;
+  await settled();
+  assert.equal(server.read(), null);
+});
+
 test('an end that was cut is no end where that counts', async () => {
   for (const strictEnd of [true, false]) {
     const { client, server, near, joined } = joinedInMemory({ strictEnd }, ANY_PORT);

@@ -62,6 +62,7 @@ export class JoinedStreams {
   #ends: readonly [End, End];
   #over = false;
   #lingering: NodeJS.Timeout | undefined;
+  #doubt: { readonly recheck: () => boolean; readonly refused: () => void } | 'refused' | undefined;
   #settle: (ended: Ended) => void = () => {};
 
   /** `open` is `stage.open` or `connection.related`, given the output. Nothing is read before the next tick. */
@@ -96,12 +97,43 @@ export class JoinedStreams {
     this.#reset(reason, undefined);
   }
 
+  /** Ends it before another byte passes, what was written and has not left included: a session that is allowed no more. */
+  cut(reason: string): void {
+    if (this.#over) return;
+    // The engine's last words stay unsaid.
+    this.#conclude({ how: 'reset', reason, side: undefined });
+    for (const { stream } of this.#ends) resetNow(stream);
+    this.connection.close();
+  }
+
+  /** Nothing passes before `recheck` says so. It is asked once, when something would; `refused` is called soon after it said no. */
+  doubt(recheck: () => boolean, refused: () => void): void {
+    this.#doubt = { recheck, refused };
+  }
+
+  /** There is no doubt any more. */
+  trust(): void {
+    if (this.#doubt !== 'refused') this.#doubt = undefined;
+  }
+
+  #sure(): boolean {
+    const doubt = this.#doubt;
+    if (doubt === undefined) return true;
+    if (doubt === 'refused') return false;
+    this.#doubt = undefined;
+    if (doubt.recheck()) return true;
+    // Perhaps from within the engine, which must not be closed there.
+    this.#doubt = 'refused';
+    queueMicrotask(doubt.refused);
+    return false;
+  }
+
   #listen(side: Side): void {
     const end = this.#ends[side];
     const { stream } = end;
     const alive = (): boolean => !this.#over && this.#ends[side] === end;
     end.on('data', (chunk: Buffer) => {
-      if (!alive()) return;
+      if (!alive() || !this.#sure()) return;
       this.#hooks.received?.(side, chunk.length);
       this.connection.receive(side, chunk);
     });
@@ -111,7 +143,7 @@ export class JoinedStreams {
       end.hold('answers', false);
     });
     const ended = (): void => {
-      if (!alive() || end.ended) return;
+      if (!alive() || end.ended || !this.#sure()) return;
       end.ended = true;
       if (this.#hooks.strictEnd === true && ((stream as MayBeTruncated).truncated === true || wasReset(stream)))
         return this.#lost(side, 'truncated');
@@ -139,7 +171,7 @@ export class JoinedStreams {
 
   #write(toward: Side, bytes: Buffer): void {
     const end = this.#ends[toward];
-    if (this.#over || end.finished || end.gone) return;
+    if (this.#over || end.finished || end.gone || !this.#sure()) return;
     if (end.stream.write(bytes)) return;
     this.#ends[opposite(toward)].hold('peer', true);
     if (end.stream.writableLength > UNREAD_ANSWERS) end.hold('answers', true);
@@ -283,14 +315,18 @@ function abortWhenFlushed(stream: Duplex): void {
   stream.on('error', () => {});
   const abort = (): void => {
     clearTimeout(timer);
-    if (stream.destroyed) return;
-    // Node's own throws for TLS; without its close_notify it is a cut all the same.
-    // One that is sending its FIN cannot be reset any more, and Node 20 would keep its descriptor open for ever.
-    const able = !stream.writableEnded && (!(stream instanceof TLSSocket) || Object.hasOwn(stream, 'resetAndDestroy'));
-    if (able && 'resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
-    else stream.destroy();
+    resetNow(stream);
   };
   const timer = setTimeout(abort, LAST_WORDS);
   if (stream.writableLength === 0) abort();
   else stream.write('', abort);
+}
+
+function resetNow(stream: Duplex): void {
+  if (stream.destroyed) return;
+  // Node's own throws for TLS; without its close_notify it is a cut all the same.
+  // One that is sending its FIN cannot be reset any more, and Node 20 would keep its descriptor open for ever.
+  const able = !stream.writableEnded && (!(stream instanceof TLSSocket) || Object.hasOwn(stream, 'resetAndDestroy'));
+  if (able && 'resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+  else stream.destroy();
 }

@@ -1,15 +1,15 @@
-/** `config firewall address`, `address6`, `addrgrp` and `addrgrp6`. What needs the network to be known (fqdn, dynamic) matches nothing. */
+/** `config firewall address`, `address6`, `addrgrp` and `addrgrp6`. What needs the network to be known (fqdn) matches nothing. */
 import { isIPv6 } from 'node:net';
 import { shown } from '../did-you-mean.js';
-import { accepted, choice, ipAddress, names, type OptionKind, subnet, toggle, uuid } from '../options.js';
+import { accepted, choice, ipAddress, names, type OptionKind, subnet, text, toggle, uuid } from '../options.js';
 import { nameKey, tableSection } from '../section.js';
 import { elsewhere } from './firewall-policy.js';
 
 const key = nameKey(79);
 // biome-ignore format: a list of words.
 const FOR_PEOPLE = [
-  'comment', 'color', 'associated-interface', 'allow-routing', 'visibility', 'fabric-object', 'tags', 'cache-ttl', 'fqdn', 'wildcard-fqdn',
-  'country', 'interface', 'sub-type', 'sdn', 'sdn-tag', 'filter', 'obj-tag', 'obj-type', 'tag-type', 'tag-detection-level', 'hw-model',
+  'comment', 'color', 'associated-interface', 'allow-routing', 'visibility', 'fabric-object', 'tags', 'cache-ttl', 'wildcard-fqdn',
+  'country', 'interface', 'sdn', 'sdn-tag', 'filter', 'obj-type', 'tag-type', 'tag-detection-level', 'hw-model',
   'hw-vendor', 'os', 'sw-version', 'node-ip-only', 'obj-id', 'organization', 'epg-name', 'tenant', 'subnet-name', 'policy-group',
   'fsso-group', 'clearpass-spt', 'macaddr', 'start-mac', 'end-mac', 'sdn-addr-type', 'route-tag', 'dirty', 'passive-fqdn-learning', 'type6',
 ] as const;
@@ -33,6 +33,10 @@ export const firewallAddress = tableSection(
       ],
       'ipmask',
     ),
+    /** Of a dynamic one: what fills it; ours are those of EMS's tags. */
+    'sub-type': text(35),
+    'obj-tag': text(255),
+    fqdn: text(255),
     subnet: subnet({ address: '0.0.0.0', prefix: 0 }),
     wildcard: accepted,
     'start-ip': ipAddress(),
@@ -62,6 +66,9 @@ export const firewallAddress6 = tableSection(
     ip6: prefix6,
     'start-ip': ipAddress(),
     'end-ip': ipAddress(),
+    'sub-type': accepted,
+    'obj-tag': accepted,
+    fqdn: accepted,
     template: accepted,
     'host-type': accepted,
     host: accepted,

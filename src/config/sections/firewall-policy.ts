@@ -72,17 +72,28 @@ const ELSEWHERE = [
   'internet-service-group', 'internet-service-custom', 'internet-service-custom-group', 'internet-service-negate',
   'internet-service-src-name', 'internet-service-src-group', 'internet-service-src-custom', 'internet-service-src-custom-group',
   'internet-service-src-negate', 'internet-service-id', 'internet-service-src-id', 'network-service-dynamic', 'network-service-src-dynamic',
-  'srcaddr6-negate', 'dstaddr6-negate', 'ztna-status', 'ztna-ems-tag', 'ztna-ems-tag-secondary', 'ztna-geo-tag', 'ztna-tags-match-logic',
+  'srcaddr6-negate', 'dstaddr6-negate', 'ztna-geo-tag', 'ztna-tags-match-logic',
   'ztna-device-ownership', 'application', 'app-category', 'app-group', 'url-category', 'learning-mode', 'scan-botnet-connections',
   'devices', 'spamfilter-profile', 'port-preserve', 'log-http-transaction', 'cgn-session-quota', 'cgn-resource-quota', 'cgn-eif',
   'cgn-eim', 'cgn-log-server-grp', 'eif-check', 'eif-learn', 'diameter-filter-profile', 'telemetry-profile', 'policy-behaviour-type',
   'ip-version-type', 'port-random', 'pim', 'app-monitor',
   'internet-service6', 'internet-service6-custom', 'internet-service6-custom-group', 'internet-service6-fortiguard', 'internet-service6-group', 'internet-service6-name', 'internet-service6-negate',
   'internet-service6-src', 'internet-service6-src-custom', 'internet-service6-src-custom-group', 'internet-service6-src-fortiguard', 'internet-service6-src-group',
-  'internet-service6-src-name', 'internet-service6-src-negate', 'internet-service-fortiguard', 'internet-service-src-fortiguard', 'ztna-ems-tag-negate',
+  'internet-service6-src-name', 'internet-service6-src-negate', 'internet-service-fortiguard', 'internet-service-src-fortiguard',
 ] as const;
 
-export const firewallPolicy = tableSection({ ...policyProfiles, ...elsewhere(ELSEWHERE) }, { key: numericKey });
+export const firewallPolicy = tableSection(
+  {
+    ...policyProfiles,
+    ...elsewhere(ELSEWHERE),
+    /** Whether the tags of the address that the client comes from are asked: any of the first list, and any of the second. */
+    'ztna-status': toggle(false),
+    'ztna-ems-tag': names(),
+    'ztna-ems-tag-secondary': names(),
+    'ztna-ems-tag-negate': toggle(false),
+  },
+  { key: numericKey },
+);
 
 /** Options that are accepted as they stand. */
 export function elsewhere<const W extends readonly string[]>(words: W): Record<W[number], typeof accepted> {

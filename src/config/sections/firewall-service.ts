@@ -10,7 +10,7 @@ export interface PortRange {
 }
 
 /** `80 443 1000-2000:0-65535`; what follows the colon is the source port and is not looked at. */
-const portRanges: OptionKind<readonly PortRange[]> = {
+export const portRanges: OptionKind<readonly PortRange[]> = {
   unset: [],
   allowed: 'ports such as 25 or 1000-2000 or 25:1024-65535',
   many: true,

@@ -1,8 +1,9 @@
 /** `config firewall vip`: an address and port that clients dial, and the server that they are led to. */
 import { isIP } from 'node:net';
 import { shown } from '../did-you-mean.js';
-import { choice, integer, type OptionKind, text, toggle, uuid } from '../options.js';
+import { choice, integer, names, type OptionKind, text, toggle, uuid } from '../options.js';
 import { nameKey, tableSection } from '../section.js';
+import { EMPTY_CERT_ACTIONS } from './firewall-access-proxy.js';
 import { elsewhere } from './firewall-policy.js';
 
 /** `10.0.0.1`, `10.0.0.1-10.0.0.9`. */
@@ -28,9 +29,9 @@ const ranges: OptionKind<readonly AddressRange[]> = {
 const ELSEWHERE = [
   'id', 'comment', 'color', 'arp-reply', 'nat-source-vip', 'portmapping-type', 'src-filter', 'src-vip-filter', 'srcintf-filter',
   'service', 'gratuitous-arp-interval', 'monitor', 'max-embryonic-connections', 'mapped-addr', 'extaddr', 'dns-mapping-ttl', 'ldb-method',
-  'persistence', 'server-type', 'http-redirect', 'weblogic-server', 'websphere-server', 'ssl-mode', 'ssl-certificate', 'ssl-dh-bits',
+  'persistence', 'server-type', 'http-redirect', 'weblogic-server', 'websphere-server', 'ssl-mode', 'ssl-dh-bits',
   'ssl-algorithm', 'ssl-min-version', 'ssl-max-version', 'ssl-client-renegotiation', 'h2-support', 'h3-support', 'nat44', 'nat46',
-  'add-nat46-route', 'ipv6-mappedip', 'ipv6-mappedport', 'one-click-gslb-server', 'user-agent-detect', 'client-cert', 'empty-cert-action',
+  'add-nat46-route', 'ipv6-mappedip', 'ipv6-mappedport', 'one-click-gslb-server', 'user-agent-detect',
   'gslb-hostname', 'gslb-domain-name', 'http-host', 'src-intf-filter',
 ] as const;
 
@@ -51,6 +52,11 @@ export const firewallVip = tableSection(
     /** The first port of a range. */
     extport: portOrRange(),
     mappedport: portOrRange(),
+    /** Of an access proxy: an entry of "config vpn certificate local". */
+    'ssl-certificate': names(),
+    /** From FortiOS 7.6.0 on they stand here. */
+    'client-cert': choice(['enable', 'disable'], undefined),
+    'empty-cert-action': choice(EMPTY_CERT_ACTIONS, undefined),
     'http-cookie-age': integer(0, 525_600, undefined),
   },
   { key: nameKey(79), skipped: ['realservers', 'ssl-cipher-suites', 'gslb-public-ips', 'quic'] },

@@ -1,7 +1,7 @@
 /** `config system global`, `config system settings`. Both are full of what only a firewall has: that is passed over in silence. */
 import { didYouMean, shown } from '../did-you-mean.js';
-import { type OptionKind, text, toggle } from '../options.js';
-import { openSection } from '../section.js';
+import { choice, integer, type OptionKind, text, toggle } from '../options.js';
+import { nameKey, openSection, tableSection } from '../section.js';
 import { TIME_ZONES, zoneOfCode } from '../time-zones.js';
 
 /** An IANA name, or one of the numbers that FortiOS wrote up to 7.2; the value is the IANA name. */
@@ -40,7 +40,18 @@ function isZone(name: string): boolean {
   }
 }
 
-export const systemGlobal = openSection({ hostname: text(35), timezone });
+export const systemGlobal = openSection({
+  hostname: text(35),
+  timezone,
+  /** Seconds that a session stays in the table after policy blocked it. */
+  'block-session-timer': integer(1, 300, 30),
+});
+
+/** What logs say of an interface. */
+export const systemInterface = tableSection(
+  { role: choice(['lan', 'wan', 'dmz', 'undefined'], 'undefined') },
+  { key: nameKey(15), open: true },
+);
 
 export const systemSettings = openSection({
   /** Look at live sessions again when a dynamic address changes. */

@@ -1,9 +1,9 @@
 /** What a client says before its own protocol begins, read as far as it is needed and no further; all else stays for the session. */
 import { Buffer } from 'node:buffer';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 export class Head {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #most: number;
   #bytes: Buffer = Buffer.alloc(0);
   #taken = 0;
@@ -20,7 +20,7 @@ export class Head {
   };
 
   /** `most` bounds all that is read, in bytes. `socket` is paused, and is again when `rest` was called. */
-  constructor(socket: Socket, most: number) {
+  constructor(socket: Duplex, most: number) {
     this.#socket = socket;
     this.#most = most;
     socket.on('data', this.#onData);
@@ -48,6 +48,25 @@ export class Head {
       }
       if (this.#bytes.length >= this.#most || !(await this.#more())) return undefined;
     }
+  }
+
+  /** Up to `mark` and with it. Undefined: it will not come, or not within what is allowed. */
+  async until(mark: Buffer): Promise<Buffer | undefined> {
+    for (;;) {
+      const at = this.#bytes.indexOf(mark, this.#taken);
+      const end = at + mark.length;
+      if (at >= 0 && end <= this.#most) {
+        const bytes = this.#bytes.subarray(this.#taken, end);
+        this.#taken = end;
+        return bytes;
+      }
+      if (at >= 0 || this.#bytes.length >= this.#most || !(await this.#more())) return undefined;
+    }
+  }
+
+  /** All that may be read was read. */
+  get full(): boolean {
+    return this.#bytes.length >= this.#most;
   }
 
   /** What was read beyond what was taken. Nothing is read after this. */

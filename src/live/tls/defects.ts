@@ -63,12 +63,12 @@ export function defectsOf(
   return found;
 }
 
-function isCurrent(certificate: X509Certificate, now: number): boolean {
+export function isCurrent(certificate: X509Certificate, now: number): boolean {
   return Date.parse(certificate.validFrom) <= now && now <= Date.parse(certificate.validTo);
 }
 
 /** Each is signed by the next, which may sign, and the last one is trusted. */
-function leadsToTrust(chain: readonly X509Certificate[], trusted: (root: X509Certificate) => boolean): boolean {
+export function leadsToTrust(chain: readonly X509Certificate[], trusted: (root: X509Certificate) => boolean): boolean {
   for (const [at, each] of chain.entries()) {
     if (trusted(each)) return true;
     const issuer = chain[at + 1];

@@ -9,6 +9,7 @@ import type { TLSSocket } from 'node:tls';
 
 export class HonestEnd extends Duplex {
   readonly #socket: Duplex;
+  readonly #listeners: readonly (readonly [event: string, listener: (...args: never[]) => void])[];
   /** The FIN was handed up. */
   #told = false;
   /**
@@ -18,27 +19,46 @@ export class HonestEnd extends Duplex {
   #ending = false;
   #early: Buffer | undefined;
   #late = false;
+  /** The socket is somebody else's. */
+  #left = false;
 
   constructor(socket: Duplex) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
-    socket.on('data', (chunk: Buffer) => {
-      if (this.#ending && !this.writableFinished) {
-        this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
-        socket.pause();
-      } else if (!this.push(chunk)) socket.pause();
-    });
+    this.#listeners = [
+      ['data', (chunk: Buffer) => this.arrived(chunk)],
+      ['end', () => this.finished()],
+      ['error', (error: Error) => this.destroy(error)],
+      [
+        'close',
+        () => {
+          if (!this.readableEnded) this.finished();
+        },
+      ],
+    ];
+    for (const [event, listener] of this.#listeners) socket.on(event, listener as (...args: unknown[]) => void);
     this.once('finish', () => {
       const early = this.#early;
       this.#early = undefined;
       if (early !== undefined && this.push(early)) socket.resume();
-      if (this.#late) this.#tell();
+      if (this.#late) this.finished();
     });
-    socket.on('end', () => this.#tell());
-    socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => {
-      if (!this.readableEnded) this.#tell();
-    });
+  }
+
+  /** The next bytes of the peer. */
+  protected arrived(chunk: Buffer): void {
+    if (this.#ending && !this.writableFinished) {
+      this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
+      this.#socket.pause();
+    } else if (!this.push(chunk)) this.#socket.pause();
+  }
+
+  /** Lets go of the socket, paused: what TLS writes after this, its close_notify too, goes nowhere. */
+  protected leave(): void {
+    this.#left = true;
+    this.#socket.pause();
+    for (const [event, listener] of this.#listeners)
+      this.#socket.removeListener(event, listener as (...args: unknown[]) => void);
   }
 
   /** To be called before its handshake. Adds the property that JoinedStreams asks for: the stream inside TLS ended without close_notify. */
@@ -62,8 +82,9 @@ export class HonestEnd extends Duplex {
     Object.defineProperty(inner, 'truncated', { get: () => truncated });
     Object.defineProperty(inner, 'resetAndDestroy', {
       value: () => {
-        inner.destroy();
+        // In this order: TLS closes what is beneath it, with a FIN.
         this.reset();
+        inner.destroy();
       },
     });
   }
@@ -77,24 +98,27 @@ export class HonestEnd extends Duplex {
   }
 
   override _read(): void {
-    if (this.#early === undefined) this.#socket.resume();
+    if (this.#early === undefined && !this.#left) this.#socket.resume();
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    if (this.#socket.destroyed) done(new Error('the socket is closed'));
+    if (this.#left) done();
+    else if (this.#socket.destroyed) done(new Error('the socket is closed'));
     else this.#socket.write(chunk, done);
   }
 
   override _final(done: () => void): void {
-    this.#socket.end(done);
+    if (this.#left) done();
+    else this.#socket.end(done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#socket.destroy();
+    if (!this.#left) this.#socket.destroy();
     done(error);
   }
 
-  #tell(): void {
+  /** The peer will send no more. */
+  protected finished(): void {
     if (this.#told || this.destroyed) return;
     this.#late = this.#early !== undefined;
     if (this.#late) return;

@@ -110,7 +110,8 @@ function systemRoots(): string[] {
   }
 }
 
-function pems(text: string): string[] {
+/** The certificates of a text. */
+export function pems(text: string): string[] {
   return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
@@ -122,7 +123,8 @@ function fingerprints(pem: string): string[] {
   }
 }
 
-function parsed(pem: string, where: string): X509Certificate {
+/** Throws ConfigError. */
+export function parsed(pem: string, where: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (cause) {
@@ -130,7 +132,8 @@ function parsed(pem: string, where: string): X509Certificate {
   }
 }
 
-function localSigner(entry: {
+/** Key and certificate of an entry. Throws ConfigError. */
+export function localSigner(entry: {
   readonly key: string;
   readonly certificate: string | undefined;
   readonly privateKey: string | undefined;
