@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
+import { LIVE_LIMITS } from '../core/limits.js';
 import { type DaemonSetup, type LogFields, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
 import {
   collect,
@@ -137,6 +138,24 @@ test('FTP-008: another host finds the way refused; the client gets its file all 
   const records = daemon.records();
   assert.ok(records.some(refused(/^127\.0\.0\.2:\d+ came in place of 127\.0\.0\.1$/)));
   assert.ok(records.some(refused(/^127\.0\.0\.1:\d+ came where one had come already$/)));
+});
+
+test('FTP-009: a session has so many ways for data open, and none when it is over', async (context) => {
+  const { daemon, talk } = await behind(context);
+  const client = await talk();
+  const most = LIVE_LIMITS.expectationsPerFlow;
+  const ports: number[] = [];
+  for (let times = 0; times < most; times++) ports.push(portOf(await client.say('EPSV')));
+  assert.match(await client.say('EPSV'), /^425/);
+  assert.match(await client.say('PASV'), /^425/);
+  const list = (): Promise<string> => daemon.ask('diagnose', 'sys', 'session', 'list', 'expectation');
+  assert.match(await list(), new RegExp(`total session ${most}\n`));
+  client.control.write('QUIT\r\n');
+  await within(client.over, 'the end of a session that said QUIT');
+  for (let tries = 0; !/total session 0\n/.test(await list()); tries++) assert.ok(tries < 100, 'ways for data remain');
+  for (const port of ports) assert.equal((await collect(client.dial(port).stream)).how, 'cut');
+  const refused = daemon.records().filter((record) => record.get('logdesc') === 'Expectation session refused');
+  assert.ok(refused.length === 2 && refused.every((record) => record.get('msg')?.startsWith('limit ')));
 });
 
 test('FTP-013: what is stored already may not get a name that the file filter blocks; SITE makes no content', async (context) => {

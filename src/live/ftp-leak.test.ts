@@ -19,6 +19,8 @@ interface Behind {
   readonly server: PlayedFtp;
   readonly daemon: RunningDaemon;
   readonly client: FtpTalk;
+  /** Another. */
+  again(): Promise<FtpTalk>;
 }
 
 async function behind(context: TestContext, secure: boolean, options: PlayedFtpOptions = {}): Promise<Behind> {
@@ -28,7 +30,8 @@ async function behind(context: TestContext, secure: boolean, options: PlayedFtpO
     doors: [{ kind: 'ftp', to: server.port }],
     ssl: secure ? ['config ftps', 'set untrusted-server-cert allow', 'end'] : [],
   });
-  return { server, daemon, client: await FtpTalk.signedIn(context, daemon.ports[0] ?? 0, secure) };
+  const again = (): Promise<FtpTalk> => FtpTalk.signedIn(context, daemon.ports[0] ?? 0, secure);
+  return { server, daemon, client: await again(), again };
 }
 
 /** Waits until the daemon holds this much, by its own account. */
@@ -74,21 +77,27 @@ for (const secure of [false, true]) {
   });
 
   test(`${way}: of a download that the server resets before its end nothing comes`, async (context) => {
-    for (const what of ['data', 'control'] as const) {
-      let cut = (): void => {};
-      const { daemon, client } = await behind(context, secure, {
-        async answer(command, session) {
-          if (command !== 'RETR evil.bin') return undefined;
-          const { stream, raw } = await session.data();
-          session.say('150 Here it comes');
-          stream.write(MOST);
-          cut = () => {
-            (what === 'data' ? raw : session.raw).resetAndDestroy();
-            if (what === 'data') session.say('426 Something is wrong');
-          };
-          return '';
-        },
-      });
+    let what: 'data' | 'control' = 'data';
+    let cut = (): void => {};
+    const {
+      daemon,
+      client: first,
+      again,
+    } = await behind(context, secure, {
+      async answer(command, session) {
+        if (command !== 'RETR evil.bin') return undefined;
+        const { stream, raw } = await session.data();
+        session.say('150 Here it comes');
+        stream.write(MOST);
+        cut = () => {
+          (what === 'data' ? raw : session.raw).resetAndDestroy();
+          if (what === 'data') session.say('426 Something is wrong');
+        };
+        return '';
+      },
+    });
+    for (what of ['data', 'control'] as const) {
+      const client = what === 'data' ? first : await again();
       const came = collect((await client.data()).stream);
       await client.say('RETR evil.bin');
       await holds(daemon, MOST.length);
@@ -96,7 +105,6 @@ for (const secure of [false, true]) {
       assert.match(await client.reply(`RETR ${what}`), what === 'data' ? /^(?:426|550)/ : /^closed$/);
       assert.deepEqual(await came, { bytes: Buffer.alloc(0), how: 'cut' }, what);
       await holds(daemon, 0);
-      await daemon.stop();
     }
   });
 
@@ -119,22 +127,30 @@ for (const secure of [false, true]) {
   });
 
   test(`${way}: an upload whose server, or client, is gone before the end leaves nothing that could be used`, async (context) => {
-    for (const what of ['server data', 'server control', 'client data', 'client control'] as const) {
-      let cut = (): void => {};
-      const { server, daemon, client } = await behind(context, secure, {
-        async answer(command, session) {
-          if (!command.startsWith('STOR') || !what.startsWith('server')) return undefined;
-          session.say('150 Go on');
-          const { stream, raw } = await session.data();
-          server.files.set('up.bin', Buffer.alloc(0));
-          stream.on('data', (chunk: Buffer) => server.files.set('up.bin', chunk));
-          cut = () => {
-            (what === 'server data' ? raw : session.raw).resetAndDestroy();
-            if (what === 'server data') session.say('426 Something is wrong');
-          };
-          return '';
-        },
-      });
+    const ways = ['server data', 'server control', 'client data', 'client control'] as const;
+    let what: (typeof ways)[number] = 'server data';
+    let cut = (): void => {};
+    const {
+      server,
+      daemon,
+      client: first,
+      again,
+    } = await behind(context, secure, {
+      async answer(command, session) {
+        if (!command.startsWith('STOR') || !what.startsWith('server')) return undefined;
+        session.say('150 Go on');
+        const { stream, raw } = await session.data();
+        server.files.set('up.bin', Buffer.alloc(0));
+        stream.on('data', (chunk: Buffer) => server.files.set('up.bin', chunk));
+        cut = () => {
+          (what === 'server data' ? raw : session.raw).resetAndDestroy();
+          if (what === 'server data') session.say('426 Something is wrong');
+        };
+        return '';
+      },
+    });
+    for (what of ways) {
+      const client = what === 'server data' ? first : await again();
       const { stream, raw } = await client.data();
       stream.resume();
       await client.say('STOR up.bin');
@@ -147,7 +163,6 @@ for (const secure of [false, true]) {
       await holds(daemon, 0);
       assert.equal(server.files.get('up.bin')?.length ?? 0, 0, what);
       assert.ok(server.uploads.every(({ bytes, how }) => bytes.length === 0 && how === 'cut'));
-      await daemon.stop();
     }
   });
 }

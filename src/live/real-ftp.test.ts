@@ -155,6 +155,8 @@ for (const kind of [VSFTPD, PROFTPD, PURE_FTPD])
             "refused(fetch, '550')",
             "assert os.path.getsize(gotten) == 0, 'bytes came'",
             "store('after.bin', clean)",
+            "ftp.rename('after.bin', 'other.bin')",
+            "ftp.rename('other.bin', 'after.bin')",
             "refused(lambda: ftp.sendcmd('REST 5'), '502')",
             "refused(lambda: ftp.sendcmd('APPE more'), '502')",
             "refused(lambda: ftp.sendcmd('CCC'), '533')",
