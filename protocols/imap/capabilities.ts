@@ -17,7 +17,7 @@ const ALLOWED = new Set(
 export function withAllowedCapabilities(line: string): string {
   return line
     .replace(/^(\* CAPABILITY )(.*)$/i, (_all, head: string, list: string) => head + allowed(list))
-    .replace(/(\[CAPABILITY )([^\]]*)\]/i, (_all, head: string, list: string) => `${head}${allowed(list)}]`);
+    .replace(/(\[CAPABILITY )([^\][]*)\]/i, (_all, head: string, list: string) => `${head}${allowed(list)}]`);
 }
 
 function allowed(list: string): string {

@@ -23,7 +23,8 @@ export interface FetchCommand {
 }
 
 const FETCH = /^[^ ]+ (UID )?FETCH ([^ ]+) /i;
-const ITEM = /(BODY|BINARY|RFC822(?:\.TEXT)?)(?:\.PEEK)?(?:\[([^\]]*)\])?(?:(<)(\d{1,15})\.(\d{1,15})>)?/gi;
+// A bracket ends the search for the end of another: who writes nothing but brackets does not make it look at all of them again and again.
+const ITEM = /(BODY|BINARY|RFC822(?:\.TEXT)?)(?:\.PEEK)?(?:\[([^\][]*)\])?(?:(<)(\d{1,15})\.(\d{1,15})>)?/gi;
 
 /** Undefined: it is no FETCH. `text` is the whole command. */
 export function fetchCommand(text: string): FetchCommand | undefined {

@@ -14,25 +14,28 @@ export const TEXTS =
   /^\* (?:LIST|LSUB|XLIST|STATUS|E?SEARCH|SORT|THREAD|NAMESPACE|QUOTA|QUOTAROOT|ACL|LISTRIGHTS|MYRIGHTS|METADATA|ANNOTATION|ID|FLAGS|LANGUAGE|COMPARATOR|GENURLAUTH)\b/i;
 /** Items of FETCH whose values are short texts. */
 export const TEXT_ITEMS = /(?:^|[ (])(?:PREVIEW|SNIPPET|INTERNALDATE|SAVEDATE|EMAILID|THREADID|X-GM-[A-Z-]+)$/i;
-/** Content in quotes; a header is none. */
-export const IN_QUOTES = /\b(?:(?:BODY|BINARY)\[(?![^\]]*(?:HEADER|MIME))[^\]]*\](?:<\d+>)?|RFC822(?:\.TEXT)?) "/i;
 
-/** Is there content in quotes anywhere in a response, also where no grammar has it? Names and texts that only look like it are in quotes themselves. */
+/**
+ * Is there content in quotes anywhere in a response, also where no grammar has it? Names and texts that only look like it are in quotes
+ * themselves. Linear: nothing makes it look twice at the same stretch.
+ */
 export function contentInQuotes(text: string): boolean {
-  if (!/\[[^\]]*\](?:<\d+>)?[ (]*"|RFC822/i.test(text)) return false;
   for (const found of text.matchAll(QUOTED)) {
-    const section =
-      found[1] === '' ? undefined : sectionAround(text.slice(Math.max(0, found.index - 200), found.index));
+    if (found[1] === '') continue;
+    const section = sectionAround(text.slice(Math.max(0, found.index - LOOK_BACK), found.index));
     if (section !== undefined && !isHeader(section)) return true;
   }
   return false;
 }
 
-const QUOTED = /"((?:\\.|[^"\\])*)(?:"|$)/g;
+/** A string that nobody closed ends with the line. */
+const QUOTED = /"((?:\\.?|[^"\\])*)"?/gs;
+/** The name of a section that is content is shorter. */
+const LOOK_BACK = 200;
 
 /** Does the text of an OK say that compression begins? No standard says how. */
 export function saysCompressed(text: string): boolean {
-  return /\b(?:compress|deflate)/i.test(text.replace(/\[[^\]]*\]/, ''));
+  return /\b(?:compress|deflate)/i.test(text.replace(/\[[^\][]*\]/, ''));
 }
 
 /** Does it send the client to another server (RFC 2221)? */

@@ -80,7 +80,7 @@ export function sectionOfKey(key: string): Section {
 /** How many bytes a FETCH command asks for of each slice, by `sliceKey`. */
 export function slicesAsked(command: string): ReadonlyMap<string, number> {
   const slices = new Map<string, number>();
-  for (const found of command.matchAll(/(?:BODY|BINARY)(?:\.PEEK)?\[([^\]]*)\]<(\d{1,15})\.(\d{1,15})>/gi))
+  for (const found of command.matchAll(/(?:BODY|BINARY)(?:\.PEEK)?\[([^\][]*)\]<(\d{1,15})\.(\d{1,15})>/gi))
     slices.set(sliceKey((found[1] ?? '').trim().toUpperCase(), Number(found[2])), Number(found[3]));
   return slices;
 }

@@ -32,7 +32,6 @@ import {
   contentInQuotes,
   FETCH,
   FREE_TEXT,
-  IN_QUOTES,
   NUMBERED,
   refers,
   saysCompressed,
@@ -402,7 +401,7 @@ export class ImapSession implements Decoder {
     this.#inFetch = fetch !== null;
     if (fetch === null && !TEXTS.test(text.head)) return this.#unknownLiteral(undefined, text, mark, line);
     // Content in quotes would be out before it is judged.
-    if (!this.#flow.passive && fetch !== null && IN_QUOTES.test(text.line))
+    if (!this.#flow.passive && fetch !== null && contentInQuotes(text.line))
       return this.#failed('imap-quoted-content', SERVER);
     if (fetch === null) {
       this.#flow.pass(line.end);

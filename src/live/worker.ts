@@ -242,7 +242,7 @@ class Worker {
         for (const address of message.removed) this.#refused.delete(address);
         for (const address of message.added) this.#refused.add(address);
         for (const session of this.#share.sessions.values())
-          if (message.added.length > 0 && this.#refused.has(session.admission.client.address)) session.abort('banned');
+          if (message.added.length > 0 && this.#refused.has(session.admission.client.address)) session.cut('banned');
         break;
       case 'reload':
         this.#reload(message.setup).then(
