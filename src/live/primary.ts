@@ -121,16 +121,17 @@ export class Daemon {
     this.#log = openDaemonLog(config);
     this.#table = new SessionTable(now, keptNumber(setup.stateDirectory));
     this.#expectations = new Expectations(limitsOf(config).expectationTime, now);
+    // Before whoever refuses: the record of what an endpoint lost comes first.
+    this.endpoints.onChange((changes) => {
+      const updated = changes.flatMap(({ after }) => after ?? []);
+      const removed = changes.flatMap(({ uid, after }) => (after === undefined ? uid : []));
+      this.#tell({ kind: 'endpoints', updated, removed });
+    });
     this.#response = new IncidentResponse(planResponse(config), {
       registry: this.endpoints,
       stateDirectory: setup.stateDirectory,
       refused: (added, removed) => this.#tell({ kind: 'refused', added, removed }),
       write: (record) => this.#write(record),
-    });
-    this.endpoints.onChange((changes) => {
-      const updated = changes.flatMap(({ after }) => after ?? []);
-      const removed = changes.flatMap(({ uid, after }) => (after === undefined ? uid : []));
-      this.#tell({ kind: 'endpoints', updated, removed });
     });
   }
 

@@ -34,33 +34,33 @@ test('the same bytes are scanned once; a virus that was known says so', () => {
   const { scan } = setup(scanner);
   assert.deepEqual(scan('a'), [VIRUS]);
   assert.deepEqual(scan('a'), [{ ...VIRUS, dtype: 'cached' }]);
-  scan('b');
+  void scan('b');
   assert.equal(scanner.asked, 2);
   const quiet = setup(
     counting(() => [VIRUS]),
     { dtype: undefined },
   );
-  quiet.scan('a');
+  void quiet.scan('a');
   assert.deepEqual(quiet.scan('a'), [VIRUS]);
 });
 
 test('what has no hash, could not be scanned, or is too old is scanned again', async () => {
   const scanner = counting(() => []);
   const { scan, clock } = setup(scanner);
-  scan(undefined);
-  scan(undefined);
+  void scan(undefined);
+  void scan(undefined);
   assert.equal(scanner.asked, 2);
-  scan('a');
+  void scan('a');
   clock.ms = 1_000;
-  scan('a');
+  void scan('a');
   assert.equal(scanner.asked, 3);
   clock.ms = 1_001;
-  scan('a');
+  void scan('a');
   assert.equal(scanner.asked, 4);
   const failing = counting(() => [{ kind: 'unscannable', reason: 'engine-error', detail: 'timeout' }]);
   const again = setup(failing);
-  again.scan('a');
-  again.scan('a');
+  void again.scan('a');
+  void again.scan('a');
   assert.equal(failing.asked, 2);
   const throwing = counting(() => Promise.reject(new Error('gone')));
   const once = setup(throwing);
@@ -72,12 +72,12 @@ test('what has no hash, could not be scanned, or is too old is scanned again', a
 test('no more are kept than the limit, those in use last', () => {
   const scanner = counting(() => []);
   const { scan } = setup(scanner);
-  for (const each of ['a', 'b', 'c', 'a', 'd', 'a']) scan(each);
+  for (const each of ['a', 'b', 'c', 'a', 'd', 'a']) void scan(each);
   assert.equal(scanner.asked, 4);
   // `b` was the one unused for longest.
-  scan('c');
+  void scan('c');
   assert.equal(scanner.asked, 4);
-  scan('b');
+  void scan('b');
   assert.equal(scanner.asked, 5);
 });
 
