@@ -155,7 +155,7 @@ test('FTP-009: a session has so many ways for data open, and none when it is ove
   for (let tries = 0; !/total session 0\n/.test(await list()); tries++) assert.ok(tries < 100, 'ways for data remain');
   for (const port of ports) assert.equal((await collect(client.dial(port).stream)).how, 'cut');
   const refused = daemon.records().filter((record) => record.get('logdesc') === 'Expectation session refused');
-  assert.ok(refused.length === 2 && refused.every((record) => record.get('msg')?.startsWith('limit ')));
+  assert.ok(refused.length === 2 && refused.every((record) => record.get('msg')?.startsWith('limit ') === true));
 });
 
 test('FTP-013: what is stored already may not get a name that the file filter blocks; SITE makes no content', async (context) => {

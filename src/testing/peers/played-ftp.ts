@@ -376,6 +376,8 @@ export function collect(stream: Duplex): Promise<Came> {
       });
       stream.once('error', () => settle('cut'));
       stream.once('close', () => settle('cut'));
+      // It is over already.
+      if (stream.destroyed) settle('cut');
     }),
     'the end of a data connection',
   );
