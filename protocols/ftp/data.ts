@@ -86,12 +86,11 @@ export class FtpData implements Decoder {
 
   end(side: Side): void {
     const transfer = this.#link.transfer;
-    if (transfer === undefined || side !== transfer.sender) {
-      this.#flow.finish(opposite(side));
-      return;
-    }
-    if (transfer.facts.kind === 'listing') this.#flow.finish(opposite(side));
-    else this.#open(transfer);
+    const sends = transfer !== undefined && side === transfer.sender;
+    // What was cut is cut for the other side as well: a listing that ends properly is taken for a whole one.
+    if (!this.#cut && (!sends || transfer.facts.kind === 'listing')) this.#flow.finish(opposite(side));
+    if (!sends) return;
+    if (transfer.facts.kind !== 'listing') this.#open(transfer);
     transfer.dataEnded(!this.#cut && (this.#blocks === undefined || this.#complete));
   }
 

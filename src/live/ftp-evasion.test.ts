@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { LIVE_LIMITS } from '../core/limits.js';
 import { type DaemonSetup, type LogFields, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
@@ -280,6 +281,32 @@ test('FTP-015: who is gone before the end is told so, and neither end waits', as
   );
   assert.match(await client.store('whole.bin', CLEAN), /^226/);
   assert.equal(server.files.get('whole.bin')?.equals(CLEAN), true);
+});
+
+test('FTP-016: a listing that is cut is no whole one', async (context) => {
+  const { talk } = await behind(context, {
+    async answer(command, session) {
+      if (command !== 'LIST') return undefined;
+      const { raw } = await session.data();
+      session.say('150 Here it comes');
+      // The client's next command shows that what was sent has gone through.
+      raw.write('one.txt\r\n');
+      session.control.once('data', () => {
+        raw.resetAndDestroy();
+        session.say('426 Something is wrong');
+      });
+      return '';
+    },
+  });
+  const client = await talk();
+  const { stream } = await client.data();
+  const first = once(stream, 'data');
+  const came = collect(stream);
+  await client.say('LIST');
+  await within(first, 'the beginning of a listing');
+  client.control.write('STAT\r\n');
+  assert.match(await client.reply('LIST'), /^426/);
+  assert.deepEqual(await came, { bytes: Buffer.from('one.txt\r\n'), how: 'cut' });
 });
 
 test('FTP-016: listings and replies are no files, and have their bounds', async (context) => {

@@ -376,6 +376,9 @@ export function collect(stream: Duplex): Promise<Came> {
       });
       stream.once('error', () => settle('cut'));
       stream.once('close', () => settle('cut'));
+      // It is over already.
+      if (stream.readableEnded) settle('ended');
+      else if (stream.destroyed) settle('cut');
     }),
     'the end of a data connection',
   );
