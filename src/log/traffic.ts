@@ -5,7 +5,7 @@
 import type { Endpoint, SessionInfo } from '../core/session.js';
 import { serviceName } from '../core/session.js';
 import { header, type RecordContext } from './header.js';
-import { field, type LogRecord } from './record.js';
+import { type Field, field, type Level, type LogRecord } from './record.js';
 
 /** FortiOS's words for how a session ended. */
 export const TRAFFIC_ACTIONS = [
@@ -52,21 +52,7 @@ export function trafficRecord(traffic: Traffic, context: RecordContext): LogReco
     level,
     eventTime: context.eventTime,
     fields: [
-      ...header({ logid, type: 'traffic', subtype: 'forward', level, vd: session.vdom }, context),
-      ...field('srcip', session.client.address),
-      ...field('srcport', session.client.port),
-      ...field('srcintf', session.srcIntf.name),
-      ...field('srcintfrole', session.srcIntf.role),
-      ...field('dstip', dialled.address),
-      ...field('dstport', dialled.port),
-      ...field('dstintf', session.dstIntf.name),
-      ...field('dstintfrole', session.dstIntf.role),
-      ...field('srcuuid', session.srcUuid),
-      ...field('dstuuid', session.dstUuid),
-      ...field('srccountry', session.srcCountry),
-      ...field('dstcountry', session.dstCountry),
-      ...field('sessionid', session.id),
-      ...field('proto', 6),
+      ...trafficHead(session, dialled, { logid, level }, context),
       ...field('action', traffic.action),
       ...field('policyid', session.policy.id),
       ...field('policytype', session.policy.type),
@@ -93,6 +79,32 @@ export function trafficRecord(traffic: Traffic, context: RecordContext): LogReco
   };
 }
 
-function counted(name: 'countav' | 'countff' | 'countssl', count: number): ReturnType<typeof field> {
+/** What every forward record begins with, up to the protocol; `dialled`: where the client meant to go. */
+export function trafficHead(
+  session: SessionInfo,
+  dialled: Endpoint,
+  { logid, level }: { readonly logid: string; readonly level: Level },
+  context: RecordContext,
+): Field[] {
+  return [
+    ...header({ logid, type: 'traffic', subtype: 'forward', level, vd: session.vdom }, context),
+    ...field('srcip', session.client.address),
+    ...field('srcport', session.client.port),
+    ...field('srcintf', session.srcIntf.name),
+    ...field('srcintfrole', session.srcIntf.role),
+    ...field('dstip', dialled.address),
+    ...field('dstport', dialled.port),
+    ...field('dstintf', session.dstIntf.name),
+    ...field('dstintfrole', session.dstIntf.role),
+    ...field('srcuuid', session.srcUuid),
+    ...field('dstuuid', session.dstUuid),
+    ...field('srccountry', session.srcCountry),
+    ...field('dstcountry', session.dstCountry),
+    ...field('sessionid', session.id),
+    ...field('proto', 6),
+  ];
+}
+
+function counted(name: 'countav' | 'countff' | 'countssl', count: number): Field[] {
   return count > 0 ? field(name, count) : [];
 }

@@ -6,6 +6,7 @@
 import { type Endpoint, type SessionInfo, serviceName } from '../core/session.js';
 import { header, type RecordContext } from './header.js';
 import { type Field, field, type LogRecord } from './record.js';
+import { trafficHead } from './traffic.js';
 
 /** What the access proxy knows of a session beside its ends. */
 export interface AccessRecordFacts {
@@ -83,24 +84,7 @@ export function accessDenied(
     level: 'notice',
     eventTime: context.eventTime,
     fields: [
-      ...header(
-        { logid: '0000000013', type: 'traffic', subtype: 'forward', level: 'notice', vd: session.vdom },
-        context,
-      ),
-      ...field('srcip', session.client.address),
-      ...field('srcport', session.client.port),
-      ...field('srcintf', session.srcIntf.name),
-      ...field('srcintfrole', session.srcIntf.role),
-      ...field('dstip', target.address),
-      ...field('dstport', target.port),
-      ...field('dstintf', session.dstIntf.name),
-      ...field('dstintfrole', session.dstIntf.role),
-      ...field('srcuuid', session.srcUuid),
-      ...field('dstuuid', session.dstUuid),
-      ...field('srccountry', session.srcCountry),
-      ...field('dstcountry', session.dstCountry),
-      ...field('sessionid', session.id),
-      ...field('proto', 6),
+      ...trafficHead(session, target, { logid: '0000000013', level: 'notice' }, context),
       ...field('action', 'deny'),
       ...policy(session),
       ...field('user', session.user.user),
