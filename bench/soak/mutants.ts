@@ -66,7 +66,7 @@ async function passes(tests: readonly string[]): Promise<boolean> {
 }
 
 function passesOne(test: string): Promise<boolean> {
-  const child = spawn(process.execPath, ['--test', join(COPY, test)], { stdio: 'ignore' });
+  const child = spawn(process.execPath, [join(COPY, test)], { stdio: 'ignore' });
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
   return new Promise((resolve) =>
     child.once('exit', (status) => {
