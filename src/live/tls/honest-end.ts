@@ -37,17 +37,11 @@ export class HonestEnd extends Duplex {
       ],
     ];
     for (const [event, listener] of this.#listeners) socket.on(event, listener as (...args: unknown[]) => void);
-    this.once('finish', () => {
-      const early = this.#early;
-      this.#early = undefined;
-      if (early !== undefined && this.push(early)) socket.resume();
-      if (this.#late) this.finished();
-    });
   }
 
   /** The next bytes of the peer. */
   protected arrived(chunk: Buffer): void {
-    if (this.#ending && !this.writableFinished) {
+    if (this.#ending) {
       this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
       this.#socket.pause();
     } else if (!this.push(chunk)) this.#socket.pause();
@@ -73,7 +67,10 @@ export class HonestEnd extends Duplex {
     const final = inner._final.bind(inner);
     inner._final = (done) => {
       this.#ending = true;
-      final(done);
+      final((error) => {
+        this.#ended();
+        done(error);
+      });
     };
     // In front of TLS's own listener: what it has read is read.
     this.prependOnceListener('end', () => {
@@ -115,6 +112,16 @@ export class HonestEnd extends Duplex {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     if (!this.#left) this.#socket.destroy();
     done(error);
+  }
+
+  /** TLS has ended its direction: what came meanwhile is handed up. */
+  #ended(): void {
+    this.#ending = false;
+    const early = this.#early;
+    this.#early = undefined;
+    if (this.destroyed) return;
+    if (early !== undefined && this.push(early)) this.#socket.resume();
+    if (this.#late) this.finished();
   }
 
   /** The peer will send no more. */

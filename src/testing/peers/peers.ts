@@ -49,7 +49,8 @@ export function pathOf(program: string): string | undefined {
 /** A directory that goes with the test. */
 export function scratch(context: TestContext, name: string): string {
   const directory = mkdtempSync(join(tmpdir(), `inspectd-${name}-`));
-  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  // What still runs in it may write while it goes.
+  context.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
   return directory;
 }
 
