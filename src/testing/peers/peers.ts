@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -46,11 +47,15 @@ export function pathOf(program: string): string | undefined {
   return undefined;
 }
 
-/** A directory that goes with the test. */
-export function scratch(context: TestContext, name: string): string {
+const scratches: string[] = [];
+process.once('exit', () => {
+  for (const each of scratches) rmSync(each, { recursive: true, force: true });
+});
+
+/** A directory that goes with the test's process: what was started in it ends before, in whatever order hooks run. */
+export function scratch(_context: TestContext, name: string): string {
   const directory = mkdtempSync(join(tmpdir(), `inspectd-${name}-`));
-  // What still runs in it may write while it goes.
-  context.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
+  scratches.push(directory);
   return directory;
 }
 
@@ -96,16 +101,20 @@ export async function ended(child: ChildProcess): Promise<void> {
   await gone;
 }
 
+/** Below those that the system gives to connections by itself, which would take one between here and its use. */
+const [FIRST_PORT, LAST_PORT] = [10_000, 32_000];
+
 /** A TCP port of loopback that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(FIRST_PORT, LAST_PORT);
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
     });
-  });
+    if (isFree) return port;
+  }
 }
 
 /** Waits until somebody listens on a port of loopback. */
