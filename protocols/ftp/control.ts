@@ -7,7 +7,7 @@
  * a transfer waits for its verdict, and what could not be judged is refused before the server hears of it.
  */
 import { Buffer } from 'node:buffer';
-import type { FileId, FileStream, Verdict } from '../../src/core/file.js';
+import type { FileId, Verdict } from '../../src/core/file.js';
 import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side, type Unit } from '../../src/core/flow.js';
 import { INCOMPLETE, lineEnd, TOO_LONG, textEnd } from '../../src/core/lines.js';
 import type { Endpoint } from '../../src/core/session.js';
@@ -237,7 +237,10 @@ export class FtpControl implements Decoder {
   #admitName(command: Command, end: number): void {
     const unit = this.#flow.unit(SERVER, 'held');
     this.#flow.pass(end, unit);
-    const file = this.#named(command.argument, unit);
+    // To policy it is an upload of no bytes; in a recording nothing waits, and there is no such file.
+    const { name, path } = this.#directory.locate(command.argument);
+    const meta = { name, direction: 'upload' as const, ...(path === undefined ? {} : { path }) };
+    const file = this.#flow.openFile(meta, unit);
     this.#renaming = { file: file.id, unit, command };
     file.end();
   }
@@ -496,9 +499,6 @@ export class FtpControl implements Decoder {
         // 232: by the certificate that TLS showed (RFC 2228).
         this.#loggedIn = code === 230 || code === 232;
         break;
-      case 'RNTO':
-        if (accepted && this.#flow.passive) this.#named(argument).end();
-        break;
       case 'PWD':
       case 'XPWD':
         if (code === 257) this.#directory.set(quotedDirectory(text));
@@ -537,12 +537,6 @@ export class FtpControl implements Decoder {
         if (code === 257) this.#directory.set(quotedDirectory(text));
         break;
     }
-  }
-
-  /** A file that is stored already got another name, which is an upload of no bytes. */
-  #named(argument: string, guards?: Unit): FileStream {
-    const { name, path } = this.#directory.locate(argument);
-    return this.#flow.openFile({ name, direction: 'upload', ...(path === undefined ? {} : { path }) }, guards);
   }
 
   /** An answer to AUTH or CCC. True when the rest of the bytes is another layer's. */
