@@ -44,18 +44,7 @@ export class HonestEnd extends Duplex {
     if (this.#ending) {
       this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
       this.#socket.pause();
-    } else if (!this.#handUp(chunk)) this.#socket.pause();
-  }
-
-  /** What JSStreamSocket asserts all the same (an end that failed half-way, and an alert behind it) is the end of this connection, not of the process. */
-  #handUp(chunk: Buffer): boolean {
-    try {
-      return this.push(chunk);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ERR_INTERNAL_ASSERTION') throw error;
-      this.destroy(error as Error);
-      return false;
-    }
+    } else if (!this.push(chunk)) this.#socket.pause();
   }
 
   /** Lets go of the socket, paused: what TLS writes after this, its close_notify too, goes nowhere. */
@@ -131,7 +120,7 @@ export class HonestEnd extends Duplex {
     const early = this.#early;
     this.#early = undefined;
     if (this.destroyed) return;
-    if (early !== undefined && this.#handUp(early)) this.#socket.resume();
+    if (early !== undefined && this.push(early)) this.#socket.resume();
     if (this.#late) this.finished();
   }
 
