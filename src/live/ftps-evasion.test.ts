@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { type DaemonSetup, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
 import {
@@ -78,12 +79,14 @@ test('FTP-021: an upload within TLS that was cut without close_notify is no whol
   for (const name of ['cut.bin', 'empty.bin']) {
     const { stream, raw } = await client.data();
     stream.resume();
-    // This client says nothing any more: Node's TLS would answer the other end's close_notify through a socket that has ended.
-    stream.allowHalfOpen = true;
     await client.say(`STOR ${name}`);
     // FIN, as a cable that is pulled, or somebody in between, would have it.
     if (name === 'cut.bin') stream.write(CLEAN, () => raw.end());
-    else stream.write('', () => raw.end());
+    else {
+      // An empty write would do, but for Node: it goes past TLS, which then may write beside it, and asserts that it does not.
+      if ((stream as { secureConnecting?: boolean }).secureConnecting === true) await once(stream, 'secureConnect');
+      raw.end();
+    }
     assert.match(await client.reply(name), /^(?:426|550)/);
   }
   assert.deepEqual(

@@ -234,7 +234,9 @@ export class Daemon {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: ToPrimary) => {
         known.heardAt = now();
-        if (message.kind === 'awake')
+        // One that wakes when all is to end hears nothing of what was sent before.
+        if (message.kind === 'awake' && this.#stopping) worker.process.kill('SIGKILL');
+        else if (message.kind === 'awake')
           send(worker, {
             kind: 'start',
             setup: this.#setup,

@@ -53,6 +53,8 @@ interface MayBeTruncated {
 const UNREAD_ANSWERS = 1 << 20;
 /** Milliseconds that an end gets to take what was written before the reset that follows, or to say its own FIN when it was told that all is over. */
 const LAST_WORDS = 5_000;
+/** How often it is looked whether it has. */
+const FLUSH_POLL = 10;
 
 export class JoinedStreams {
   /** Settles when it is over, and never rejects. */
@@ -172,7 +174,8 @@ export class JoinedStreams {
   #write(toward: Side, bytes: Buffer): void {
     const end = this.#ends[toward];
     if (this.#over || end.finished || end.gone || !this.#sure()) return;
-    if (end.stream.write(bytes)) return;
+    // Node's TLS hands an empty write past itself, and then asserts that nothing else is written meanwhile.
+    if (bytes.length === 0 || end.stream.write(bytes)) return;
     this.#ends[opposite(toward)].hold('peer', true);
     if (end.stream.writableLength > UNREAD_ANSWERS) end.hold('answers', true);
   }
@@ -313,13 +316,14 @@ class End {
 function abortWhenFlushed(stream: Duplex): void {
   if (stream.destroyed) return;
   stream.on('error', () => {});
-  const abort = (): void => {
-    clearTimeout(timer);
+  if (stream.writableLength === 0) return resetNow(stream);
+  // An empty write would call back in time, but not through TLS: Node hands it past TLS, and then asserts that nothing else is written meanwhile.
+  let left = LAST_WORDS / FLUSH_POLL;
+  const poll = setInterval(() => {
+    if (!stream.destroyed && stream.writableLength > 0 && --left > 0) return;
+    clearInterval(poll);
     resetNow(stream);
-  };
-  const timer = setTimeout(abort, LAST_WORDS);
-  if (stream.writableLength === 0) abort();
-  else stream.write('', abort);
+  }, FLUSH_POLL);
 }
 
 function resetNow(stream: Duplex): void {
