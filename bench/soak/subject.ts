@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { daemonConfig } from '../../src/testing/peers/daemon.js';
 
 const MAIN = fileURLToPath(new URL('../../program/main.js', import.meta.url));
 
@@ -13,7 +14,6 @@ export interface SubjectSetup {
   readonly workers: number;
   /** Lines of `config inspectd settings`. */
   readonly settings?: readonly string[];
-  readonly clamd?: string;
 }
 
 /** What its worker processes have, one number each. */
@@ -38,7 +38,16 @@ export class Subject {
     this.directory = mkdtempSync(join(tmpdir(), 'inspectd-soak-'));
     this.configuration = join(this.directory, 'utm.conf');
     mkdirSync(join(this.directory, 'state'));
-    writeFileSync(this.configuration, configuration(setup, this.directory));
+    const { doors, workers, settings = [] } = setup;
+    const text = daemonConfig(
+      {
+        doors: doors.map(({ to, tls }) => ({ kind: tls ? 'smtps' : 'smtp', to })),
+        settings: [`set workers ${workers}`, ...settings],
+      },
+      doors.map(({ port }) => port),
+      this.directory,
+    );
+    writeFileSync(this.configuration, text);
   }
 
   async start(): Promise<void> {
@@ -91,60 +100,4 @@ export class Subject {
   log(): string {
     return readFileSync(join(this.directory, 'utm.log'), 'utf8');
   }
-}
-
-function configuration({ doors, workers, settings, clamd }: SubjectSetup, directory: string): string {
-  const vips = doors.map(
-    ({ port, to }, at) =>
-      `    edit "door-${at}"\n        set extip 127.0.0.1\n        set mappedip "127.0.0.1"\n        set portforward enable\n        set extport ${port}\n        set mappedport ${to}\n    next\n`,
-  );
-  const ports = (tls: boolean): string => {
-    const own = doors.filter((door) => door.tls === tls).map(({ port }) => port);
-    return own.length === 0 ? '' : `            set ports ${own.join(' ')}\n`;
-  };
-  return `config inspectd settings
-    set state-directory "${join(directory, 'state')}"
-    set log-file "${join(directory, 'utm.log')}"
-    set workers ${workers}
-${(settings ?? []).map((line) => `    ${line}\n`).join('')}end
-${clamd === undefined ? '' : `config antivirus settings\n    set clamd "${clamd}"\nend\n`}config firewall vip
-${vips.join('')}end
-config firewall profile-protocol-options
-    edit "options"
-        config smtp
-${ports(false)}        end
-    next
-end
-config firewall ssl-ssh-profile
-    edit "ssl"
-        config smtps
-${ports(true)}            set status deep-inspection
-        end
-    next
-end
-config antivirus profile
-    edit "av"
-        config smtp
-            set av-scan block
-        end
-    next
-end
-config firewall policy
-    edit 1
-        set srcintf "any"
-        set dstintf "any"
-        set srcaddr "all"
-        set dstaddr ${doors.map((_, at) => `"door-${at}"`).join(' ')}
-        set action accept
-        set schedule "always"
-        set service "ALL"
-        set inspection-mode proxy
-        set utm-status enable
-        set profile-protocol-options "options"
-        set ssl-ssh-profile "ssl"
-        set av-profile "av"
-        set logtraffic all
-    next
-end
-`;
 }

@@ -5,13 +5,13 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Conversation } from '../testing/peers/conversation.js';
 import { type DaemonSetup, daemonConfig, type RunningDaemon, startDaemon } from '../testing/peers/daemon.js';
 import { startMailSink } from '../testing/peers/mail-sink.js';
 import { freePort, scratch } from '../testing/peers/peers.js';
 import { EICAR } from '../testing/peers/scanned.js';
 import { inspectd } from '../testing/program.js';
+import { until } from '../testing/until.js';
 
 const INFECTED = `Subject: bad\r\n\r\n${EICAR}\r\n.\r\n`;
 const CLEAN = 'Subject: good\r\n\r\nhello\r\n.\r\n';
@@ -29,15 +29,6 @@ async function greeted(context: TestContext, daemon: RunningDaemon, address?: st
 async function mailed(client: Conversation, mail: string): Promise<string> {
   assert.deepEqual(await client.codes(...ENVELOPE), ['250', '250', '354']);
   return (await client.say(mail)).slice(0, 3);
-}
-
-/** Waits until `holds`. */
-async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await holds()) return;
-    await sleep(25);
-  }
-  assert.fail(`still not: ${what}`);
 }
 
 function rewrite(daemon: RunningDaemon, setup: DaemonSetup, ports: readonly number[] = daemon.ports): void {
@@ -62,7 +53,7 @@ test('a reload changes what is done from the next mail on, opens and closes list
   // A listener that is gone takes nobody any more; who came through it stays.
   rewrite(daemon, setup);
   daemon.process.kill('SIGHUP');
-  await until(() => daemon.said().includes('configuration reloaded'), 'reloaded by SIGHUP');
+  await until('reloaded by SIGHUP', () => daemon.said().includes('configuration reloaded'));
   await assert.rejects(Conversation.open(context, other), /ECONNREFUSED/);
   assert.equal(await mailed(later, CLEAN), '250');
   assert.equal(await mailed(await greeted(context, daemon), INFECTED), '554');
@@ -131,13 +122,11 @@ test('FLT-025: told to stop it takes no more clients, lets a mail end, and then 
   client.socket.write('Subject: slow\r\n\r\nfirst half\r\n');
   daemon.process.kill('SIGTERM');
   const gone = once(daemon.process, 'exit');
-  await until(
-    () =>
-      Conversation.open(context, daemon.ports[0] ?? 0).then(
-        () => false,
-        () => true,
-      ),
-    'closed to new clients',
+  await until('closed to new clients', () =>
+    Conversation.open(context, daemon.ports[0] ?? 0).then(
+      () => false,
+      () => true,
+    ),
   );
   assert.match(await client.say('second half\r\n.\r\n'), /^250 /);
   assert.deepEqual(await client.codes('QUIT'), ['250']);
@@ -162,7 +151,7 @@ test('FLT-025: told to stop twice it ends the sessions, and half a mail never be
   daemon.process.kill('SIGTERM');
   assert.deepEqual(await gone, [0, null]);
   await client.ended();
-  await until(() => sink.open.size === 0, 'the server has heard of it');
+  await until('the server has heard of it', () => sink.open.size === 0);
   assert.deepEqual(sink.mails, []);
 });
 
@@ -199,7 +188,7 @@ test('a worker that is lost is replaced, the sessions of the others go on, and t
   const over = await Promise.race(clients.map((client, at) => client.ended().then(() => at)));
   const [left] = clients.filter((_, at) => at !== over);
   assert.equal(await mailed(left as Conversation, CLEAN), '250');
-  await until(async () => (await daemon.ask('get', 'system', 'status')).includes('Workers: 2 (1 lost)'), 'replaced');
+  await until('replaced', async () => (await daemon.ask('get', 'system', 'status')).includes('Workers: 2 (1 lost)'));
   for (let round = 0; round < 4; round++) assert.equal(await mailed(await greeted(context, daemon), INFECTED), '554');
 });
 
@@ -220,7 +209,7 @@ test('more clients than there is room for are told to come later, each in its pr
     assert.match(await (await Conversation.open(context, daemon.ports[at] ?? 0)).ended(), expected);
   assert.equal(await mailed(client, CLEAN), '250');
   client.socket.end();
-  await until(async () => /session_count=0 /.test(await daemon.ask('diagnose', 'sys', 'session', 'stat')), 'room');
+  await until('room', async () => /session_count=0 /.test(await daemon.ask('diagnose', 'sys', 'session', 'stat')));
   await greeted(context, daemon);
 });
 
@@ -285,7 +274,7 @@ test('the session table shows, filters, counts and clears', async (context) => {
   );
   // What it counts is what crossed the client's wire, as soon as its worker has told.
   const counts = new RegExp(`org=${one.socket.bytesWritten}/\\d+/1 reply=${one.socket.bytesRead}/`);
-  await until(async () => counts.test(await list()), 'counted');
+  await until('counted', async () => counts.test(await list()));
   const filtered = async (...filter: string[]): Promise<string> => {
     await daemon.ask('diagnose', 'sys', 'session', 'filter', 'clear');
     await daemon.ask('diagnose', 'sys', 'session', 'filter', ...filter);
@@ -351,7 +340,7 @@ test('Prometheus reads what was done', async (context) => {
   assert.equal(await mailed(client, INFECTED), '554');
   assert.equal(await mailed(client, CLEAN), '250');
   const read = async (): Promise<string> => (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
-  await until(async () => (await read()).includes('inspectd_records_total{kind="infected"} 1'), 'counted');
+  await until('counted', async () => (await read()).includes('inspectd_records_total{kind="infected"} 1'));
   const text = await read();
   assert.match(text, /^inspectd_files_total\{action="block"\} 1$/m);
   assert.match(text, /^inspectd_files_total\{action="pass"\} 1$/m);
@@ -375,10 +364,10 @@ test('the log file is opened anew when it was moved away, and no record is lost'
       return 0;
     }
   };
-  await until(async () => {
+  await until('a new file', async () => {
     assert.equal(await mailed(client, INFECTED), '554');
     return viruses(path) > 0;
-  }, 'a new file');
+  });
   assert.ok(viruses(old) >= 1);
   await daemon.stop();
   assert.equal((await inspectd(['execute', 'log', 'display', '-c', daemon.configuration])).status, 2);
