@@ -164,3 +164,66 @@ peerTest('without deep inspection TLS passes unread, and the log says so', ['ope
   const event = await daemon.record({ logdesc: 'Session passed uninspected' });
   assert.equal(event.get('msg'), 'tls-no-keys');
 });
+
+/** The first flight of Node's client for a name. */
+async function helloFor(context: TestContext, servername: string): Promise<Buffer> {
+  const server = createTcpServer().listen(0, '127.0.0.1');
+  context.after(() => server.close());
+  await once(server, 'listening');
+  const client = tlsConnect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', servername });
+  client.on('error', () => {});
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const [hello] = (await once(socket, 'data')) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  return hello;
+}
+
+/** The same hello with an encrypted one in it (draft-ietf-tls-esni, extension 0xfe0d), which nobody here can open. */
+function sealed(hello: Buffer): Buffer {
+  const extension = Buffer.from('fe0d000400000000', 'hex');
+  const bytes = Buffer.concat([hello, extension]);
+  // Behind random: session id, suites, compression methods.
+  let at = 5 + 4 + 2 + 32;
+  at += 1 + bytes.readUInt8(at);
+  at += 2 + bytes.readUInt16BE(at);
+  at += 1 + bytes.readUInt8(at);
+  bytes.writeUInt16BE(bytes.readUInt16BE(at) + extension.length, at);
+  bytes.writeUIntBE(bytes.readUIntBE(6, 3) + extension.length, 6, 3);
+  bytes.writeUInt16BE(bytes.readUInt16BE(3) + extension.length, 3);
+  return bytes;
+}
+
+peerTest('TLS-025: no exemption by name holds for a hello whose real name is sealed', [], async (context) => {
+  const heard: Buffer[] = [];
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (bytes: Buffer) => {
+      heard.push(bytes);
+      socket.destroy();
+    });
+  }).listen(0, '127.0.0.1');
+  context.after(() => server.close());
+  await once(server, 'listening');
+  const exempt = [
+    'config ssl-exempt',
+    '    edit 1',
+    '        set type wildcard-fqdn',
+    '        set wildcard-fqdn "*.test"',
+  ];
+  const daemon = await startDaemon(context, {
+    doors: [{ kind: 'smtps', to: (server.address() as AddressInfo).port }],
+    ssl: ['set ssl-exemptions-log enable', ...exempt, '    next', 'end'],
+  });
+  const hello = await helloFor(context, 'mail.test');
+  for (const bytes of [hello, sealed(hello)]) {
+    const client = raw(context, daemon);
+    client.write(bytes);
+    await closed(client);
+  }
+  assert.equal(heard.length, 2);
+  // The first passes as it is; the second is read by us, and the server gets a hello of ours.
+  assert.equal(heard[0]?.equals(hello), true);
+  assert.equal(heard[1]?.includes(hello.subarray(11, 43)), false);
+  assert.equal(daemon.records().filter((record) => record.get('logid') === '1700062006').length, 1);
+});
