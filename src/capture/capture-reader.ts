@@ -6,9 +6,11 @@
 import type { Readable } from 'node:stream';
 import type { Arena } from '../core/arena.js';
 import { KiB, type Limits } from '../core/limits.js';
+import { type HeaderPrediction, loadHeaderPrediction } from '../kernels/header-prediction.js';
 import { type CaptureInput, openInput } from './capture-input.js';
 import type { OpenConnection, PacketClock } from './connection.js';
 import { RING } from './delivered.js';
+import { FastPath } from './fast-path.js';
 import { IpLayer } from './ip.js';
 import { LinkLayer } from './link-layer.js';
 import { isPcapMagic, PcapReader } from './pcap.js';
@@ -27,6 +29,9 @@ const SCRATCH = 64 * KiB;
 /** The longest file header, and what the formats are told apart by. */
 const MAGIC = 4;
 
+/** Whether packets are offered to the fast path: from the second block on (a capture of one is read sooner than the kernel is compiled), at once, or never. */
+export type FastPathUse = 'later' | 'always' | 'never';
+
 export interface CaptureTask {
   /** A path, or a stream such as standard input. */
   readonly input: string | Readable;
@@ -43,7 +48,7 @@ export class CaptureReader {
   /** Of the capture being read. */
   readonly clock: PacketClock = { packet: -1, seconds: 0, nanoseconds: 0 };
   /** Of the run being delivered. */
-  readonly marks = new RunMarks();
+  readonly marks: RunMarks;
   readonly #arena: Arena;
   readonly #limits: Limits;
   readonly #view: DataView;
@@ -53,16 +58,21 @@ export class CaptureReader {
   readonly #room: number;
   readonly #ring: number;
   readonly #scratch: number;
+  readonly #fastPath: FastPathUse;
+  /** Undefined: not asked for yet. */
+  #prediction: HeaderPrediction | 'none' | undefined;
 
-  constructor(arena: Arena, limits: Limits) {
+  constructor(arena: Arena, limits: Limits, fastPath: FastPathUse = 'later') {
     this.#arena = arena;
     this.#limits = limits;
+    this.#fastPath = fastPath;
     this.#view = new DataView(arena.memory.buffer);
     // A packet, and what its record has beside it.
     this.#room = Math.ceil((limits.packet + 2 * STEP) / STEP) * STEP + BLOCK;
     this.#readAt = arena.claim(2 * this.#room) + this.#room;
     this.#ring = arena.claim(RING);
     this.#scratch = arena.claim(SCRATCH);
+    this.marks = new RunMarks(arena);
   }
 
   /** Reads a capture to its end; every connection is closed then. A file is read without ever waiting. One capture at a time. */
@@ -97,6 +107,7 @@ export class CaptureReader {
       view: this.#view,
       clock,
       handler: new LinkLayer(this.#view, ip),
+      fastPath: this.#fastPath === 'always' ? this.#predicting(tcp, statistics) : undefined,
       secrets: task.secrets,
       maxPacket: this.#limits.packet,
     };
@@ -136,6 +147,7 @@ export class CaptureReader {
         const pause = task.between?.(input.consumed, input.total);
         if (pause !== undefined) await pause;
         if (damage !== undefined) break;
+        context.fastPath ??= this.#predicting(tcp, statistics);
         continue;
       }
       if (input.failure !== undefined) damage = input.failure;
@@ -149,6 +161,13 @@ export class CaptureReader {
     ip.finish();
     tcp.finish();
     return statistics;
+  }
+
+  #predicting(tcp: TcpReassembly, statistics: CaptureStatistics): FastPath | undefined {
+    if (this.#fastPath === 'never') return undefined;
+    this.#prediction ??= loadHeaderPrediction(this.#arena) ?? 'none';
+    if (this.#prediction === 'none') return undefined;
+    return new FastPath(this.#prediction, tcp, statistics, this.clock, this.#limits.packet);
   }
 
   #format(at: number, context: RecordContext): RecordReader | undefined {

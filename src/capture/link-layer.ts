@@ -4,17 +4,8 @@
  * Not read, but counted: 802.3 frames, MPLS, PPPoE, tunnels.
  */
 import type { IpLayer } from './ip.js';
+import { linkHeaderOf, RAW_IPV4, RAW_IPV6 } from './link-types.js';
 import type { PacketHandler } from './records.js';
-
-const NULL = 0;
-const ETHERNET = 1;
-/** Raw IP has a number a system; 101 is the one in files. */
-const RAW = [12, 14, 101];
-const LOOP = 108;
-const COOKED = 113;
-const RAW_IPV4 = 228;
-const RAW_IPV6 = 229;
-const COOKED2 = 276;
 
 const TYPE_IPV4 = 0x0800;
 const TYPE_IPV6 = 0x86dd;
@@ -37,35 +28,18 @@ export class LinkLayer implements PacketHandler {
     const ip = this.#ip;
     const view = this.#view;
     ip.begin(end - start, cut);
-    switch (linkType) {
-      case ETHERNET:
-        if (end - start < 14) ip.ignore('frame-too-short');
-        else this.#typed(view.getUint16(start + 12), start + 14, end, cut);
-        return;
-      case COOKED:
-        if (end - start < 16) ip.ignore('frame-too-short');
-        else this.#typed(view.getUint16(start + 14), start + 16, end, cut);
-        return;
-      case COOKED2:
-        if (end - start < 20) ip.ignore('frame-too-short');
-        else this.#typed(view.getUint16(start), start + 20, end, cut);
-        return;
-      case NULL:
-      case LOOP:
-        // The address family is in the order of the machine that captured, and IPv6's number differs by system: the packet says it better.
-        if (end - start < 4) ip.ignore('frame-too-short');
-        else this.#raw(start + 4, end, cut);
-        return;
-      case RAW_IPV4:
-        ip.packet4(start, end, cut);
-        return;
-      case RAW_IPV6:
-        ip.packet6(start, end, cut);
-        return;
-      default:
-        if (RAW.includes(linkType)) this.#raw(start, end, cut);
-        else ip.ignore(`link-type-${linkType}`);
+    const header = linkHeaderOf(linkType);
+    if (header === undefined) {
+      ip.ignore(`link-type-${linkType}`);
+      return;
     }
+    const at = start + header.length;
+    if (at > end) ip.ignore('frame-too-short');
+    else if (header.typeAt >= 0) this.#typed(view.getUint16(start + header.typeAt), at, end, cut);
+    else if (linkType === RAW_IPV4) ip.packet4(at, end, cut);
+    else if (linkType === RAW_IPV6) ip.packet6(at, end, cut);
+    // The address family of a loopback frame is in the order of the machine that captured, and IPv6's number differs by system: the packet says it better.
+    else this.#raw(at, end, cut);
   }
 
   #typed(first: number, firstAt: number, end: number, cut: number): void {

@@ -8,6 +8,8 @@ const MICROSECONDS = 0xa1b2c3d4;
 const NANOSECONDS = 0xa1b23c4d;
 const PATCHED = 0xa1b2cd34;
 const FILE_HEADER = 24;
+const USUAL_HEADER = 16;
+const PATCHED_HEADER = 24;
 
 export function isPcapMagic(word: number): boolean {
   return word === MICROSECONDS || word === NANOSECONDS || word === PATCHED;
@@ -23,7 +25,7 @@ export class PcapReader implements RecordReader {
   /** Nanoseconds of one unit of the records' fraction. */
   #unit = 1000;
   #linkType = 0;
-  #recordHeader = 16;
+  #recordHeader = USUAL_HEADER;
 
   constructor(context: RecordContext) {
     this.#context = context;
@@ -37,6 +39,7 @@ export class PcapReader implements RecordReader {
       at += FILE_HEADER;
     }
     const { view, clock, handler, maxPacket } = this.#context;
+    const fastPath = this.#little && this.#recordHeader === USUAL_HEADER ? this.#context.fastPath : undefined;
     const header = this.#recordHeader;
     const little = this.#little;
     const unit = this.#unit;
@@ -60,7 +63,7 @@ export class PcapReader implements RecordReader {
       clock.nanoseconds = view.getUint32(at + 4, little) * unit;
       const wire = view.getUint32(at + 12, little);
       handler.packet(this.#linkType, at + header, next, wire > length ? wire - length : 0);
-      at = next;
+      at = fastPath === undefined ? next : fastPath.take(this.#linkType, unit, next, end);
     }
   }
 
@@ -69,7 +72,7 @@ export class PcapReader implements RecordReader {
     this.#little = isPcapMagic(view.getUint32(at, true));
     const magic = view.getUint32(at, this.#little);
     this.#unit = magic === NANOSECONDS ? 1 : 1000;
-    this.#recordHeader = magic === PATCHED ? 24 : 16;
+    this.#recordHeader = magic === PATCHED ? PATCHED_HEADER : USUAL_HEADER;
     this.#linkType = view.getUint32(at + 20, this.#little) & 0xffff;
     this.#started = true;
   }

@@ -1,5 +1,6 @@
 /** What the readers of the two capture formats have in common, and which of them a capture needs. */
 import type { PacketClock } from './connection.js';
+import type { FastPath } from './fast-path.js';
 
 /** Takes one captured packet; `clock` was set to it. */
 export interface PacketHandler {
@@ -29,6 +30,8 @@ export interface RecordContext {
   readonly view: DataView;
   readonly clock: PacketClock;
   readonly handler: PacketHandler;
+  /** Offered what comes behind a packet that was handled; undefined: not yet, or not at all. */
+  fastPath: FastPath | undefined;
   readonly secrets: SecretsHandler | undefined;
   /** The largest packet that is believed. */
   readonly maxPacket: number;

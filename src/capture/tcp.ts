@@ -16,6 +16,29 @@ import { CLIENT, opposite, SERVER, type Side } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import { KiB, MiB } from '../core/limits.js';
 import type { Endpoint } from '../core/session.js';
+import {
+  ACKED,
+  ADDRESSES,
+  ADDRESSES_BACK,
+  FAMILY,
+  HEARD,
+  MARK_ENDS,
+  MARK_NANOSECONDS,
+  MARK_PACKETS,
+  MARK_SECONDS,
+  MARKS,
+  MARKS_ROOM,
+  MOST,
+  NEXT,
+  OTHER_ACKED,
+  OTHER_HEARD,
+  OTHER_NEXT,
+  PORTS,
+  PORTS_BACK,
+  RUN_END,
+  RUN_START,
+  TAKEN,
+} from '../kernels/header-prediction-registers.js';
 import type { CloseCause, OpenConnection, PacketClock } from './connection.js';
 import { DeliveredBytes } from './delivered.js';
 import { FlowTable } from './flow-table.js';
@@ -85,10 +108,6 @@ export class TcpReassembly {
   #runSequence = 0;
   #runStart = 0;
   #runEnd = 0;
-  // Its last packet.
-  #runPacket = 0;
-  #runSeconds = 0;
-  #runNanoseconds = 0;
 
   #heldCost = 0;
   /** Connections of which segments wait whose bytes still lie in the block. */
@@ -179,6 +198,80 @@ export class TcpReassembly {
     }
     this.interrupt();
     this.#lookup(6, this.#table6, key, swapped, addresses, at, end, missing, conflicting);
+  }
+
+  /**
+   * Tells header prediction what comes next if nothing happens: the state of the connection whose run is under way. False: none is, or something is under way in
+   * it, such as bytes that wait or a FIN, for which more has to be looked at.
+   */
+  predict(registers: Int32Array): boolean {
+    const mine = this.#run;
+    const connection = this.#last;
+    if (mine === undefined || connection === undefined || connection !== this.#runConnection) return false;
+    const theirs = connection.half(opposite(this.#runSide));
+    if (
+      connection.state !== OPEN ||
+      connection.resetPacket >= 0 ||
+      mine.held.length > 0 ||
+      mine.finSeen ||
+      mine.ended ||
+      !theirs.known ||
+      (mine.patience | theirs.patience) !== 0
+    )
+      return false;
+    // The key has the endpoints in the order of their addresses.
+    const key = this.#lastKey;
+    const words = this.#lastFamily === 4 ? 1 : 4;
+    const ports = key[2 * words]!;
+    const portsBack = (ports << 16) | (ports >>> 16);
+    const first = this.#runSide === connection.firstSide ? 0 : words;
+    registers[FAMILY] = this.#lastFamily;
+    registers[PORTS] = first === 0 ? ports : portsBack;
+    registers[PORTS_BACK] = first === 0 ? portsBack : ports;
+    for (let word = 0; word < words; word++) {
+      const own = key[first + word]!;
+      const other = key[words - first + word]!;
+      registers[ADDRESSES + word] = own;
+      registers[ADDRESSES + words + word] = other;
+      registers[ADDRESSES_BACK + word] = other;
+      registers[ADDRESSES_BACK + words + word] = own;
+    }
+    registers[MOST] = this.#nextChore - this.#clock.packet - 1;
+    registers[NEXT] = mine.next;
+    registers[ACKED] = mine.acked;
+    registers[HEARD] = mine.heard ? 1 : 0;
+    registers[OTHER_NEXT] = theirs.next;
+    registers[OTHER_ACKED] = theirs.acked;
+    registers[OTHER_HEARD] = theirs.heard ? 1 : 0;
+    registers[RUN_START] = this.#runStart;
+    registers[RUN_END] = this.#runEnd;
+    registers[MARKS] = this.#marks.count;
+    registers[MARKS_ROOM] = this.#marks.room;
+    registers[MARK_ENDS] = this.#marks.endsAt;
+    registers[MARK_PACKETS] = this.#marks.packetsAt;
+    registers[MARK_SECONDS] = this.#marks.secondsAt;
+    registers[MARK_NANOSECONDS] = this.#marks.nanosecondsAt;
+    return true;
+  }
+
+  /** What header prediction took behind the packet before; the clock was set to the last of it. */
+  predicted(registers: Int32Array): void {
+    const mine = this.#run!;
+    const connection = this.#runConnection!;
+    const theirs = connection.half(opposite(this.#runSide));
+    const { packet, seconds } = this.#clock;
+    this.#statistics.packets += registers[TAKEN]!;
+    connection.lastPacket = packet;
+    connection.lastSeconds = seconds;
+    mine.acked = registers[ACKED]!;
+    mine.heard = registers[HEARD] !== 0;
+    theirs.acked = registers[OTHER_ACKED]!;
+    theirs.heard = registers[OTHER_HEARD] !== 0;
+    if (registers[NEXT] === mine.next) return;
+    mine.next = registers[NEXT]!;
+    mine.strangeCount = 0;
+    this.#runEnd = registers[RUN_END]!;
+    this.#marks.count = registers[MARKS]!;
   }
 
   /** The block will be overwritten: nothing may refer to it any more. */
@@ -409,7 +502,7 @@ export class TcpReassembly {
   #append(connection: TcpConnection, side: Side, mine: Half, sequence: number, start: number, end: number): void {
     const clock = this.#clock;
     const length = end - start;
-    if (this.#run === mine && length < LARGE) {
+    if (this.#run === mine && length < LARGE && this.#marks.count < this.#marks.room) {
       // Moving down never touches what waits out of order: that lies before the run, since `#hold` ends one.
       this.#bytes.copyWithin(this.#runEnd, start, end);
       this.#runEnd += length;
@@ -424,9 +517,6 @@ export class TcpReassembly {
       this.#marks.clear();
     }
     this.#marks.add(this.#runEnd - this.#runStart, clock);
-    this.#runPacket = clock.packet;
-    this.#runSeconds = clock.seconds;
-    this.#runNanoseconds = clock.nanoseconds;
     mine.next = (sequence + length) | 0;
     mine.strangeCount = 0;
   }
@@ -444,9 +534,7 @@ export class TcpReassembly {
     const { packet, seconds, nanoseconds } = clock;
     this.#run = undefined;
     this.#delivered.note(run, this.#runSequence, this.#runStart, this.#runEnd);
-    clock.packet = this.#runPacket;
-    clock.seconds = this.#runSeconds;
-    clock.nanoseconds = this.#runNanoseconds;
+    this.#marks.last(clock);
     sink?.data(this.#runSide, this.#bytes.subarray(this.#runStart, this.#runEnd));
     clock.packet = packet;
     clock.seconds = seconds;

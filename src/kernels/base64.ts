@@ -1,13 +1,12 @@
 /**
  * Decodes base64 inside the arena at the speed of its memory: loads the WebAssembly kernel (assembly/base64.ts), or does without where a
- * runtime has no WebAssembly SIMD. Compiling takes about a millisecond, so it is done when the first base64 body appears, not at start.
+ * runtime has no WebAssembly SIMD.
  * What is base64 and what is not is said in base64-plain.ts; the bytes around it (delimiters, headers) are content/mime's business.
  */
-import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
 import type { Arena } from '../core/arena.js';
 import { decodePlainly } from './base64-plain.js';
 import { REGISTERS } from './base64-registers.js';
+import { loadKernel } from './compiled.js';
 
 /** Bytes past the decoded ones that a call may overwrite: vectors are stored whole. */
 export const SLACK = 16;
@@ -26,11 +25,6 @@ export interface Base64Kernel {
   decode(at: number, to: number, out: number, lenient: boolean): number;
 }
 
-/** The two names of WebAssembly that are used here; its types are the DOM's. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { readonly exports: unknown };
-};
 interface Exports {
   decode(registers: number, at: number, to: number, out: number, lenient: number): number;
 }
@@ -39,7 +33,8 @@ interface Exports {
 export function loadBase64Kernel(arena: Arena): Base64Kernel {
   const at = arena.claim(REGISTERS * 4);
   const registers = new Int32Array(arena.memory.buffer, at, REGISTERS);
-  const decode = compiled(arena);
+  // Without it the plain code gives the same bytes, slower.
+  const decode = loadKernel<Exports>('base64', arena)?.decode;
   if (decode === undefined) return plainBase64Kernel(arena, registers);
   return {
     compiled: true,
@@ -55,18 +50,4 @@ export function plainBase64Kernel(arena: Arena, registers: Int32Array = new Int3
     registers,
     decode: (at, to, out, lenient) => decodePlainly(registers, bytes, at, to, bytes, out, lenient),
   };
-}
-
-function compiled(arena: Arena): Exports['decode'] | undefined {
-  try {
-    // Optimised at once: by default V8 begins with quick code, which is several times slower for vectors, for the first tens of megabytes.
-    setFlagsFromString('--no-liftoff');
-    const module = new WebAssembly.Module(readFileSync(new URL('./base64.wasm', import.meta.url)));
-    return (new WebAssembly.Instance(module, { env: { memory: arena.memory } }).exports as Exports).decode;
-  } catch {
-    // No WebAssembly, no SIMD, or a build without kernels: the plain code gives the same bytes, slower.
-    return undefined;
-  } finally {
-    setFlagsFromString('--liftoff');
-  }
 }

@@ -1,7 +1,8 @@
 /** What a capture's connections tell, written down: for tests of captures and of what is made of them. */
-import type { Buffer } from 'node:buffer';
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
-import { CaptureReader, type CaptureTask } from '../capture/capture-reader.js';
+import { CaptureReader, type CaptureTask, type FastPathUse } from '../capture/capture-reader.js';
 import type { CloseCause, ConnectionStart } from '../capture/connection.js';
 import type { CaptureStatistics } from '../capture/statistics.js';
 import { Arena } from '../core/arena.js';
@@ -26,19 +27,36 @@ export interface RecordedCapture {
   readonly statistics: CaptureStatistics;
 }
 
-/** Reads a capture, given as its bytes or as a task's input, and writes down what came of it, or of those connections that are wanted. */
+/**
+ * Reads a capture, given as its bytes or as a task's input, and writes down what came of it, or of those connections that are wanted. Bytes are read twice,
+ * every packet the long way and with the fast path, which must come to the same.
+ */
 export async function recordCapture(
   input: Buffer | CaptureTask['input'],
   limits: Partial<Limits> = {},
   task: Partial<CaptureTask> = {},
   wanted: (start: ConnectionStart) => boolean = () => true,
 ): Promise<RecordedCapture> {
+  if (!Buffer.isBuffer(input)) return record(input, limits, task, wanted, 'always');
+  const slowly = await record(Readable.from([input]), limits, {}, wanted, 'never');
+  const recorded = await record(Readable.from([input]), limits, task, wanted, 'always');
+  assert.deepEqual(recorded, slowly);
+  return recorded;
+}
+
+async function record(
+  input: CaptureTask['input'],
+  limits: Partial<Limits>,
+  task: Partial<CaptureTask>,
+  wanted: (start: ConnectionStart) => boolean,
+  fastPath: FastPathUse,
+): Promise<RecordedCapture> {
   const packet = 1 * MiB;
-  const reader = new CaptureReader(new Arena(512), { ...DEFAULT_LIMITS, packet, ...limits });
+  const reader = new CaptureReader(new Arena(512), { ...DEFAULT_LIMITS, packet, ...limits }, fastPath);
   const connections: RecordedConnection[] = [];
   const statistics = await reader.read({
     ...task,
-    input: typeof input === 'string' || input instanceof Readable ? input : Readable.from([input]),
+    input,
     open(start) {
       if (!wanted(start)) return undefined;
       const one: RecordedConnection = { start, streams: ['', ''], events: [], cause: undefined, packets: [], calls: 0 };
