@@ -145,7 +145,7 @@ export class EmsConnector {
     const same = this.#seen?.boot === at.boot;
     if (same && at.revision < (this.#seen?.revision ?? 0)) return;
     const ahead = same && at.revision > (this.#seen?.revision ?? 0);
-    if (!ahead && (this.state === 'connected' || when <= this.#syncedAt)) return;
+    if (!ahead && (this.state === 'connected' || (!this.#stale && when <= this.#syncedAt))) return;
     if (now - when >= this.settings.outOfSync) return;
     const was = this.#stale;
     this.#stale = false;
