@@ -1,6 +1,8 @@
-// Joins the compiled program into few files, dist/program/: Node reads and links some 280 modules for a scan otherwise, which takes longer than
-// a small scan. What others import as a library stays as it was compiled.
-import { readFileSync, rmSync } from 'node:fs';
+// Joins the compiled program into one file, dist/program/program.js: Node reads and links some 280 modules for a scan otherwise, which takes longer than
+// a small scan. What others import as a library stays as it was compiled. Beside it go a small file for each process and thread that it consists of, and
+// the code that V8 made of it while it scanned the samples (src/program/start.ts reads both).
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -40,19 +42,38 @@ const places = {
   },
 };
 
-// Chunks are named by what is in them: old ones would stay.
-rmSync(out, { recursive: true, force: true });
-await build({
-  entryPoints: entries.map((entry) => join(compiled, entry)),
-  outdir: out,
-  entryNames: '[name]',
-  chunkNames: '[name]-[hash]',
+/** One file of CommonJS. */
+const shape = {
   bundle: true,
-  splitting: true,
-  format: 'esm',
+  format: 'cjs',
   platform: 'node',
   target: 'node20',
+  charset: 'ascii',
   packages: 'external',
+  supported: { 'dynamic-import': false },
+  banner: { js: "const programUrl = require('node:url').pathToFileURL(__filename).href;" },
+  define: { 'import.meta.url': 'programUrl' },
   logLevel: 'warning',
-  plugins: [places],
+};
+
+rmSync(out, { recursive: true, force: true });
+const beginnings = entries.map((entry) => `'${basename(entry, '.js')}': () => import('./${entry}'),`);
+await Promise.all([
+  build({
+    ...shape,
+    stdin: { contents: `export const beginnings = {\n${beginnings.join('\n')}\n};`, resolveDir: compiled },
+    outfile: join(out, 'program.js'),
+    plugins: [places],
+  }),
+  build({ ...shape, entryPoints: [join(compiled, 'program/start.js')], outfile: join(out, 'start.js') }),
+]);
+writeFileSync(join(out, 'package.json'), '{ "type": "commonjs" }\n');
+for (const entry of entries) {
+  const name = basename(entry, '.js');
+  const text = `#!/usr/bin/env node\nrequire('./start.js').start('${name}');\n`;
+  writeFileSync(join(out, `${name}.js`), text, { mode: 0o755 });
+}
+const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/keep-code.cjs'), join(root, 'samples')], {
+  encoding: 'utf8',
 });
+if (status !== 0) throw new Error(`the program does not run as it was joined: ${stderr}`);

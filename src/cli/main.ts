@@ -420,20 +420,31 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(EXIT.failed);
 });
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof Error && 'exitCode' in error && 'code' in error && String(error.code).startsWith('commander.')) {
-    process.exitCode = error.exitCode === 0 ? EXIT.clean : EXIT.failed;
-  } else if (readerLeft(error)) {
-    process.exitCode = EXIT.clean;
-  } else if (error instanceof ConfigError || error instanceof SourceError) {
-    for (const line of error.message.split('\n')) process.stderr.write(`inspectd: ${line}\n`);
-    process.exitCode = EXIT.failed;
-  } else {
-    process.stderr.write(
-      `inspectd: an error of ours; please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
-    process.exitCode = EXIT.failed;
+/** Runs the command that was typed, to its exit status. */
+async function main(): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (
+      error instanceof Error &&
+      'exitCode' in error &&
+      'code' in error &&
+      String(error.code).startsWith('commander.')
+    ) {
+      process.exitCode = error.exitCode === 0 ? EXIT.clean : EXIT.failed;
+    } else if (readerLeft(error)) {
+      process.exitCode = EXIT.clean;
+    } else if (error instanceof ConfigError || error instanceof SourceError) {
+      for (const line of error.message.split('\n')) process.stderr.write(`inspectd: ${line}\n`);
+      process.exitCode = EXIT.failed;
+    } else {
+      process.stderr.write(
+        `inspectd: an error of ours; please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      );
+      process.exitCode = EXIT.failed;
+    }
   }
 }
+
+// Nothing is left for it to reject with.
+void main();
