@@ -125,7 +125,6 @@ async function seen(
   const report = await (secret ? scanWithSecret : scan).capture({
     name: file,
     size: 0,
-    jobs: 1,
     deliver,
     advance: () => {},
   });

@@ -99,7 +99,7 @@ async function see(capture: Buffer): Promise<Seen> {
       seen.anomalies.push(anomalies);
     }
   };
-  const report = await scan.capture({ name: file, size: 0, jobs: 1, deliver, advance: () => {} });
+  const report = await scan.capture({ name: file, size: 0, deliver, advance: () => {} });
   assert.equal(report.damage, undefined);
   return seen;
 }

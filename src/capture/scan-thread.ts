@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { PROTOCOLS } from '../../protocols/index.js';
 import { InternalError, SourceError } from '../core/errors.js';
 import type { FileMeta, Inspected } from '../core/file.js';
@@ -122,8 +123,11 @@ export class ScanThread {
       between: (consumed) => {
         advance(consumed);
         const handed = hand(this.#reader.clock.packet);
-        if (queue.awaiting > AWAITED) return (handed ?? Promise.resolve()).then(() => queue.below(AWAITED));
-        return handed === undefined ? undefined : handed;
+        if (queue.awaiting === 0) return handed ?? undefined;
+        // Who inspects files elsewhere gets on only while this thread lets its pipes be filled and emptied.
+        const most = this.#inspector.crowded ? queue.awaiting - 1 : AWAITED;
+        const others = queue.awaiting > most ? queue.below(most) : setImmediate();
+        return handed === undefined ? others : handed.then(() => others);
       },
     });
     await queue.below(0);

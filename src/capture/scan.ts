@@ -2,9 +2,12 @@
  * Scans inputs one after the other: in this thread, or a large capture shared by several. Whoever does the work, the same events are delivered
  * in the same order.
  */
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, InternalError, SourceError } from '../core/errors.js';
+import { MiB } from '../core/limits.js';
 import type { PreparedMemory } from '../inspector/prepared-memory.js';
+import { hasRules } from '../scan/signatures.js';
 import { EventMerge } from './event-queue.js';
 import type { ScanEvent } from './events.js';
 import { type Deliver, type InputReport, type ScanSetup, ScanThread } from './scan-thread.js';
@@ -15,8 +18,6 @@ export interface CaptureJob {
   readonly name: string;
   /** Bytes; undefined where it cannot be known. */
   readonly size: number | undefined;
-  /** Threads; undefined: as many as pay. */
-  readonly jobs: number | undefined;
   readonly deliver: Deliver;
   readonly advance: (done: number) => void;
 }
@@ -35,24 +36,45 @@ export interface InputScanner {
   close(): Promise<void>;
 }
 
+export interface ScanOptions {
+  /** Cores to use; undefined: one, and all where there are YARA rules, which cost more than all the rest. */
+  readonly jobs?: number | undefined;
+  /** What the scanning thread of this process works in. */
+  readonly memory?: PreparedMemory | undefined;
+}
+
+/** A thread that reads a capture keeps so many processes busy that run rules. */
+const RULES_A_THREAD = 6;
+/** Input that is worth starting a process to run rules on, bytes: it takes as long to start. */
+const RULES_WORTH_A_PROCESS = 16 * MiB;
+
 export class Scan implements InputScanner {
   readonly #setup: ScanSetup;
   readonly #memory: PreparedMemory | undefined;
+  /** Threads that share a capture. */
+  readonly #threads: number;
   #thread: Promise<ScanThread> | undefined;
   readonly #workers: Worker[] = [];
 
-  /** `memory`: what the scanning thread of this process works in. */
-  constructor(setup: ScanSetup, memory?: PreparedMemory) {
-    this.#setup = setup;
+  /** Throws ConfigError where signatures cannot be read. */
+  constructor(setup: ScanSetup, { jobs, memory }: ScanOptions = {}) {
     this.#memory = memory;
+    if (hasRules(setup.signatures)) {
+      const cores = jobs ?? availableParallelism();
+      this.#threads = Math.ceil(cores / RULES_A_THREAD);
+      this.#setup = { ...setup, ruleProcesses: Math.ceil(cores / this.#threads) };
+    } else {
+      this.#threads = jobs ?? 1;
+      this.#setup = setup;
+    }
   }
 
   /** Rejects with SourceError when the input cannot be opened; what can be read of a damaged one is delivered, and the report says what is wrong. */
   async capture(job: CaptureJob): Promise<InputReport> {
-    const jobs = job.size === undefined ? 1 : (job.jobs ?? 1);
-    if (jobs === 1) {
+    const threads = job.size === undefined ? 1 : this.#threads;
+    if (threads === 1) {
       const merge = new OrderedDelivery(1, job.deliver);
-      const thread = await this.#own();
+      const thread = await this.#own(job.size ?? 0);
       const report = await thread.capture(
         job.name,
         { index: 0, count: 1 },
@@ -62,11 +84,11 @@ export class Scan implements InputScanner {
       await merge.end();
       return report;
     }
-    return this.#shared(job, jobs);
+    return this.#shared(job, threads);
   }
 
   async file(job: FileJob): Promise<InputReport> {
-    const thread = await this.#own();
+    const thread = await this.#own(0);
     return thread.file(job.name, job.message, job.deliver, job.advance);
   }
 
@@ -75,8 +97,12 @@ export class Scan implements InputScanner {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
-  #own(): Promise<ScanThread> {
-    this.#thread ??= ScanThread.start(this.#setup, this.#memory);
+  /** `work`: bytes of the first input. */
+  #own(work: number): Promise<ScanThread> {
+    this.#thread ??= ScanThread.start(
+      { ...this.#setup, ruleProcessesAtOnce: Math.ceil(work / RULES_WORTH_A_PROCESS) },
+      this.#memory,
+    );
     return this.#thread;
   }
 

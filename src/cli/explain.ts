@@ -49,7 +49,7 @@ export async function explain(names: readonly string[], options: ExplainOptions)
         const advance = (): void => {};
         const report: InputReport =
           input.kind === 'capture'
-            ? await running.capture({ name: input.name, size: input.size, jobs: 1, deliver, advance })
+            ? await running.capture({ name: input.name, size: input.size, deliver, advance })
             : await running.file({ name: input.name, message: input.kind === 'message', deliver, advance });
         for (const line of [report.damage, ...report.failures])
           if (line !== undefined) {

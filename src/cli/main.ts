@@ -82,7 +82,11 @@ program
   .option('--flows <file>', 'write one JSON object a line for each connection (- for standard output)')
   .option('--extract <dir>', 'keep each extracted file as <dir>/<sha256>')
   .option('--clamd <address>', 'ask a clamd as well: HOST:PORT or the path of its socket', clamd)
-  .option('--jobs <n>', 'worker threads (default: one; YARA rules run beside it, in processes of their own)', count)
+  .option(
+    '--jobs <n>',
+    'cores to use (default: one, or all where there are YARA rules, which run in processes of their own)',
+    count,
+  )
   .addOption(
     new Option('--summary <form>', 'what to say at the end, on standard error')
       .choices(['text', 'json', 'none'])

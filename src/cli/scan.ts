@@ -39,7 +39,7 @@ export interface ScanOptions {
 
 /** The exit status: 0 nothing found, 1 policy strips or blocks something, 2 something could not be read. */
 export function scan(names: readonly string[], options: ScanOptions, memory?: PreparedMemory): Promise<number> {
-  return scanWith(names, options, (setup) => new Scan(setup, memory));
+  return scanWith(names, options, (setup) => new Scan(setup, { memory, jobs: options.jobs }));
 }
 
 /** The same by whoever `scannerFor` the inputs is. */
@@ -101,7 +101,7 @@ export async function scanWith(
     for (const input of inputs) {
       output.begin(input.name);
       try {
-        const report = await scanOne(running, input, options, (event) => output.event(event), progress);
+        const report = await scanOne(running, input, (event) => output.event(event), progress);
         summary.input(report);
         if (report.damage !== undefined) fail(`${input.name}: ${report.damage}`);
         for (const failure of report.failures) {
@@ -137,13 +137,11 @@ export async function scanWith(
 function scanOne(
   running: InputScanner,
   input: ScanInput,
-  options: ScanOptions,
   deliver: (event: ScanEvent) => void | Promise<void>,
   progress: Progress,
 ): Promise<InputReport> {
   const advance = (done: number) => progress.at(input, done);
-  if (input.kind === 'capture')
-    return running.capture({ name: input.name, size: input.size, jobs: options.jobs, deliver, advance });
+  if (input.kind === 'capture') return running.capture({ name: input.name, size: input.size, deliver, advance });
   return running.file({ name: input.name, message: input.kind === 'message', deliver, advance });
 }
 

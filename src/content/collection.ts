@@ -131,6 +131,7 @@ export class Collection {
     const file = this.#file;
     if (file === undefined) {
       const slot = this.#slot;
+      if (slot !== undefined) this.#storage.slots.seal(slot);
       const bytes = slot === undefined ? EMPTY : this.#storage.arena.bytes.subarray(slot.at, slot.at + this.size);
       if (this.#bare) return { content: new MemoryContent(bytes), sha256: '', failure: undefined };
       if (slot === undefined || this.#hash === undefined)

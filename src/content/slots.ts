@@ -21,6 +21,8 @@ export class Slot {
   order: number;
   /** Its place among those that could be squeezed; the pool's. */
   listed = NONE;
+  /** Its file is whole; the pool's. */
+  sealed = false;
 
   constructor(at: number, order: number) {
     this.at = at;
@@ -45,6 +47,8 @@ export class SlotPool {
   readonly #free: Uint8Array;
   /** By order: open slots that may have an unused upper half. */
   readonly #squeezable: Slot[][] = [];
+  /** Bytes of files that are whole and still looked at. */
+  sealed = 0;
 
   /** Claims its region of the arena. `slot`: what one file may take; `slots`: all of them. */
   constructor(arena: Arena, limits: { readonly slot: number; readonly slots: number }) {
@@ -117,7 +121,14 @@ export class SlotPool {
     this.#list(slot);
   }
 
+  /** Nothing more will be put into it. */
+  seal(slot: Slot): void {
+    slot.sealed = true;
+    this.sealed += slot.used;
+  }
+
   close(slot: Slot): void {
+    if (slot.sealed) this.sealed -= slot.used;
     this.#unlist(slot);
     this.#release((slot.at - this.#base) / BLOCK, slot.order);
   }

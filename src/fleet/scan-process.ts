@@ -49,7 +49,7 @@ async function scan({ setup, job }: ToScanner): Promise<void> {
   const { path: name, size } = job;
   try {
     const report = await (job.kind === 'capture'
-      ? running.capture({ name, size, jobs: 1, deliver, advance })
+      ? running.capture({ name, size, deliver, advance })
       : running.file({ name, message: job.kind === 'message', deliver, advance }));
     await flush();
     await say({ kind: 'report', report });

@@ -3,7 +3,6 @@
  * Every driver has one: each thread of a scan, each process of the daemon, each stage of somebody's proxy.
  */
 import { availableParallelism } from 'node:os';
-import { isMainThread } from 'node:worker_threads';
 import type { Config } from '../config/config.js';
 import { type MatchPolicy, type PolicyMatch, policyMatcher } from '../config/match-policy.js';
 import { createUnpackers, type Unpackers } from '../content/archive/unpackers.js';
@@ -11,6 +10,7 @@ import { Inspection } from '../content/inspection.js';
 import { createMimeExtractor } from '../content/mime/mime-extractor.js';
 import { Readings } from '../content/mime/readings/readings.js';
 import type { Tools } from '../content/node.js';
+import type { SlotPool } from '../content/slots.js';
 import type { FileBounds } from '../content/tree.js';
 import { identify } from '../content/types/identify.js';
 import { typesByName } from '../content/types/names.js';
@@ -40,6 +40,10 @@ export interface InspectorSetup {
   readonly limits: Limits;
   /** A clamd to be asked beside our own signatures. */
   readonly clamd: ClamdAddress | undefined;
+  /** Processes that run YARA rules, at most; each has all of them in memory. Undefined: as many as there are cores, and no more than four. */
+  readonly ruleProcesses?: number;
+  /** So many of them are started at once, since there is work for them: one, if undefined. */
+  readonly ruleProcessesAtOnce?: number;
   /** What a virus that is known from before is said to be found by (`cached`); undefined: as at the first time. */
   readonly knownAs?: string;
   /** Hash messages as well as what is in them. */
@@ -55,8 +59,7 @@ export interface Ruling {
   readonly bounds: FileBounds;
 }
 
-/** Processes that run rules, at most: each has all of them in memory. */
-const MOST_YARA = 4;
+const USUAL_RULE_PROCESSES = 4;
 /** The most that `uncompressed-nest-limit` can ask for: with a configuration the profiles are the bound. */
 const MOST_NESTING = 100;
 const NOTHING_CONFIGURED: PolicyMatch = {
@@ -78,6 +81,7 @@ export class Inspector {
   readonly arena: Arena;
   readonly inspection: Inspection;
   readonly limits: Limits;
+  readonly #slots: SlotPool;
   /** What inspection asks; exchanged in place when signatures are loaded again. */
   readonly #scanners: Scanner[];
   #rules: YaraPool | undefined;
@@ -102,6 +106,7 @@ export class Inspector {
   private constructor(setup: InspectorSetup, memory: PreparedMemory, engines: Engines, keep: Tools['keep']) {
     const { config } = setup;
     this.arena = memory.arena;
+    this.#slots = memory.slots;
     this.limits = config === undefined ? setup.limits : { ...setup.limits, nesting: MOST_NESTING };
     this.#scanners = engines.scanners;
     this.#rules = engines.rules;
@@ -121,6 +126,11 @@ export class Inspector {
       hashContainers: setup.hashMessages === true,
       ...(keep === undefined ? {} : { keep }),
     });
+  }
+
+  /** Files that wait for scanners take so much memory that new ones would have to be spooled. */
+  get crowded(): boolean {
+    return this.#slots.sealed > this.limits.slots / 2;
   }
 
   /** Why the user's YARA rules are not used, where they are not (no engine for this machine). */
@@ -183,8 +193,12 @@ async function startEngines(setup: InspectorSetup, running: YaraPool | undefined
         // Loading the rule engine takes longer than scanning a small capture.
         const { createYaraPool } = await import('../scan/yara-pool.js');
         // Rules cost more than all the rest: while files wait for them the capture is read on.
-        const processes = isMainThread ? Math.min(MOST_YARA, availableParallelism()) : 1;
-        rules = await createYaraPool(signatures.rules, { limits: setup.limits, processes });
+        const processes = setup.ruleProcesses ?? Math.min(USUAL_RULE_PROCESSES, availableParallelism());
+        rules = await createYaraPool(signatures.rules, {
+          limits: setup.limits,
+          processes,
+          atOnce: setup.ruleProcessesAtOnce ?? 1,
+        });
       }
       scanners.push(rules);
     } catch (error) {

@@ -37,6 +37,8 @@ export const BUILT_IN_SIGNATURES: string = fileURLToPath(new URL('../../../signa
 /** A literal below this length would be found in half of all files; one above it is a hash's work. */
 const SHORTEST = 4;
 const LONGEST = 4096;
+/** How the names of YARA rule files end. */
+const RULES: readonly string[] = ['.yar', '.yara'];
 const HASH_NAMES: Readonly<Record<number, HashName>> = { 64: 'sha256', 40: 'sha1', 32: 'md5' };
 
 /** Reads the signature files at `paths`; of a directory those right in it, in order of their names. Throws ConfigError. */
@@ -66,6 +68,11 @@ export function loadSignatures(paths: readonly string[]): Signatures {
     }
   }
   return { literals, hashes, rules };
+}
+
+/** Are there YARA rules at `paths`? Throws ConfigError where one of them cannot be read. */
+export function hasRules(paths: readonly string[]): boolean {
+  return paths.flatMap(filesAt).some((path) => RULES.includes(extname(path)));
 }
 
 /** One line of a file, for messages. */

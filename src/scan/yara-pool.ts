@@ -28,14 +28,16 @@ export interface YaraPool extends Scanner {
 
 export interface YaraPoolOptions {
   readonly limits: Pick<Limits, 'scanTime' | 'scanWindow' | 'scanOverlap'> & Partial<Pick<Limits, 'scanWait'>>;
-  /** Processes at most; more are started only when all are busy. */
+  /** Processes at most: one. More than are started at once only when all are busy. */
   readonly processes?: number;
+  /** Started at once: one. */
+  readonly atOnce?: number;
 }
 
 /** Resolves when the rules have compiled; rejects with ConfigError (a rule, with file and line) or SourceError (no YARA-X here). */
 export async function createYaraPool(paths: readonly string[], options: YaraPoolOptions): Promise<YaraPool> {
   const pool = new Pool(paths, options);
-  await pool.start();
+  await pool.start(options.atOnce ?? 1);
   return pool;
 }
 
@@ -60,15 +62,19 @@ class Pool implements YaraPool {
     process.once('exit', this.#atExit);
   }
 
-  async start(): Promise<void> {
-    const runner = this.#spawn(this.#paths);
+  /** All compile the same, so the first says whether it can be done. */
+  async start(atOnce: number): Promise<void> {
+    const first = this.#spawn(this.#paths);
+    const others = Array.from({ length: Math.max(0, Math.min(atOnce, this.#most) - 1) }, () =>
+      this.#spawn(this.#paths),
+    );
     try {
-      await runner.ready;
+      await first.ready;
     } catch (error) {
       this.close();
       throw error;
     }
-    this.#giveBack(runner);
+    for (const runner of [...others, first]) this.#giveBack(runner);
   }
 
   async reload(paths: readonly string[]): Promise<void> {
