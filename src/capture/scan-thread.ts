@@ -13,7 +13,6 @@ import type { Endpoint } from '../core/session.js';
 import { createCrypto } from '../crypto/crypto.js';
 import { candidates } from '../flow/detect.js';
 import { Inspector, type InspectorSetup } from '../inspector/inspector.js';
-import type { PreparedMemory } from '../inspector/prepared-memory.js';
 import { sessionOf } from '../inspector/session-facts.js';
 import { Announcements } from './announcements.js';
 import { CaptureReader } from './capture-reader.js';
@@ -70,9 +69,9 @@ export class ScanThread {
   readonly #keeper: Keeper | undefined;
 
   /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
-  static async start(setup: ScanSetup, memory?: PreparedMemory): Promise<ScanThread> {
+  static async start(setup: ScanSetup): Promise<ScanThread> {
     const keeper = setup.extract === undefined ? undefined : new Keeper(setup.extract);
-    return new ScanThread(setup, await Inspector.start(setup, memory, keeper?.keep), keeper);
+    return new ScanThread(setup, await Inspector.start(setup, keeper?.keep), keeper);
   }
 
   private constructor(setup: ScanSetup, inspector: Inspector, keeper: Keeper | undefined) {
@@ -125,7 +124,7 @@ export class ScanThread {
         const handed = hand(this.#reader.clock.packet);
         if (queue.awaiting === 0) return handed ?? undefined;
         // Who inspects files elsewhere gets on only while this thread lets its pipes be filled and emptied.
-        const most = this.#inspector.crowded ? queue.awaiting - 1 : AWAITED;
+        const most = this.#inspector.inspection.crowded ? queue.awaiting - 1 : AWAITED;
         const others = queue.awaiting > most ? queue.below(most) : setImmediate();
         return handed === undefined ? others : handed.then(() => others);
       },

@@ -6,7 +6,6 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, InternalError, SourceError } from '../core/errors.js';
 import { MiB } from '../core/limits.js';
-import type { PreparedMemory } from '../inspector/prepared-memory.js';
 import { hasRules } from '../scan/signatures.js';
 import { EventMerge } from './event-queue.js';
 import type { ScanEvent } from './events.js';
@@ -36,13 +35,6 @@ export interface InputScanner {
   close(): Promise<void>;
 }
 
-export interface ScanOptions {
-  /** Cores to use; undefined: one, and all where there are YARA rules, which cost more than all the rest. */
-  readonly jobs?: number | undefined;
-  /** What the scanning thread of this process works in. */
-  readonly memory?: PreparedMemory | undefined;
-}
-
 /** A thread that reads a capture keeps so many processes busy that run rules. */
 const RULES_A_THREAD = 6;
 /** Input that is worth starting a process to run rules on, bytes: it takes as long to start. */
@@ -50,15 +42,16 @@ const RULES_WORTH_A_PROCESS = 16 * MiB;
 
 export class Scan implements InputScanner {
   readonly #setup: ScanSetup;
-  readonly #memory: PreparedMemory | undefined;
   /** Threads that share a capture. */
   readonly #threads: number;
   #thread: Promise<ScanThread> | undefined;
   readonly #workers: Worker[] = [];
 
-  /** Throws ConfigError where signatures cannot be read. */
-  constructor(setup: ScanSetup, { jobs, memory }: ScanOptions = {}) {
-    this.#memory = memory;
+  /**
+   * `jobs`: cores to use; undefined: one, and all where there are YARA rules, which cost more than all the rest. Throws ConfigError where
+   * signatures cannot be read.
+   */
+  constructor(setup: ScanSetup, jobs?: number) {
     if (hasRules(setup.signatures)) {
       const cores = jobs ?? availableParallelism();
       this.#threads = Math.ceil(cores / RULES_A_THREAD);
@@ -99,10 +92,7 @@ export class Scan implements InputScanner {
 
   /** `work`: bytes of the first input. */
   #own(work: number): Promise<ScanThread> {
-    this.#thread ??= ScanThread.start(
-      { ...this.#setup, ruleProcessesAtOnce: Math.ceil(work / RULES_WORTH_A_PROCESS) },
-      this.#memory,
-    );
+    this.#thread ??= ScanThread.start({ ...this.#setup, ruleProcessesAtOnce: Math.ceil(work / RULES_WORTH_A_PROCESS) });
     return this.#thread;
   }
 

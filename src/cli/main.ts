@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 /** The program: what a user types becomes one call of a command's file, loaded only then. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, SourceError } from '../core/errors.js';
-import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
 import { type ClamdAddress, parseClamdAddress } from '../scan/clamd/address.js';
 import type { AskOptions } from './ask.js';
@@ -107,10 +106,8 @@ Examples:
   inspectd scan --signatures my-rules.yar suspicious.eml`,
   )
   .action(async (inputs: string[], options: ScanOptions) => {
-    const { prepareMemory } = await import('../inspector/prepared-memory.js');
-    const memory = prepareMemory(DEFAULT_LIMITS, sizeOf(inputs));
     const { scan } = await import('./scan.js');
-    process.exitCode = await scan(inputs, options, memory);
+    process.exitCode = await scan(inputs, options);
   });
 
 program
@@ -371,19 +368,6 @@ Examples:
     const { quarantine } = await import('./quarantine.js');
     process.exitCode = await quarantine(words, options);
   });
-
-/** Bytes of the files among them; what cannot be looked at is said later. */
-function sizeOf(inputs: readonly string[]): number {
-  let sum = 0;
-  for (const input of inputs) {
-    try {
-      sum += statSync(input).size;
-    } catch {
-      // Standard input, or one of those.
-    }
-  }
-  return sum;
-}
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];

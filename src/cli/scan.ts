@@ -7,7 +7,6 @@ import type { InputReport, ScanSetup } from '../capture/scan-thread.js';
 import { ConfigError, SourceError } from '../core/errors.js';
 import { DEFAULT_LIMITS } from '../core/limits.js';
 import type { Secret } from '../core/secret.js';
-import type { PreparedMemory } from '../inspector/prepared-memory.js';
 import { FileSink } from '../log/file-sink.js';
 import type { LogFormat } from '../log/format.js';
 import { StreamSink } from '../log/stream-sink.js';
@@ -38,8 +37,8 @@ export interface ScanOptions {
 }
 
 /** The exit status: 0 nothing found, 1 policy strips or blocks something, 2 something could not be read. */
-export function scan(names: readonly string[], options: ScanOptions, memory?: PreparedMemory): Promise<number> {
-  return scanWith(names, options, (setup) => new Scan(setup, { memory, jobs: options.jobs }));
+export function scan(names: readonly string[], options: ScanOptions): Promise<number> {
+  return scanWith(names, options, (setup) => new Scan(setup, options.jobs));
 }
 
 /** The same by whoever `scannerFor` the inputs is. */

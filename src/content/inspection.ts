@@ -15,10 +15,8 @@ import { Spool } from './spool.js';
 import { type Clock, type FileBounds, FileTree } from './tree.js';
 
 export interface InspectionOptions extends Tools {
-  /** Must hold `limits.slots` more bytes, where `slots` are not given. */
+  /** Must hold `limits.slots` more bytes. */
   readonly arena: Arena;
-  /** Made of the same arena and limits. */
-  readonly slots?: SlotPool;
   readonly limits: Limits;
   /** Where files go on that memory does not hold; the system's temporary directory unless told. */
   readonly spoolDirectory?: string;
@@ -42,7 +40,7 @@ export class Inspection {
     this.#clock = options.clock ?? (() => performance.now());
     this.#storage = {
       arena,
-      slots: options.slots ?? new SlotPool(arena, limits),
+      slots: new SlotPool(arena, limits),
       spool: new Spool(options.spoolDirectory ?? tmpdir(), limits.spool),
       slotLimit: limits.slot,
       spare: { left: limits.readingMemory },
@@ -67,6 +65,11 @@ export class Inspection {
     const place = { ...outermost, tree, ended, infected };
     const root = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place);
     return root;
+  }
+
+  /** Files that wait for scanners take so much memory that new ones will soon have to be spooled. */
+  get crowded(): boolean {
+    return this.#storage.slots.sealed > this.#limits.slots / 2;
   }
 
   readonly #nextId = (): number => {

@@ -66,13 +66,6 @@ export class SlotPool {
     for (let stretch = stretches - 1; stretch >= 0; stretch--) this.#put(stretch << this.#top, this.#top);
   }
 
-  /** Offsets in the arena of the first `count` slots that are opened, when none is yet. */
-  firstPlaces(count: number): number[] {
-    const stretch = BLOCK << this.#top;
-    const all = this.#free.length / (1 << this.#top);
-    return Array.from({ length: Math.min(count, all) }, (_, at) => this.#base + at * stretch);
-  }
-
   /** An empty slot, as large as can be had; undefined when every byte is in use. */
   open(): Slot | undefined {
     let order = this.#top;

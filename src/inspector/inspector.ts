@@ -10,11 +10,10 @@ import { Inspection } from '../content/inspection.js';
 import { createMimeExtractor } from '../content/mime/mime-extractor.js';
 import { Readings } from '../content/mime/readings/readings.js';
 import type { Tools } from '../content/node.js';
-import type { SlotPool } from '../content/slots.js';
 import type { FileBounds } from '../content/tree.js';
 import { identify } from '../content/types/identify.js';
 import { typesByName } from '../content/types/names.js';
-import type { Arena } from '../core/arena.js';
+import { Arena } from '../core/arena.js';
 import { SourceError } from '../core/errors.js';
 import type { Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
@@ -29,7 +28,6 @@ import { remembering } from '../scan/remembering.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
 import type { YaraPool } from '../scan/yara-pool.js';
-import { type PreparedMemory, prepareMemory } from './prepared-memory.js';
 
 /** What to inspect with and by which rules. */
 export interface InspectorSetup {
@@ -59,6 +57,8 @@ export interface Ruling {
   readonly bounds: FileBounds;
 }
 
+/** 512 MiB of address space: the slots, a capture's read block, kernels' scratch areas. Pages cost nothing until they are touched. */
+const ARENA_PAGES = 8192;
 const USUAL_RULE_PROCESSES = 4;
 /** The most that `uncompressed-nest-limit` can ask for: with a configuration the profiles are the bound. */
 const MOST_NESTING = 100;
@@ -81,7 +81,6 @@ export class Inspector {
   readonly arena: Arena;
   readonly inspection: Inspection;
   readonly limits: Limits;
-  readonly #slots: SlotPool;
   /** What inspection asks; exchanged in place when signatures are loaded again. */
   readonly #scanners: Scanner[];
   #rules: YaraPool | undefined;
@@ -93,20 +92,13 @@ export class Inspector {
   #policies = new Map<SessionProfiles, Policy>();
 
   /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
-  static async start(
-    setup: InspectorSetup,
-    memory: PreparedMemory = prepareMemory(setup.limits, 0),
-    keep?: Tools['keep'],
-  ): Promise<Inspector> {
-    const engines = await startEngines(setup, undefined);
-    await memory.ready;
-    return new Inspector(setup, memory, engines, keep);
+  static async start(setup: InspectorSetup, keep?: Tools['keep']): Promise<Inspector> {
+    return new Inspector(setup, await startEngines(setup, undefined), keep);
   }
 
-  private constructor(setup: InspectorSetup, memory: PreparedMemory, engines: Engines, keep: Tools['keep']) {
+  private constructor(setup: InspectorSetup, engines: Engines, keep: Tools['keep']) {
     const { config } = setup;
-    this.arena = memory.arena;
-    this.#slots = memory.slots;
+    this.arena = new Arena(ARENA_PAGES);
     this.limits = config === undefined ? setup.limits : { ...setup.limits, nesting: MOST_NESTING };
     this.#scanners = engines.scanners;
     this.#rules = engines.rules;
@@ -116,7 +108,6 @@ export class Inspector {
     this.#readings = new Readings({ limits: this.limits });
     this.inspection = new Inspection({
       arena: this.arena,
-      slots: memory.slots,
       limits: this.limits,
       extractors: [createMimeExtractor({ arena: this.arena, limits: this.limits })],
       unpackers: this.#unpackers.unpackers,
@@ -126,11 +117,6 @@ export class Inspector {
       hashContainers: setup.hashMessages === true,
       ...(keep === undefined ? {} : { keep }),
     });
-  }
-
-  /** Files that wait for scanners take so much memory that new ones would have to be spooled. */
-  get crowded(): boolean {
-    return this.#slots.sealed > this.limits.slots / 2;
   }
 
   /** Why the user's YARA rules are not used, where they are not (no engine for this machine). */
