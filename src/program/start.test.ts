@@ -15,9 +15,9 @@ function copied(context: TestContext): string {
   return folder;
 }
 
-/** What `--version` says, and whether the kept code was refused; undefined: none was there. */
+/** What `--version` says, and whether V8 refused the kept code; undefined: it was given none. */
 function begun(folder: string): { readonly version: string; readonly refused: string } {
-  const text = `process.argv[2] = '--version'; console.log(require(${JSON.stringify(join(folder, 'start.js'))}).start('main').cachedDataRejected)`;
+  const text = `process.argv[2] = '--version'; console.log(require(${JSON.stringify(join(folder, 'start.js'))}).start('main').script.cachedDataRejected)`;
   const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', text, 'main'], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   const lines = stdout.trim().split('\n').sort();
@@ -32,14 +32,24 @@ test('the code that was kept when the program was built is taken', () => {
 
 test('code of another program, broken code or none: the program is compiled as usual', (context) => {
   const folder = copied(context);
-  const code = join(folder, 'program.code');
+  const [code, program] = [join(folder, 'program.code'), join(folder, 'program.js')];
   const whole = readFileSync(code);
-  writeFileSync(join(folder, 'program.js'), `${readFileSync(join(folder, 'program.js'), 'latin1')}\n// changed\n`);
-  assert.deepEqual(begun(folder), { version, refused: 'true' });
-  for (const broken of [whole.subarray(0, whole.length >> 1), Buffer.alloc(0), Buffer.alloc(1000, 0x5a)]) {
+  const compiled = { version, refused: 'undefined' };
+  const flipped = (at: number): Buffer => {
+    const bytes = Buffer.from(whole);
+    bytes[at]! ^= 0x55;
+    return bytes;
+  };
+  // V8 itself would take these, and crash.
+  const damaged = [31, 32, 1000, 50_000, whole.length - 1].map(flipped);
+  for (const broken of [...damaged, whole.subarray(0, whole.length >> 1), Buffer.alloc(0), Buffer.alloc(1000, 0x5a)]) {
     writeFileSync(code, broken);
-    assert.deepEqual(begun(folder), { version, refused: 'true' });
+    assert.deepEqual(begun(folder), compiled);
   }
+  writeFileSync(code, whole);
+  // As long as it was: V8 looks at nothing else.
+  writeFileSync(program, readFileSync(program, 'latin1').replace('// dist/src', '// DIST/src'));
+  assert.deepEqual(begun(folder), compiled);
   rmSync(code);
-  assert.deepEqual(begun(folder), { version, refused: 'undefined' });
+  assert.deepEqual(begun(folder), compiled);
 });
