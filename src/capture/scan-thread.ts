@@ -122,9 +122,10 @@ export class ScanThread {
       between: (consumed) => {
         advance(consumed);
         const handed = hand(this.#reader.clock.packet);
-        if (queue.awaiting === 0) return handed ?? undefined;
+        const { inspection } = this.#inspector;
+        if (queue.awaiting === 0 && inspection.waiting === 0) return handed ?? undefined;
         // Who inspects files elsewhere gets on only while this thread lets its pipes be filled and emptied.
-        const most = this.#inspector.inspection.crowded ? queue.awaiting - 1 : AWAITED;
+        const most = inspection.crowded ? Math.max(0, queue.awaiting - 1) : AWAITED;
         const others = queue.awaiting > most ? queue.below(most) : setImmediate();
         return handed === undefined ? others : handed.then(() => others);
       },

@@ -67,9 +67,14 @@ export class Inspection {
     return root;
   }
 
-  /** Files that wait for scanners take so much memory that new ones will soon have to be spooled. */
+  /** Bytes in memory of files that are whole and still looked at. */
+  get waiting(): number {
+    return this.#storage.slots.sealed;
+  }
+
+  /** They are so many that new ones will soon have to be spooled. */
   get crowded(): boolean {
-    return this.#storage.slots.sealed > this.#limits.slots / 2;
+    return this.waiting > this.#limits.slots / 2;
   }
 
   readonly #nextId = (): number => {
