@@ -24,6 +24,7 @@ import {
   nullFrame,
   PSH,
   pcapFile,
+  pcapngFile,
   RST,
   SYN,
   URG,
@@ -34,6 +35,7 @@ import { FastPath } from './fast-path.js';
 import { IpLayer } from './ip.js';
 import { LinkLayer } from './link-layer.js';
 import { PcapReader } from './pcap.js';
+import { PcapngReader } from './pcapng.js';
 import { RunMarks } from './run-marks.js';
 import { emptyStatistics } from './statistics.js';
 import { TcpReassembly } from './tcp.js';
@@ -66,7 +68,10 @@ const letters = (length: number): Buffer =>
   Buffer.from(Array.from({ length }, (_, index) => 97 + ((index * 7 + (index >> 5)) % 26)));
 
 /** Packets that went the long way, and in how many runs the bytes were delivered. */
-async function longWay(file: Buffer): Promise<{ packets: number; slow: number; text: string; runs: number }> {
+async function longWay(
+  file: Buffer,
+  Reader: typeof PcapReader | typeof PcapngReader = PcapReader,
+): Promise<{ packets: number; slow: number; text: string; runs: number }> {
   const arena = new Arena(1024);
   const { bytes } = arena;
   const view = new DataView(arena.memory.buffer);
@@ -99,7 +104,7 @@ async function longWay(file: Buffer): Promise<{ packets: number; slow: number; t
   const kernel = loadHeaderPrediction(arena);
   assert.ok(kernel !== undefined, 'this build has the kernel and this runtime knows WebAssembly');
   let slow = 0;
-  const reader = new PcapReader({
+  const reader = new Reader({
     view,
     clock,
     handler: {
@@ -130,6 +135,8 @@ test('a transfer takes the long way where it begins and ends only, over every li
         assert.equal(seen.slow, 8);
         assert.equal(seen.runs, 1);
         assert.equal(seen.text, data.toString('latin1'));
+        const blocks = await longWay(pcapngFile(talk.packets, [{ linkType: type }]), PcapngReader);
+        assert.deepEqual(blocks, seen);
       }
 });
 
@@ -144,12 +151,16 @@ test('a run with more packets than marks ends, and the next begins', async () =>
 });
 
 test('whatever bit of a packet is another, the packet is looked at in the same way', async () => {
-  for (const ends of [V4, V6]) {
+  for (const [ends, file] of [
+    [V4, pcapFile],
+    [V6, pcapFile],
+    [V4, pcapngFile],
+  ] as const) {
     const talk = new Conversation({ ...ends, mss: 2 }).open().send(CLIENT, letters(8)).close();
-    const whole = pcapFile(talk.packets);
+    const whole = file(talk.packets);
     // The third segment with its record header, in the middle of a run.
-    const before = pcapFile(talk.packets.slice(0, 7)).length;
-    const after = pcapFile(talk.packets.slice(0, 8)).length;
+    const before = file(talk.packets.slice(0, 7)).length;
+    const after = file(talk.packets.slice(0, 8)).length;
     for (let bit = before * 8; bit < after * 8; bit++) {
       const changed = Buffer.from(whole);
       changed[bit >> 3]! ^= 1 << (bit & 7);
@@ -239,6 +250,9 @@ test('connections that are mixed, cut, repeated, reordered and lied about', asyn
         }
         for (const drop of drops.slice(0, 3)) if (frames.length > 1) frames.splice(drop % frames.length, 1);
         await recordCapture(pcapFile(frames, { linkType: type }));
+        const interfaces = [0, 6, 9, 3].map((resolution) => ({ linkType: type, resolution, offset: 5n }));
+        const mixed = frames.map((one, at) => ({ ...one, interface: (at >> 3) % interfaces.length }));
+        await recordCapture(pcapngFile(mixed, interfaces));
         await recordCapture(pcapFile(frames, { linkType: type, snaplen: 400 }));
       },
     ),

@@ -5,10 +5,13 @@
  */
 import type { HeaderPrediction } from '../kernels/header-prediction.js';
 import {
+  BLOCKS,
   CAPTURED,
-  FRACTION,
+  INTERFACE,
   LINK_HEADER,
   MAX_PACKET,
+  NANOSECONDS,
+  OFFSET,
   PACKET,
   SECONDS,
   TAKEN,
@@ -20,6 +23,17 @@ import { type LinkHeader, linkHeaderOf } from './link-types.js';
 import type { CaptureStatistics } from './statistics.js';
 import type { TcpReassembly } from './tcp.js';
 
+/** How the records of a capture are to be read. */
+export interface RecordShape {
+  readonly linkType: number;
+  /** Nanoseconds of one unit of its clock; a second is a whole number of them. */
+  readonly unit: number;
+  /** Of an enhanced packet block; undefined: these are records of a pcap. */
+  readonly interface: number | undefined;
+  /** Seconds that are added to all times. */
+  readonly offset: number;
+}
+
 /** A record's header, and the shortest packet of TCP. */
 const SHORTEST = 16 + 40;
 
@@ -29,7 +43,7 @@ export class FastPath {
   readonly #statistics: CaptureStatistics;
   readonly #clock: PacketClock;
   readonly #maxPacket: number;
-  #linkType = -1;
+  #shape: RecordShape | undefined;
   #header: LinkHeader | undefined;
 
   constructor(
@@ -46,28 +60,31 @@ export class FastPath {
     this.#maxPacket = maxPacket;
   }
 
-  /** Takes records of a little-endian pcap from [at, end) of the arena; their time counts in units of `unit` nanoseconds. Where the first that is left begins. */
-  take(linkType: number, unit: number, at: number, end: number): number {
+  /** Takes little-endian records from [at, end) of the arena. Where the first that is left begins. */
+  take(shape: RecordShape, at: number, end: number): number {
     if (end - at < SHORTEST) return at;
     const { registers, numbers } = this.#kernel;
     if (!this.#tcp.predict(registers)) return at;
-    if (linkType !== this.#linkType) {
-      this.#linkType = linkType;
-      this.#header = linkHeaderOf(linkType);
+    if (shape !== this.#shape) {
+      this.#shape = shape;
+      this.#header = linkHeaderOf(shape.linkType);
     }
     if (this.#header === undefined) return at;
+    const clock = this.#clock;
     registers[TYPE_AT] = this.#header.typeAt;
     registers[LINK_HEADER] = this.#header.length;
-    registers[UNIT] = unit;
+    registers[BLOCKS] = shape.interface === undefined ? 0 : 1;
+    registers[INTERFACE] = shape.interface ?? 0;
+    registers[UNIT] = shape.unit;
     registers[MAX_PACKET] = this.#maxPacket;
-    numbers[PACKET] = this.#clock.packet;
+    numbers[OFFSET] = shape.offset;
+    numbers[PACKET] = clock.packet;
     const next = this.#kernel.take(at, end);
     const taken = registers[TAKEN]!;
     if (taken === 0) return at;
-    const clock = this.#clock;
     clock.packet = numbers[PACKET]!;
-    clock.seconds = registers[SECONDS]! >>> 0;
-    clock.nanoseconds = (registers[FRACTION]! >>> 0) * unit;
+    clock.seconds = numbers[SECONDS]!;
+    clock.nanoseconds = numbers[NANOSECONDS]!;
     this.#statistics.packets += taken;
     this.#statistics.bytes += registers[CAPTURED]!;
     this.#tcp.predicted(registers);

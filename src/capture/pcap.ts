@@ -2,6 +2,7 @@
  * The pcap format (draft-ietf-opsawg-pcap): both byte orders, microseconds and nanoseconds, and the variant with longer record headers
  * that patched Linux kernels of the nineties wrote. The link type's upper half (FCS length) is not looked at.
  */
+import type { RecordShape } from './fast-path.js';
 import type { RecordContext, RecordReader } from './records.js';
 
 const MICROSECONDS = 0xa1b2c3d4;
@@ -25,6 +26,7 @@ export class PcapReader implements RecordReader {
   /** Nanoseconds of one unit of the records' fraction. */
   #unit = 1000;
   #linkType = 0;
+  #shape: RecordShape = { linkType: 0, unit: 1000, interface: undefined, offset: 0 };
   #recordHeader = USUAL_HEADER;
 
   constructor(context: RecordContext) {
@@ -40,6 +42,7 @@ export class PcapReader implements RecordReader {
     }
     const { view, clock, handler, maxPacket } = this.#context;
     const fastPath = this.#little && this.#recordHeader === USUAL_HEADER ? this.#context.fastPath : undefined;
+    const shape = this.#shape;
     const header = this.#recordHeader;
     const little = this.#little;
     const unit = this.#unit;
@@ -63,7 +66,7 @@ export class PcapReader implements RecordReader {
       clock.nanoseconds = view.getUint32(at + 4, little) * unit;
       const wire = view.getUint32(at + 12, little);
       handler.packet(this.#linkType, at + header, next, wire > length ? wire - length : 0);
-      at = fastPath === undefined ? next : fastPath.take(this.#linkType, unit, next, end);
+      at = fastPath === undefined ? next : fastPath.take(shape, next, end);
     }
   }
 
@@ -74,6 +77,7 @@ export class PcapReader implements RecordReader {
     this.#unit = magic === NANOSECONDS ? 1 : 1000;
     this.#recordHeader = magic === PATCHED ? PATCHED_HEADER : USUAL_HEADER;
     this.#linkType = view.getUint32(at + 20, this.#little) & 0xffff;
+    this.#shape = { linkType: this.#linkType, unit: this.#unit, interface: undefined, offset: 0 };
     this.#started = true;
   }
 }

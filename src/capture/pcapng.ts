@@ -4,6 +4,7 @@
  * are passed over without being held, however long they say they are.
  */
 import { KiB } from '../core/limits.js';
+import type { RecordShape } from './fast-path.js';
 import type { RecordContext, RecordReader } from './records.js';
 
 export const SECTION_HEADER = 0x0a0d0d0a;
@@ -21,12 +22,10 @@ const OVERHEAD = 64 * KiB;
 /** In one section. Real ones have a handful; a file of nothing else must not fill the memory. */
 const MAX_INTERFACES = 65_536;
 
-interface Interface {
-  readonly linkType: number;
+interface Interface extends RecordShape {
   readonly snaplen: number;
   /** Units of its clock in a second. */
   readonly perSecond: number;
-  readonly offset: number;
 }
 
 export class PcapngReader implements RecordReader {
@@ -74,9 +73,11 @@ export class PcapngReader implements RecordReader {
         this.damage = `a block of type 0x${type.toString(16)} has two different lengths`;
         return at;
       }
-      this.#block(type, at + 8, at + length - 4);
+      const from = this.#block(type, at + 8, at + length - 4);
       if (this.damage !== undefined) return at;
       at += length;
+      if (from !== undefined && this.#little && Number.isInteger(from.unit))
+        at = this.#context.fastPath?.take(from, at, end) ?? at;
     }
   }
 
@@ -91,57 +92,58 @@ export class PcapngReader implements RecordReader {
     return true;
   }
 
-  /** One block; its body is [at, end). */
-  #block(type: number, at: number, end: number): void {
+  /** One block; its body is [at, end). Of an enhanced packet block: its interface. */
+  #block(type: number, at: number, end: number): Interface | undefined {
     const { view, clock } = this.#context;
     const little = this.#little;
     switch (type) {
       case SECTION_HEADER:
         this.#interfaces = [];
-        return;
+        return undefined;
       case INTERFACE:
         if (end - at < 8) this.damage = 'an interface description that is too short';
         else if (this.#interfaces.length === MAX_INTERFACES) this.damage = `more than ${MAX_INTERFACES} interfaces`;
         else this.#interfaces.push(this.#interface(at, end));
-        return;
+        return undefined;
       case ENHANCED_PACKET:
       case OBSOLETE_PACKET: {
         if (end - at < 20) {
           this.damage = 'a packet block that is too short';
-          return;
+          return undefined;
         }
         const id = type === ENHANCED_PACKET ? view.getUint32(at, little) : view.getUint16(at, little);
         const from = this.#interfaces[id];
         if (from === undefined) {
           this.damage = `a packet of interface ${id}, which was not described`;
-          return;
+          return undefined;
         }
         this.#time(from, view.getUint32(at + 4, little), view.getUint32(at + 8, little));
         this.#packet(from.linkType, at + 20, end, view.getUint32(at + 12, little), view.getUint32(at + 16, little));
-        return;
+        return type === ENHANCED_PACKET ? from : undefined;
       }
       case SIMPLE_PACKET: {
         const from = this.#interfaces[0];
         if (from === undefined || end - at < 4) {
           this.damage = 'a simple packet block without an interface or a length';
-          return;
+          return undefined;
         }
         // It has no time of its own: it keeps that of the packet before.
         const wire = view.getUint32(at, little);
         const captured = Math.min(wire, from.snaplen === 0 ? wire : from.snaplen);
         clock.packet++;
         this.#packet(from.linkType, at + 4, end, captured, wire);
-        return;
+        return undefined;
       }
       case DECRYPTION_SECRETS:
-        if (end - at < 8) return;
+        if (end - at < 8) return undefined;
         this.#context.secrets?.(
           view.getUint32(at, little),
           at + 8,
           Math.min(end, at + 8 + view.getUint32(at + 4, little)),
         );
-        return;
+        return undefined;
       default:
+        return undefined;
     }
   }
 
@@ -173,7 +175,14 @@ export class PcapngReader implements RecordReader {
       }
       option = value + ((length + 3) & ~3);
     }
-    return { linkType: view.getUint16(at, little), snaplen: view.getUint32(at + 4, little), perSecond, offset };
+    return {
+      linkType: view.getUint16(at, little),
+      snaplen: view.getUint32(at + 4, little),
+      perSecond,
+      unit: 1e9 / perSecond,
+      interface: this.#interfaces.length,
+      offset,
+    };
   }
 
   /** Sets the clock to the next packet, seen at `high` * 2^32 + `low` units. */
@@ -196,7 +205,9 @@ export class PcapngReader implements RecordReader {
     }
     clock.packet++;
     clock.seconds = seconds + from.offset;
-    clock.nanoseconds = perSecond === 1e9 ? rest : Math.min(Math.floor((rest / perSecond) * 1e9), 999_999_999);
+    clock.nanoseconds = Number.isInteger(from.unit)
+      ? rest * from.unit
+      : Math.min(Math.floor((rest / perSecond) * 1e9), 999_999_999);
   }
 }
 

@@ -410,6 +410,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 /** Runs the command that was typed, to its exit status. */
 async function main(): Promise<void> {
+  let ended = false;
+  // A process in which nothing is left to wait for ends, whatever was still to be done: that must not look like a scan that found nothing.
+  process.once('beforeExit', () => {
+    if (ended) return;
+    process.stderr.write('inspectd: an error of ours; please report it: it stopped before it was done\n');
+    process.exitCode = EXIT.failed;
+  });
   try {
     await program.parseAsync();
   } catch (error) {
@@ -432,6 +439,7 @@ async function main(): Promise<void> {
       process.exitCode = EXIT.failed;
     }
   }
+  ended = true;
 }
 
 // Nothing is left for it to reject with.

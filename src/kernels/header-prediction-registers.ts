@@ -8,7 +8,7 @@ export const FAMILY = 0;
 /** Where in a frame its EtherType is; -1: it has none. */
 export const TYPE_AT = 1;
 export const LINK_HEADER = 2;
-/** Nanoseconds of one unit of a record's fraction. */
+/** Nanoseconds of one unit of the capture's clock; a second is a whole number of them. */
 export const UNIT = 3;
 export const MAX_PACKET = 4;
 /** The most packets to take. */
@@ -36,11 +36,19 @@ export const MARK_ENDS = 34;
 export const MARK_PACKETS = 35;
 export const MARK_SECONDS = 36;
 export const MARK_NANOSECONDS = 37;
-/** Told: how many packets were taken, their captured bytes, and the time of the last as its record has it. */
+/** Told: how many packets were taken, and their captured bytes. */
 export const TAKEN = 38;
 export const CAPTURED = 39;
-export const SECONDS = 40;
-export const FRACTION = 41;
-/** The index of the packet before, and then of the last that was taken; a 64-bit floating-point number: its place among such. */
+/** Not 0: blocks of a pcapng, of the interface INTERFACE; else records of a pcap. */
+export const BLOCKS = 40;
+export const INTERFACE = 41;
+
+// 64-bit floating-point numbers, by their places among such.
+
+/** Index and time of the packet before, and then of the last that was taken. */
 export const PACKET = 21;
-export const REGISTERS = 44;
+export const SECONDS = 22;
+export const NANOSECONDS = 23;
+/** Seconds that are added to all times. */
+export const OFFSET = 24;
+export const REGISTERS = 50;

@@ -8,7 +8,7 @@ export interface HeaderPrediction {
   readonly registers: Int32Array;
   /** The same memory as 64-bit floating-point numbers. */
   readonly numbers: Float64Array;
-  /** Takes records of a little-endian pcap from [at, to) of the arena. Where the first that it leaves begins. */
+  /** Takes records of a little-endian capture from [at, to) of the arena. Where the first that it leaves begins. */
   take(at: number, to: number): number;
 }
 

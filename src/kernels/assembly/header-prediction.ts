@@ -30,11 +30,19 @@ const MARK_SECONDS: usize = 144;
 const MARK_NANOSECONDS: usize = 148;
 const TAKEN: usize = 152;
 const CAPTURED: usize = 156;
-const SECONDS: usize = 160;
-const FRACTION: usize = 164;
-const PACKET: usize = 168; // 64 bits: a floating-point number.
+const BLOCKS: usize = 160;
+const INTERFACE: usize = 164;
+// 64 bits each: floating-point numbers.
+const PACKET: usize = 168;
+const SECONDS: usize = 176;
+const NANOSECONDS: usize = 184;
+const OFFSET: usize = 192;
 
+/** What a pcap record has before its packet, and an enhanced packet block of pcapng before and behind it. */
 const RECORD: usize = 16;
+const BLOCK: usize = 28;
+const BLOCK_END: usize = 4;
+const ENHANCED_PACKET: u32 = 6;
 const LARGE: usize = 16384;
 const TYPE_IPV4: u32 = 0x0800;
 const TYPE_IPV6: u32 = 0x86dd;
@@ -64,14 +72,23 @@ function same(family: i32, at: usize, known: usize): bool {
   );
 }
 
-/** Takes records of a pcap of this byte order from [at, to) and moves what they bring to the end of the run. Where the first that it leaves begins. */
+/**
+ * Takes records of a pcap, or enhanced packet blocks of a pcapng, of this byte order from [at, to) and moves what they bring to the end of the run. Where the
+ * first that it leaves begins.
+ */
 export function take(r: usize, from: usize, to: usize): usize {
   const family = load<i32>(r, FAMILY);
   const typeAt = load<i32>(r, TYPE_AT);
   const linkHeader = load<usize>(r, LINK_HEADER);
   const maxPacket = load<u32>(r, MAX_PACKET);
   const most = load<i32>(r, MOST);
+  const blocks = load<i32>(r, BLOCKS) !== 0;
+  const interfaceOf = load<u32>(r, INTERFACE);
   const unit = <f64>load<i32>(r, UNIT);
+  const perSecond: u64 = 1_000_000_000 / load<u32>(r, UNIT);
+  const offset = load<f64>(r, OFFSET);
+  let seconds = load<f64>(r, SECONDS);
+  let nanoseconds = load<f64>(r, NANOSECONDS);
   const ports = load<i32>(r, PORTS);
   const portsBack = load<i32>(r, PORTS_BACK);
   const otherNext = load<i32>(r, OTHER_NEXT);
@@ -89,12 +106,34 @@ export function take(r: usize, from: usize, to: usize): usize {
   let taken = 0;
   let at = from;
 
-  while (taken < most && at + RECORD <= to) {
-    const length = load<u32>(at, 8);
-    if (length > maxPacket || load<u32>(at, 12) > length) break;
-    const frame = at + RECORD;
+  while (taken < most && at + BLOCK + BLOCK_END <= to) {
+    let frame: usize;
+    let length: u32;
+    let following: usize;
+    let whole: u64;
+    let fraction: u64;
+    if (blocks) {
+      const size = load<u32>(at, 4);
+      if (load<u32>(at) !== ENHANCED_PACKET || load<u32>(at, 8) !== interfaceOf) break;
+      if (size < <u32>(BLOCK + BLOCK_END) || size % 4 !== 0 || size > maxPacket || at + size > to) break;
+      frame = at + BLOCK;
+      length = load<u32>(at, 20);
+      following = at + size;
+      if (load<u32>(following - BLOCK_END) !== size || load<u32>(at, 24) > length) break;
+      if (length > size - <u32>(BLOCK + BLOCK_END)) break;
+      const ticks = ((<u64>load<u32>(at, 12)) << 32) | <u64>load<u32>(at, 16);
+      whole = ticks / perSecond;
+      fraction = ticks % perSecond;
+      if (whole > 0xffff_ffff) break;
+    } else {
+      frame = at + RECORD;
+      length = load<u32>(at, 8);
+      following = frame + length;
+      if (length > maxPacket || load<u32>(at, 12) > length || following > to) break;
+      whole = <u64>load<u32>(at);
+      fraction = <u64>load<u32>(at, 4);
+    }
     const end = frame + length;
-    if (end > to) break;
 
     let ip = frame + linkHeader;
     if (typeAt >= 0) {
@@ -146,24 +185,21 @@ export function take(r: usize, from: usize, to: usize): usize {
     } else break;
 
     packet += 1;
-    // Before the payload is moved, which may be over its own headers.
-    const seconds = load<u32>(at);
-    const fraction = load<u32>(at, 4);
+    seconds = <f64>whole + offset;
+    nanoseconds = <f64>fraction * unit;
     if (size > 0) {
       memory.copy(runEnd, payload, size);
       runEnd += size;
       next += <i32>size;
       store<i32>(load<usize>(r, MARK_ENDS) + ((<usize>marks) << 2), <i32>(runEnd - runStart));
       store<f64>(load<usize>(r, MARK_PACKETS) + ((<usize>marks) << 3), packet);
-      store<f64>(load<usize>(r, MARK_SECONDS) + ((<usize>marks) << 3), <f64>seconds);
-      store<f64>(load<usize>(r, MARK_NANOSECONDS) + ((<usize>marks) << 3), <f64>fraction * unit);
+      store<f64>(load<usize>(r, MARK_SECONDS) + ((<usize>marks) << 3), seconds);
+      store<f64>(load<usize>(r, MARK_NANOSECONDS) + ((<usize>marks) << 3), nanoseconds);
       marks++;
     }
-    store<u32>(r, seconds, SECONDS);
-    store<u32>(r, fraction, FRACTION);
     captured += length;
     taken++;
-    at = end;
+    at = following;
   }
 
   store<i32>(r, next, NEXT);
@@ -176,5 +212,7 @@ export function take(r: usize, from: usize, to: usize): usize {
   store<i32>(r, taken, TAKEN);
   store<u32>(r, captured, CAPTURED);
   store<f64>(r, packet, PACKET);
+  store<f64>(r, seconds, SECONDS);
+  store<f64>(r, nanoseconds, NANOSECONDS);
   return at;
 }
