@@ -74,7 +74,6 @@ export async function scanWith(
     zone: () => timeZone(configuredZone(config)),
     summary,
   });
-  const progress = await Progress.of(inputs, options.quiet !== true && options.progress);
   const running = await scannerFor(
     {
       config,
@@ -89,6 +88,7 @@ export async function scanWith(
     },
     inputs,
   );
+  const progress = await Progress.of(inputs, options.quiet !== true && options.progress);
   const fail = (line: string) => {
     failed = true;
     progress.clear();

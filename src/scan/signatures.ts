@@ -61,10 +61,8 @@ export function loadSignatures(paths: readonly string[]): Signatures {
           hashes[name].set(hash, signature);
         }
         break;
-      case '.yar':
-      case '.yara':
-        rules.push(path);
-        break;
+      default:
+        if (isRules(path)) rules.push(path);
     }
   }
   return { literals, hashes, rules };
@@ -72,7 +70,11 @@ export function loadSignatures(paths: readonly string[]): Signatures {
 
 /** Are there YARA rules at `paths`? Throws ConfigError where one of them cannot be read. */
 export function hasRules(paths: readonly string[]): boolean {
-  return paths.flatMap(filesAt).some((path) => RULES.includes(extname(path)));
+  return paths.flatMap(filesAt).some(isRules);
+}
+
+function isRules(path: string): boolean {
+  return RULES.includes(extname(path));
 }
 
 /** One line of a file, for messages. */
