@@ -176,6 +176,9 @@ export class Daemon {
   }
 
   async #begin(): Promise<void> {
+    // Each worker takes clients from the listening socket itself. Handed on by the primary, a descriptor that finds no room in a worker is dropped
+    // after three tries and never answered for: that worker is given no client ever again (Node 20, RoundRobinHandle).
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({ exec: fileURLToPath(new URL('worker-process.js', import.meta.url)), args: [] });
     const { workers } = this.#config.sections['inspectd settings'];
     const count = workers === 0 ? availableParallelism() : workers;
