@@ -9,6 +9,7 @@ import type { Limits } from '../core/limits.js';
 import type { Endpoint, TlsFacts, UserFacts } from '../core/session.js';
 import { endpointText } from '../core/session.js';
 import { plainAddress } from './addresses.js';
+import { Descriptors } from './descriptors.js';
 import { farewell } from './farewell.js';
 import { type Admission, LiveSession, type SessionEnd, type SessionEnvironment } from './live-session.js';
 
@@ -52,6 +53,9 @@ export interface Registry {
   nextId(): number;
 }
 
+/** What there is too little of: sessions that may be, descriptors that the system gives. */
+export type NoRoom = 'max-sessions' | 'descriptors';
+
 export interface ProcessShareOptions {
   readonly limits: Limits;
   readonly registry: Registry;
@@ -64,6 +68,8 @@ export interface ProcessShareOptions {
   /** It is admitted, and has not yet reached its server. */
   admitted?(session: LiveSession): void;
   closed(session: LiveSession, end: SessionEnd): void;
+  /** There is no room for a client. */
+  turnedAway(why: NoRoom): void;
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
 }
@@ -77,12 +83,14 @@ export class ProcessShare {
   readonly #sessions = new Map<number, LiveSession>();
   /** Clients that are being admitted. */
   readonly #arriving = new Set<Socket>();
+  readonly #descriptors: Descriptors;
   readonly #watch: NodeJS.Timeout;
   #draining = false;
   #drained: (() => void) | undefined;
 
   constructor(options: ProcessShareOptions) {
     this.#options = options;
+    this.#descriptors = new Descriptors(options.now);
     this.#watch = setInterval(() => {
       const now = options.now();
       for (const session of this.#sessions.values()) session.watch(now);
@@ -159,7 +167,14 @@ export class ProcessShare {
   async #arrived(door: Door, socket: Socket): Promise<void> {
     const { limits, registry } = this.#options;
     socket.on('error', () => {});
-    if (this.#draining || this.#sessions.size + this.#arriving.size >= limits.sessions) {
+    const why =
+      this.#sessions.size + this.#arriving.size >= limits.sessions
+        ? 'max-sessions'
+        : this.#descriptors.scarceFor(socket)
+          ? 'descriptors'
+          : undefined;
+    if (why !== undefined) this.#options.turnedAway(why);
+    if (this.#draining || why !== undefined) {
       const words = farewell(this.#route(door, socket, undefined)?.service);
       if (words !== undefined) socket.write(words);
       socket.destroySoon();

@@ -125,7 +125,7 @@ peerTest(
 );
 
 peerTest(
-  'FLT-027: with few descriptors clients that find none wait, and the others are served',
+  'FLT-027: with few descriptors clients that find none are told to come again, and the others are served',
   ['prlimit'],
   async (context) => {
     const sink = await startMailSink(context);
@@ -140,6 +140,8 @@ peerTest(
     await first.reply();
     await first.codes(...ENVELOPE);
     assert.match(await first.say('Subject: good\r\n\r\nhello\r\n.\r\n'), /^250 /);
+    const told = await Promise.any(clients.slice(1).map((client) => client.ended()));
+    assert.match(told, /^421 /);
     for (const client of clients) client.socket.destroy();
     for (let tries = 0; ; tries++) {
       const answer = await mail(context, daemon.ports[0] ?? 0, 'later');

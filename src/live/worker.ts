@@ -21,7 +21,7 @@ import type { LiveSession } from './live-session.js';
 import type { ToPrimary, ToWorker, WorkerSetup } from './messages.js';
 import { OverheardLog } from './overheard-log.js';
 import { cameHow, type PinholeEvent, Pinholes } from './pinholes.js';
-import { type Door, ProcessShare } from './process-share.js';
+import { type Door, type NoRoom, ProcessShare } from './process-share.js';
 import { type Routes, routesOf } from './routes.js';
 import { secretsOf } from './secrets-of.js';
 import { SessionLog } from './session-log.js';
@@ -88,6 +88,8 @@ class Worker {
   readonly #interceptor: Interceptor;
   readonly #counters = new Counters();
   readonly #share: ProcessShare;
+  /** Clients for whom there was no room, since the last report. */
+  readonly #turnedAway = new Map<NoRoom, number>();
   /** Addresses that get no session: banned, or of endpoints in quarantine. */
   readonly #refused: Set<string>;
   readonly #limits: Limits;
@@ -201,6 +203,7 @@ class Worker {
         this.#sessionLog.closed(session, end);
         tell({ kind: 'closed', count: [session.admission.id, sent, received] });
       },
+      turnedAway: (why) => this.#turnedAway.set(why, (this.#turnedAway.get(why) ?? 0) + 1),
       now: () => performance.now(),
     });
     setInterval(() => this.#report(), REPORT).unref();
@@ -331,6 +334,8 @@ class Worker {
       const { sent, received } = session.clientBytes;
       return [session.admission.id, sent, received] as const;
     });
+    for (const [why, count] of this.#turnedAway) this.#sessionLog.note('no-room', `${count} clients, for ${why}`);
+    this.#turnedAway.clear();
     const totals = this.#counters.totals(this.#share.sessions.size, this.#stage.held);
     this.#tell({ kind: 'counts', counts, totals });
   }

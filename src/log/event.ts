@@ -15,6 +15,7 @@ const EVENTS = {
   ended: [99_012, 'warning', 'Session ended by inspection'],
   pinhole: [99_013, 'warning', 'Expectation session refused'],
   quarantine: [99_015, 'error', 'Quarantine failed'],
+  'no-room': [99_016, 'warning', 'Clients turned away for lack of room'],
   'internal-error': [99_014, 'error', 'Inspection failed'],
 } as const satisfies Record<string, readonly [number, Level, string]>;
 export type EventName = keyof typeof EVENTS;
