@@ -12,9 +12,10 @@ const compiled = join(root, 'dist/src');
 const out = join(root, 'dist/program');
 /** Where the program begins, in processes and threads. */
 const beginnings = ['cli/main.js', 'capture/worker.js', 'live/worker-process.js', 'fleet/scan-process.js'];
-/** Processes of their own: small, and soon begun. */
+/** Processes and threads of their own: small, and soon begun. */
 const children = [
   'scan/yara-child.js',
+  'scan/digest-thread-main.js',
   'content/archive/seven-zip-child.js',
   'content/mime/readings/readings-child.js',
 ];

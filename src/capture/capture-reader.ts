@@ -93,7 +93,7 @@ export class CaptureReader {
     const { bytes } = this.#arena;
     const statistics = emptyStatistics();
     const tcp = new TcpReassembly({
-      bytes,
+      arena: this.#arena,
       view: this.#view,
       ring: this.#ring,
       limits: this.#limits,
@@ -119,7 +119,7 @@ export class CaptureReader {
     let offset = 0;
     for (;;) {
       const rest = end - start;
-      bytes.copyWithin(this.#readAt - rest, start, end);
+      this.#arena.move(this.#readAt - rest, start, end);
       start = this.#readAt - rest;
       end = this.#readAt;
       const wanted = Math.max(BLOCK, Math.ceil(((records?.needed ?? 0) - rest) / STEP) * STEP);

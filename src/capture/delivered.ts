@@ -5,6 +5,7 @@
  * has overwritten is forgotten. A side whose peer was never heard (a one-sided capture) keeps its last `UNHEARD` bytes of a block only.
  */
 import type { Buffer } from 'node:buffer';
+import type { Arena } from '../core/arena.js';
 import { KiB, MiB } from '../core/limits.js';
 import type { Half } from './tcp-connection.js';
 
@@ -15,6 +16,7 @@ const UNHEARD = 64 * KiB;
 const RANGES = 16 * KiB;
 
 export class DeliveredBytes {
+  readonly #arena: Arena;
   readonly #bytes: Buffer;
   readonly #ring: number;
   /** All bytes that ever went into the ring, and all ranges: a range's place in the columns below is its number modulo RANGES. */
@@ -25,6 +27,9 @@ export class DeliveredBytes {
   readonly #positions = new Float64Array(RANGES);
   /** The number of the same half's range before. */
   readonly #before = new Float64Array(RANGES);
+  readonly #halves = new Array<Half | undefined>(RANGES).fill(undefined);
+  /** No range before this one is needed any more. */
+  #oldest = 0;
   // The runs delivered out of this block: four words each (sequence, start, end, index of the same half's run before).
   #runs = new Int32Array(4 * 1024);
   #count = 0;
@@ -32,8 +37,9 @@ export class DeliveredBytes {
   #block = 0;
 
   /** `ring` is a region of RING bytes in the arena. */
-  constructor(bytes: Buffer, ring: number) {
-    this.#bytes = bytes;
+  constructor(arena: Arena, ring: number) {
+    this.#arena = arena;
+    this.#bytes = arena.bytes;
     this.#ring = ring;
   }
 
@@ -62,19 +68,21 @@ export class DeliveredBytes {
     if (into + length > RING) this.#position += RING - into;
     const at = this.#ring + (this.#position % RING);
     // Within the arena this is the faster of the two.
-    if (from === this.#bytes) from.copyWithin(at, start, end);
+    if (from === this.#bytes) this.#arena.move(at, start, end);
     else from.copy(this.#bytes, at, start, end);
     const index = this.#ranges % RANGES;
     this.#sequences[index] = sequence;
     this.#lengths[index] = length;
     this.#positions[index] = this.#position;
     this.#before[index] = half.lastKept;
+    this.#halves[index] = half;
     half.lastKept = this.#ranges++;
     this.#position += length;
   }
 
   /** The block will be overwritten: what of it is not acknowledged goes into the ring. */
   settle(): void {
+    this.#rewind();
     for (let index = 0; index < this.#count; index++) {
       const half = this.#owners[index]!;
       const sequence = this.#runs[index * 4]!;
@@ -92,6 +100,20 @@ export class DeliveredBytes {
     this.#owners.length = 0;
     this.#count = 0;
     this.#block++;
+  }
+
+  /** Where nothing in the ring is needed any more, it begins at its front again: memory that was never touched costs more than any other. */
+  #rewind(): void {
+    this.#oldest = Math.max(this.#oldest, this.#ranges - RANGES);
+    while (this.#oldest < this.#ranges) {
+      const index = this.#oldest % RANGES;
+      const half = this.#halves[index];
+      const end = this.#sequences[index]! + this.#lengths[index]!;
+      if (half !== undefined && !half.ended && !(half.heard && ((half.acked - end) | 0) >= 0)) return;
+      this.#halves[index] = undefined;
+      this.#oldest++;
+    }
+    this.#position = Math.ceil(this.#position / RING) * RING;
   }
 
   /** Do the bytes from `sequence`, `from[start, end)`, differ from what was delivered there and is not acknowledged? */

@@ -82,7 +82,7 @@ async function longWay(
   let text = '';
   let runs = 0;
   const tcp = new TcpReassembly({
-    bytes,
+    arena,
     view,
     ring: arena.claim(RING),
     limits: DEFAULT_LIMITS,

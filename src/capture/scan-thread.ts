@@ -81,6 +81,11 @@ export class ScanThread {
     this.#reader = new CaptureReader(inspector.arena, inspector.limits);
   }
 
+  /** There is much to be read: files are hashed and searched in a second thread from now on, where the setup allows it. */
+  startDigestThread(): void {
+    if (this.#setup.digestThread === true) this.#inspector.startDigestThread();
+  }
+
   /** The connections of a capture that are this thread's share. `-` is standard input. */
   async capture(
     name: string,
@@ -121,9 +126,10 @@ export class ScanThread {
       },
       between: (consumed) => {
         advance(consumed);
-        const handed = hand(this.#reader.clock.packet);
         const { inspection } = this.#inspector;
-        if (queue.awaiting === 0 && inspection.waiting === 0) return handed ?? undefined;
+        inspection.collect();
+        const handed = hand(this.#reader.clock.packet);
+        if (inspection.promised === 0) return handed ?? undefined;
         // Who inspects files elsewhere gets on only while this thread lets its pipes be filled and emptied.
         const most = inspection.crowded ? Math.max(0, queue.awaiting - 1) : AWAITED;
         const others = queue.awaiting > most ? queue.below(most) : setImmediate();

@@ -40,6 +40,9 @@ const RULES_A_THREAD = 6;
 /** Input that is worth starting a process to run rules on, bytes: it takes as long to start. */
 const RULES_WORTH_A_PROCESS = 16 * MiB;
 
+/** Input that is worth a thread which hashes and searches: below, V8 compiles on the second core for as long as it takes to read. */
+const WORTH_A_DIGEST_THREAD = 256 * MiB;
+
 export class Scan implements InputScanner {
   readonly #setup: ScanSetup;
   /** Threads that share a capture. */
@@ -48,8 +51,8 @@ export class Scan implements InputScanner {
   readonly #workers: Worker[] = [];
 
   /**
-   * `jobs`: cores to use; undefined: one, and all where there are YARA rules, which cost more than all the rest. Throws ConfigError where
-   * signatures cannot be read.
+   * `jobs`: cores to use; undefined: two, one to read and one to hash and search what is large, and all where there are YARA rules, which cost more
+   * than all the rest. Throws ConfigError where signatures cannot be read.
    */
   constructor(setup: ScanSetup, jobs?: number) {
     if (hasRules(setup.signatures)) {
@@ -57,8 +60,9 @@ export class Scan implements InputScanner {
       this.#threads = Math.ceil(cores / RULES_A_THREAD);
       this.#setup = { ...setup, ruleProcesses: Math.ceil(cores / this.#threads) };
     } else {
-      this.#threads = jobs ?? 1;
-      this.#setup = setup;
+      const cores = jobs ?? Math.min(2, availableParallelism());
+      this.#threads = Math.max(1, Math.floor(cores / 2));
+      this.#setup = { ...setup, digestThread: cores > 1 };
     }
   }
 
@@ -68,6 +72,7 @@ export class Scan implements InputScanner {
     if (threads === 1) {
       const merge = new OrderedDelivery(1, job.deliver);
       const thread = await this.#own(job.size ?? 0);
+      if (isLarge(job)) thread.startDigestThread();
       const report = await thread.capture(
         job.name,
         { index: 0, count: 1 },
@@ -111,7 +116,7 @@ export class Scan implements InputScanner {
       this.#workers.slice(0, count).map((worker, index) =>
         workOn(
           worker,
-          { name: job.name, share: { index, count } },
+          { name: job.name, share: { index, count }, large: isLarge(job) },
           {
             events: (events, upTo) => merge.add(index, events, upTo),
             advance: (bytes) => {
@@ -132,6 +137,10 @@ export class Scan implements InputScanner {
     if (first === undefined) throw new InternalError('a capture was shared by no worker');
     return { ...first, failures: reports.flatMap((report) => report.failures) };
   }
+}
+
+function isLarge({ size }: CaptureJob): boolean {
+  return size !== undefined && size >= WORTH_A_DIGEST_THREAD;
 }
 
 /** Delivers in order, one at a time; `add` and `end` wait while the receiver does. */

@@ -12,6 +12,7 @@
  * of its connection, wanted or not, so that runs (and the clock at delivery) do not depend on how many workers share the capture.
  */
 import { Buffer } from 'node:buffer';
+import type { Arena } from '../core/arena.js';
 import { CLIENT, opposite, SERVER, type Side } from '../core/flow.js';
 import type { Limits } from '../core/limits.js';
 import { KiB, MiB } from '../core/limits.js';
@@ -70,8 +71,7 @@ const LARGE = 16 * KiB;
 const NEVER = Number.MAX_SAFE_INTEGER;
 
 export interface TcpOptions {
-  /** The arena. */
-  readonly bytes: Buffer;
+  readonly arena: Arena;
   readonly view: DataView;
   /** A region of RING bytes in it. */
   readonly ring: number;
@@ -83,6 +83,7 @@ export interface TcpOptions {
 }
 
 export class TcpReassembly {
+  readonly #arena: Arena;
   readonly #bytes: Buffer;
   readonly #view: DataView;
   readonly #limits: Limits;
@@ -119,14 +120,15 @@ export class TcpReassembly {
   #nextChore = SWEEP;
 
   constructor(options: TcpOptions) {
-    this.#bytes = options.bytes;
+    this.#arena = options.arena;
+    this.#bytes = options.arena.bytes;
     this.#view = options.view;
     this.#limits = options.limits;
     this.#clock = options.clock;
     this.#marks = options.marks;
     this.#openConnection = options.open;
     this.#statistics = options.statistics;
-    this.#delivered = new DeliveredBytes(options.bytes, options.ring);
+    this.#delivered = new DeliveredBytes(options.arena, options.ring);
   }
 
   // ---- What the layers below call
@@ -504,7 +506,7 @@ export class TcpReassembly {
     const length = end - start;
     if (this.#run === mine && length < LARGE && this.#marks.count < this.#marks.room) {
       // Moving down never touches what waits out of order: that lies before the run, since `#hold` ends one.
-      this.#bytes.copyWithin(this.#runEnd, start, end);
+      this.#arena.move(this.#runEnd, start, end);
       this.#runEnd += length;
     } else {
       this.interrupt();

@@ -8,6 +8,8 @@ import type { Share } from './share.js';
 export interface WorkerJob {
   readonly name: string;
   readonly share: Share;
+  /** There is much to be read. */
+  readonly large: boolean;
 }
 
 export type ToWorker = { readonly kind: 'job'; readonly job: WorkerJob } | { readonly kind: 'taken' };
@@ -39,6 +41,7 @@ const post = (message: FromWorker) => port.postMessage(message);
 async function work(job: WorkerJob): Promise<void> {
   try {
     const thread = await starting;
+    if (job.large) thread.startDigestThread();
     const report = await thread.capture(
       job.name,
       job.share,

@@ -83,7 +83,7 @@ program
   .option('--clamd <address>', 'ask a clamd as well: HOST:PORT or the path of its socket', clamd)
   .option(
     '--jobs <n>',
-    'cores to use (default: one, or all where there are YARA rules, which run in processes of their own)',
+    'cores to use (default: two for large captures, or all where there are YARA rules, which run in processes of their own)',
     count,
   )
   .addOption(

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { Arena } from '../core/arena.js';
 import type { Content } from '../core/file.js';
 import { Collection, type Storage } from './collection.js';
+import { digestsHere, isPending } from './digest.js';
 import { SlotPool } from './slots.js';
 import { Spool, SpoolFile } from './spool.js';
 
@@ -24,6 +25,8 @@ function storage(
     slots: new SlotPool(arena, { slot, slots: options.slots ?? 256 * KiB }),
     spool: new Spool(options.directory ?? tmpdir(), options.spool ?? 1 << 30),
     slotLimit: slot,
+    digests: digestsHere,
+    promised: 0,
     spare: { left: options.spare ?? 1 << 30 },
   };
 }
@@ -44,7 +47,9 @@ function whole(content: Content): Buffer {
 
 /** Seals, compares content and hash with `expected`, and gives everything back. */
 function sealsAs(collection: Collection, expected: Buffer): void {
-  const { content, sha256: hash, failure } = collection.seal();
+  const { content, digest, failure } = collection.seal();
+  assert.ok(!isPending(digest));
+  const hash = digest.sha256;
   assert.equal(failure, undefined);
   assert.equal(content.length, expected.length);
   assert.ok(whole(content).equals(expected));

@@ -4,10 +4,17 @@
  * bytes answers with the failure, and what was kept before stays readable.
  */
 import { Buffer } from 'node:buffer';
-import { createHash, type Hash } from 'node:crypto';
 import type { Arena } from '../core/arena.js';
 import type { Content } from '../core/file.js';
-import { DIGEST_BLOCK, sha256 } from './digest.js';
+import {
+  DIGEST_BLOCK,
+  type Digested,
+  type Digests,
+  digestOf,
+  type Failure,
+  type PendingDigest,
+  type RunningDigest,
+} from './digest.js';
 import type { Slot, SlotPool } from './slots.js';
 import type { Spool, SpoolFile } from './spool.js';
 
@@ -19,21 +26,20 @@ export interface Storage {
   readonly arena: Arena;
   readonly slots: SlotPool;
   readonly spool: Spool;
+  /** Who hashes them. */
+  digests: Digests;
   /** A file is spooled beyond this. */
   readonly slotLimit: number;
+  /** Answers of others that files wait for: they come by the event loop. */
+  promised: number;
   /** Bytes that may still be kept of what is only kept in case it is needed (`bare` collections). */
   readonly spare: { left: number };
-}
-
-/** Why bytes could not be kept: the limit of that name, or what the file system said. */
-export interface Failure {
-  readonly reason: 'limit' | 'engine-error';
-  readonly detail: string;
 }
 
 const SPOOL_FULL: Failure = { reason: 'limit', detail: 'spool' };
 const NOTHING_TO_SPARE: Failure = { reason: 'limit', detail: 'readingMemory' };
 const EMPTY = Buffer.alloc(0);
+const NO_DIGEST: Digested = { sha256: '', searched: false };
 
 export class Collection {
   /** One past the last byte kept. */
@@ -46,7 +52,7 @@ export class Collection {
   #tail: Buffer | undefined;
   /** Where the tail starts: what comes before it is in the file. */
   #tailAt = 0;
-  #hash: Hash | undefined;
+  #digest: RunningDigest | undefined;
   /** The digest covers the file up to here. */
   #hashed = 0;
   /** Bytes that were hashed already have been written over: the rest waits for the end, or hashing again and again would be quadratic. */
@@ -86,7 +92,7 @@ export class Collection {
       if (this.#room(Math.max(this.size, beyond))) {
         const slot = this.#slot!;
         // A slot is used again without being cleaned: what nobody wrote would be another file's bytes.
-        if (at > this.size) this.#storage.arena.bytes.fill(0, slot.at + this.size, slot.at + at);
+        if (at > this.size) this.#storage.arena.clear(slot.at + this.size, slot.at + at);
         this.#copy(slot.at + at, chunk, start, end);
         this.#unhash(at);
         if (beyond > this.size) this.grew(beyond - this.size);
@@ -97,7 +103,7 @@ export class Collection {
     }
     const failure = this.#flush() ?? this.#store(at, chunk, start, end);
     if (failure !== undefined) return failure;
-    this.#unhash(at);
+    this.#forgetDigest();
     this.size = Math.max(this.size, beyond);
     this.#tailAt = this.size;
     return undefined;
@@ -119,46 +125,40 @@ export class Collection {
     this.size += length;
     const slot = this.#slot!;
     slot.used += length;
-    // Hashed while it is still in the processor's cache, where the decoder has just put it.
-    if (this.#file === undefined && this.size - this.#hashed >= DIGEST_BLOCK && !this.#rewritten) this.#hashSlot(slot);
+    if (this.#file === undefined && this.size - this.#hashed >= this.#storage.digests.block && !this.#rewritten)
+      this.#hashSlot(slot);
   }
 
   /**
    * No more bytes: the whole of it, and its SHA-256. To be given back with `release`. Where the spool fails here, the digest is of
    * what can be read of it and the failure is told.
    */
-  seal(): { content: Content; sha256: string; failure: Failure | undefined } {
+  seal(): { content: Content; digest: Digested | PendingDigest; failure: Failure | undefined } {
     const file = this.#file;
     if (file === undefined) {
       const slot = this.#slot;
       if (slot !== undefined) this.#storage.slots.seal(slot);
       const bytes = slot === undefined ? EMPTY : this.#storage.arena.bytes.subarray(slot.at, slot.at + this.size);
-      if (this.#bare) return { content: new MemoryContent(bytes), sha256: '', failure: undefined };
-      if (slot === undefined || this.#hash === undefined)
-        return { content: new MemoryContent(bytes), sha256: sha256(bytes), failure: undefined };
-      this.#hashSlot(slot);
-      return { content: new MemoryContent(bytes), sha256: this.#hash.digest('hex'), failure: undefined };
+      const content = new MemoryContent(bytes);
+      if (this.#bare) return { content, digest: NO_DIGEST, failure: undefined };
+      const digest = this.#digest ?? this.#storage.digests.begin();
+      this.#digest = undefined;
+      return { content, digest: digest.end(content, bytes, this.#hashed, this.size), failure: undefined };
     }
-    let failure = this.#flush();
+    const failure = this.#flush();
     const content = new SpoolContent(file, this.size);
+    const running = this.#digest;
+    this.#digest = undefined;
     this.#dropTail();
-    const hash = this.#hash ?? createHash('sha256');
-    try {
-      for (let at = this.#hashed; at < this.size; ) {
-        const block = content.read(at, TAIL);
-        if (block.length === 0) break;
-        hash.update(block);
-        at += block.length;
-      }
-    } catch (error) {
-      failure ??= failed(error);
-    }
-    return { content, sha256: hash.digest('hex'), failure };
+    const digest = running === undefined ? digestOf(content) : running.end(content, EMPTY, 0, 0);
+    return { content, digest, failure };
   }
 
   /** Gives its memory and its file back; `seal`'s content ends with it. */
   release(): void {
     if (this.#bare) this.#storage.spare.left += this.size;
+    this.#digest?.drop();
+    this.#digest = undefined;
     this.#dropTail();
     this.#file?.close();
     this.#file = undefined;
@@ -168,13 +168,14 @@ export class Collection {
   #room(size: number): boolean {
     if (size > this.#storage.slotLimit) return false;
     this.#slot ??= this.#storage.slots.open();
-    return this.#slot !== undefined && (this.#slot.room >= size || this.#storage.slots.grow(this.#slot, size));
+    if (this.#slot === undefined || this.#slot.room >= size) return this.#slot !== undefined;
+    return this.#storage.slots.grow(this.#slot, size);
   }
 
   #copy(to: number, chunk: Buffer, start: number, end: number): void {
     const { arena } = this.#storage;
-    // Within the arena copyWithin costs a third of Buffer.copy, which makes two views first.
-    if (arena.holds(chunk)) arena.bytes.copyWithin(to, chunk.byteOffset + start, chunk.byteOffset + end);
+    // Within the arena a move costs a third of Buffer.copy, which makes two views first.
+    if (arena.holds(chunk)) arena.move(to, chunk.byteOffset + start, chunk.byteOffset + end);
     else chunk.copy(arena.bytes, to, start, end);
   }
 
@@ -195,7 +196,8 @@ export class Collection {
     this.#file = file;
     this.#tailAt = this.size;
     if (slot !== undefined) {
-      this.#hashSlot(slot);
+      this.#hashStored(this.#storage.arena.bytes, slot.at + this.#hashed, slot.at + this.size);
+      this.#digest?.settle();
       slot.used = 0;
       if (slot.room >= DIGEST_BLOCK) {
         this.#storage.slots.shrink(slot, TAIL);
@@ -203,7 +205,7 @@ export class Collection {
       }
       this.#storage.slots.close(slot);
       this.#slot = undefined;
-    } else this.#hash = createHash('sha256');
+    } else this.#hashStored(EMPTY, 0, 0);
     this.#tail = Buffer.allocUnsafeSlow(DIGEST_BLOCK);
     return undefined;
   }
@@ -234,10 +236,7 @@ export class Collection {
   #appendWhole(chunk: Buffer, start: number, end: number): Failure | undefined {
     const failure = this.#store(this.size, chunk, start, end);
     if (failure !== undefined) return failure;
-    if (this.#hashed === this.size && this.#hash !== undefined) {
-      this.#hash.update(chunk.subarray(start, end));
-      this.#hashed += end - start;
-    }
+    if (this.#digest !== undefined) this.#hashStored(chunk, start, end);
     this.size += end - start;
     this.#tailAt = this.size;
     return undefined;
@@ -256,10 +255,7 @@ export class Collection {
       this.size = this.#tailAt;
       return failure;
     }
-    if (this.#hashed === this.#tailAt && this.#hash !== undefined) {
-      this.#hash.update(bytes.subarray(start, start + length));
-      this.#hashed += length;
-    }
+    if (this.#digest !== undefined) this.#hashStored(bytes, start, start + length);
     this.#tailAt = this.size;
     return undefined;
   }
@@ -267,15 +263,29 @@ export class Collection {
   /** Brings the digest up to the end of what the slot holds. */
   #hashSlot(slot: Slot): void {
     if (this.#bare) return;
-    this.#hash ??= createHash('sha256');
-    this.#hash.update(this.#storage.arena.bytes.subarray(slot.at + this.#hashed, slot.at + this.size));
+    this.#digest ??= this.#storage.digests.begin();
+    slot.beforeMove ??= () => this.#digest?.settle();
+    this.#digest.update(this.#storage.arena.bytes, slot.at + this.#hashed, slot.at + this.size);
     this.#hashed = this.size;
+  }
+
+  /** The next bytes of the digest, which are in the file by now. */
+  #hashStored(bytes: Buffer, start: number, end: number): void {
+    if (this.#file === undefined) return;
+    this.#digest ??= this.#storage.digests.begin();
+    this.#digest.stored(this.#file, bytes, start, end);
+    this.#hashed += end - start;
   }
 
   /** Bytes from `at` on are others now. */
   #unhash(at: number): void {
-    if (at >= this.#hashed) return;
-    this.#hash = undefined;
+    if (at < this.#hashed) this.#forgetDigest();
+  }
+
+  /** The digest is made anew at the end. */
+  #forgetDigest(): void {
+    this.#digest?.drop();
+    this.#digest = undefined;
     this.#hashed = 0;
     this.#rewritten = true;
   }

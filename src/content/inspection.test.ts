@@ -605,8 +605,8 @@ test('what a stage throws is an engine error of that file, and the others go on'
     ),
   );
   assert.deepEqual(root.findings, [
-    'unscannable engine-error keep: broken',
     'unscannable engine-error identify: broken',
+    'unscannable engine-error keep: broken',
     'unscannable engine-error broken: broken',
     'unscannable engine-error rejected: broken',
     'unscannable engine-error box: broken',

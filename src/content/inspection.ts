@@ -8,6 +8,7 @@ import type { Arena } from '../core/arena.js';
 import type { FileMeta, Inspected } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
 import type { Storage } from './collection.js';
+import { type Digests, digestsHere } from './digest.js';
 import { JoinedFiles } from './joined-files.js';
 import { type ContentTaker, FileNode, type InfectedTaker, type RootFile, type Tools } from './node.js';
 import { SlotPool } from './slots.js';
@@ -43,6 +44,8 @@ export class Inspection {
       slots: new SlotPool(arena, limits),
       spool: new Spool(options.spoolDirectory ?? tmpdir(), limits.spool),
       slotLimit: limits.slot,
+      digests: digestsHere,
+      promised: 0,
       spare: { left: limits.readingMemory },
     };
     this.joined = new JoinedFiles(this.#storage, limits);
@@ -65,6 +68,23 @@ export class Inspection {
     const place = { ...outermost, tree, ended, infected };
     const root = new FileNode(meta, this.#tools, this.#storage, this.#nextId, place);
     return root;
+  }
+
+  /** Files that begin from now on are hashed there. */
+  digestBy(digests: Digests): void {
+    this.#storage.digests = digests;
+  }
+
+  /** Ends files that another thread has hashed; waits for it where memory becomes short. */
+  collect(): void {
+    const { digests } = this.#storage;
+    digests.collect();
+    while (this.crowded && digests.next());
+  }
+
+  /** Answers that files wait for and that come by the event loop. */
+  get promised(): number {
+    return this.#storage.promised;
   }
 
   /** Bytes in memory of files that are whole and still looked at. */

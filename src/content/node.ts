@@ -28,7 +28,7 @@ import type {
   UnscannableReason,
 } from '../core/file.js';
 import { Collection, type Storage } from './collection.js';
-import { RunningSha256 } from './digest.js';
+import { type Digested, isPending, RunningSha256 } from './digest.js';
 import { Holes } from './holes.js';
 import { isHarmlessWhenRead, isMimeAnomaly } from './mime/anomalies.js';
 import { eachPiece } from './pieces.js';
@@ -512,38 +512,54 @@ export class FileNode implements RootFile, ChildStream {
 
   #inspect(collection: Collection): void {
     const size = this.size;
-    const { content, sha256, failure } = collection.seal();
+    const { content, digest, failure } = collection.seal();
     this.#kept(failure, 0);
     this.#info.size = size;
     if (this.#rereadable) {
       this.#readEveryWay(content);
       return;
     }
-    this.#info.sha256 = sha256;
     this.#content = content;
-    this.#try('keep', () => this.#tools.keep?.(sha256, content));
     this.#try('join', () => this.#place.ended?.(content, this.#info));
-    if (this.#stage !== undefined) {
-      this.#readEveryWay(content);
-      return;
-    }
     const extractor = this.#extractor;
-    if (extractor !== undefined && !this.#collects) {
-      this.#info.types = [extractor.name];
-      this.#extract(extractor, content);
-      return;
+    const message = this.#stage !== undefined || (extractor !== undefined && !this.#collects);
+    const scanned = !message && this.#isScanned(content, size);
+    if (!isPending(digest)) this.#digested(content, digest, scanned);
+    else {
+      this.#waiting++;
+      digest.whenDone((done) => {
+        this.#digested(content, done, scanned);
+        this.#settle();
+      });
     }
+    if (this.#stage !== undefined) this.#readEveryWay(content);
+    else if (message) {
+      this.#info.types = [extractor!.name];
+      this.#extract(extractor!, content);
+    } else if (scanned) this.#takeApart(content, extractor);
+  }
+
+  /** Says what it is, and whether it is looked into. */
+  #isScanned(content: Content, size: number): boolean {
     const identity = this.#try('identify', () => this.#tools.identify(content, this.#info.meta.name));
     if (identity !== undefined) {
       this.#info.types = identity.types;
       this.#info.encrypted = identity.encrypted ?? false;
     }
     const oversize = this.#oversize(size);
-    if (oversize !== undefined) {
-      this.report(crossed(oversize));
-      return;
-    }
-    this.#place.tree.aside(() => this.#scan(content));
+    if (oversize !== undefined) this.report(crossed(oversize));
+    return oversize === undefined;
+  }
+
+  /** Its bytes were hashed, and maybe searched: who waited for that may have it now. */
+  #digested(content: Content, { sha256, searched, failure }: Digested, scanned: boolean): void {
+    if (failure !== undefined) this.#kept(failure, 0);
+    this.#info.sha256 = sha256;
+    this.#try('keep', () => this.#tools.keep?.(sha256, content));
+    if (scanned) this.#place.tree.aside(() => this.#scan(content, searched));
+  }
+
+  #takeApart(content: Content, extractor: Extractor | undefined): void {
     const apart = extractor ?? this.#extractorByContent();
     if (apart !== undefined) this.#extract(apart, content);
     // Of a file with a hole, what is stored is not known either.
@@ -624,9 +640,11 @@ export class FileNode implements RootFile, ChildStream {
         this.#contained[index] = { kind: 'oddity', code: finding.code };
   }
 
-  #scan(content: Content): void {
+  /** `searched`: there are no literals in it. */
+  #scan(content: Content, searched: boolean): void {
     this.#tools.scanners.forEach((scanner, index) => {
       this.#scanned.push([]);
+      if (searched && scanner.literal === true) return;
       const found = this.#try(scanner.name, () => scanner.scan(this.#info, content));
       if (found === undefined) return;
       if (!(found instanceof Promise)) this.#scanned[index] = found;
@@ -672,12 +690,16 @@ export class FileNode implements RootFile, ChildStream {
   /** Keeps the file's bytes until `work` has settled. */
   #await<T>(name: string, work: Promise<T>, then: (result: T) => void, failed?: () => void): void {
     this.#waiting++;
+    this.#storage.promised++;
     const settled = work.then(then, (error: unknown) => {
       this.#failed(name, error);
       failed?.();
     });
     // What throws from here on is a bug of ours, and ends the process as an unhandled rejection rather than leave the file open.
-    void settled.then(() => this.#settle());
+    void settled.then(() => {
+      this.#storage.promised--;
+      this.#settle();
+    });
   }
 
   #try<T>(name: string, work: () => T): T | undefined {

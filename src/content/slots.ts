@@ -23,6 +23,8 @@ export class Slot {
   listed = NONE;
   /** Its file is whole; the pool's. */
   sealed = false;
+  /** Called before its bytes are moved: who else reads them must be done. */
+  beforeMove: (() => void) | undefined;
 
   constructor(at: number, order: number) {
     this.at = at;
@@ -150,10 +152,11 @@ export class SlotPool {
     let order = slot.order + 1;
     while (order <= this.#top && (BLOCK << order < room || this.#head[order] === NONE)) order++;
     if (order > this.#top) return false;
+    slot.beforeMove?.();
     const block = this.#head[order]!;
     this.#take(block, order);
     const to = this.#base + block * BLOCK;
-    this.#arena.bytes.copyWithin(to, slot.at, slot.at + slot.used);
+    this.#arena.move(to, slot.at, slot.at + slot.used);
     this.#release((slot.at - this.#base) / BLOCK, slot.order);
     slot.at = to;
     slot.order = order;

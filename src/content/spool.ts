@@ -44,13 +44,14 @@ export class Spool {
 }
 
 export class SpoolFile {
-  readonly #fd: number;
+  /** For who reads it beside; valid until `close`. */
+  readonly fd: number;
   readonly #spool: Spool;
   /** One past its last byte. */
   size = 0;
 
   constructor(fd: number, spool: Spool) {
-    this.#fd = fd;
+    this.fd = fd;
     this.#spool = spool;
   }
 
@@ -59,7 +60,7 @@ export class SpoolFile {
     const size = Math.max(this.size, at + end - start);
     if (!this.#spool.take(size - this.size)) return false;
     this.size = size;
-    for (let from = start; from < end; ) from += writeSync(this.#fd, chunk, from, end - from, at + from - start);
+    for (let from = start; from < end; ) from += writeSync(this.fd, chunk, from, end - from, at + from - start);
     return true;
   }
 
@@ -67,7 +68,7 @@ export class SpoolFile {
   read(at: number, into: Buffer, length: number): number {
     let got = 0;
     while (got < length) {
-      const read = readSync(this.#fd, into, got, length - got, at + got);
+      const read = readSync(this.fd, into, got, length - got, at + got);
       if (read === 0) break;
       got += read;
     }
@@ -76,6 +77,6 @@ export class SpoolFile {
 
   close(): void {
     this.#spool.give(this.size);
-    closeSync(this.#fd);
+    closeSync(this.fd);
   }
 }

@@ -276,5 +276,7 @@ export interface Unpacker {
 /** Looks at one file's bytes and states what it found. Holds no policy. */
 export interface Scanner {
   readonly name: string;
+  /** It looks for literals alone: a file in which another thread has found none is not shown to it. */
+  readonly literal?: true;
   scan(info: FileInfo, content: Content): readonly Finding[] | Promise<readonly Finding[]>;
 }

@@ -18,12 +18,14 @@ import { SourceError } from '../core/errors.js';
 import type { Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
 import type { Endpoint } from '../core/session.js';
+import { sharedArena } from '../kernels/memory.js';
 import { createPolicy } from '../policy/decide.js';
 import { inspectionLimits } from '../policy/inspection-limits.js';
 import type { Policy } from '../policy/outcome.js';
 import { BUILT_IN_PROFILES, type SessionProfiles } from '../policy/profiles.js';
 import { protocolKey } from '../policy/protocol-key.js';
 import type { ClamdAddress } from '../scan/clamd/address.js';
+import { DigestThread } from '../scan/digest-thread.js';
 import { remembering } from '../scan/remembering.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
 import { loadSignatures } from '../scan/signatures.js';
@@ -42,6 +44,8 @@ export interface InspectorSetup {
   readonly ruleProcesses?: number;
   /** So many of them are started at once, since there is work for them: one, if undefined. */
   readonly ruleProcessesAtOnce?: number;
+  /** `startDigestThread` may be called: memory is shared. */
+  readonly digestThread?: boolean;
   /** What a virus that is known from before is said to be found by (`cached`); undefined: as at the first time. */
   readonly knownAs?: string;
   /** Hash messages as well as what is in them. */
@@ -72,6 +76,7 @@ const NOTHING_CONFIGURED: PolicyMatch = {
 /** The scanners that a setup calls for. */
 interface Engines {
   readonly scanners: Scanner[];
+  readonly literals: readonly Buffer[];
   readonly rules: YaraPool | undefined;
   /** Why the user's YARA rules are not used. */
   readonly unused: string | undefined;
@@ -83,6 +88,8 @@ export class Inspector {
   readonly limits: Limits;
   /** What inspection asks; exchanged in place when signatures are loaded again. */
   readonly #scanners: Scanner[];
+  readonly #literals: readonly Buffer[];
+  #digestThread: DigestThread | undefined;
   #rules: YaraPool | undefined;
   #unused: string | undefined;
   readonly #unpackers: Unpackers;
@@ -98,11 +105,12 @@ export class Inspector {
 
   private constructor(setup: InspectorSetup, engines: Engines, keep: Tools['keep']) {
     const { config } = setup;
-    this.arena = new Arena(ARENA_PAGES);
+    this.arena = setup.digestThread === true ? sharedArena(ARENA_PAGES) : new Arena(ARENA_PAGES);
     this.limits = config === undefined ? setup.limits : { ...setup.limits, nesting: MOST_NESTING };
     this.#scanners = engines.scanners;
     this.#rules = engines.rules;
     this.#unused = engines.unused;
+    this.#literals = engines.literals;
     this.#match = config === undefined ? undefined : policyMatcher(config);
     this.#unpackers = createUnpackers({ limits: this.limits });
     this.#readings = new Readings({ limits: this.limits });
@@ -155,11 +163,19 @@ export class Inspector {
     this.#policies = new Map();
   }
 
+  /** There is much to be read: from now on files are hashed and searched in a second thread. Rules are matched where they were. */
+  startDigestThread(): void {
+    if (this.#digestThread !== undefined) return;
+    this.#digestThread = new DigestThread(this.arena, this.#literals);
+    this.inspection.digestBy(this.#digestThread);
+  }
+
   /** Ends its processes. Files under way end as engine errors. */
   close(): void {
     this.#unpackers.close();
     this.#readings.close();
     this.#rules?.close();
+    this.#digestThread?.close();
   }
 }
 
@@ -198,5 +214,6 @@ async function startEngines(setup: InspectorSetup, running: YaraPool | undefined
     scanners.push(createClamdScanner(setup.clamd, setup.limits));
   }
   const options = { limits: setup.limits, now: () => performance.now(), dtype: setup.knownAs };
-  return { scanners: scanners.map((scanner) => remembering(scanner, options)), rules, unused };
+  const literals = signatures.literals.map((literal) => literal.bytes);
+  return { literals, scanners: scanners.map((scanner) => remembering(scanner, options)), rules, unused };
 }

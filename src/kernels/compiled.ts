@@ -11,10 +11,11 @@ declare const WebAssembly: {
 
 /** What `name` of assembly/ exports, working on the arena; undefined: this runtime has no WebAssembly SIMD, or this build no kernels. */
 export function loadKernel<Exports>(name: string, arena: Arena): Exports | undefined {
+  const file = arena.shared ? `${name}-shared` : name;
   try {
     // Optimised at once: by default V8 begins with quick code, which is several times slower for vectors, for the first tens of megabytes.
     setFlagsFromString('--no-liftoff');
-    const module = new WebAssembly.Module(readFileSync(new URL(`./${name}.wasm`, import.meta.url)));
+    const module = new WebAssembly.Module(readFileSync(new URL(`./${file}.wasm`, import.meta.url)));
     return new WebAssembly.Instance(module, { env: { memory: arena.memory } }).exports as Exports;
   } catch {
     return undefined;

@@ -20,6 +20,7 @@ export function createLiteralScanner(signatures: readonly LiteralSignature[]): S
   }));
   return {
     name,
+    literal: true,
     scan(_info: FileInfo, content: Content): readonly Finding[] {
       const search = literals.begin();
       eachPiece(content, (piece) => search.push(piece));

@@ -36,6 +36,7 @@ export function remembering(scanner: Scanner, { limits, now, dtype }: Rememberin
 
   return {
     name: scanner.name,
+    ...(scanner.literal === true ? { literal: true } : {}),
     scan(info: FileInfo, content: Content): readonly Finding[] | Promise<readonly Finding[]> {
       const { sha256 } = info;
       if (sha256 === undefined) return scanner.scan(info, content);
