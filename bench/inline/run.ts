@@ -13,13 +13,14 @@ import type { Duplex } from 'node:stream';
 import { connect as tlsConnect, createServer as tlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { CLIENT, SERVER } from '../../src/core/flow.js';
-import { type Moved, smbSession } from '../../src/testing/file-sessions.js';
+import type { Moved } from '../../src/testing/file-sessions.js';
 import { SeededRandom } from '../../src/testing/random.js';
 import { type Mail, mimeMessage, smtpSession, type Turn } from '../../src/testing/sessions.js';
 import { noise, sizeUpTo } from '../noise.js';
 import { ftpClient, ftpServer } from './ftp.js';
 import { playSide } from './player.js';
 import type { FromProxy, ToProxy } from './proxy.js';
+import { smbClient, smbServer } from './smb.js';
 
 export const INLINE_CASES = ['inline-smtp', 'inline-smtps', 'inline-ftp', 'inline-smb'] as const;
 export type InlineCase = (typeof INLINE_CASES)[number];
@@ -42,6 +43,11 @@ const ADDRESS = '127.0.0.1';
 const CONCURRENT = 4;
 const LARGEST = 12 * 1024 * 1024;
 const LATENCY_MAILS = 1_000;
+/** Ends that move files by themselves. */
+const FILE_PROTOCOLS = {
+  'inline-ftp': { serve: ftpServer, move: ftpClient, port: 21 },
+  'inline-smb': { serve: smbServer, move: smbClient, port: 445 },
+};
 
 /** One session: its client's side over a connection; its server is told by the order of arrival. */
 interface Played {
@@ -72,11 +78,11 @@ export class InlineBench {
   /** `runs` runs, relay and inspection in turn, over about `megabytes` of files. One more run warms up. */
   async measure(name: InlineCase, runs: number, megabytes: number): Promise<InlineRun[]> {
     const random = new SeededRandom(1);
-    if (name === 'inline-ftp') return this.#measureFtp(random, runs, megabytes);
+    if (name === 'inline-ftp' || name === 'inline-smb') return this.#measureFiles(name, random, runs, megabytes);
     const sessions: Played[] = [];
     let bytes = 0;
     while (bytes < megabytes * 1e6) {
-      const session = name === 'inline-smb' ? smbPlayed(sessions.length, random) : smtpPlayed(sessions.length, random);
+      const session = smtpPlayed(sessions.length, random);
       sessions.push(session);
       bytes += session.bytes;
     }
@@ -86,8 +92,7 @@ export class InlineBench {
     let turn: Promise<unknown> = Promise.resolve();
     const serve = (stream: Duplex): void => arrived?.(stream);
     const server = tls === undefined ? createServer({ noDelay: true }, serve) : tlsServer(tls, serve);
-    const service = name === 'inline-smb' ? 445 : 25;
-    const { relay, inspected } = await this.#open(await listen(server), service, tls);
+    const { relay, inspected } = await this.#open(await listen(server), 25, tls);
     const through = (port: number): Promise<number> =>
       this.#timed(sessions, async (session) => {
         const connected = turn.then(async () => {
@@ -155,7 +160,12 @@ export class InlineBench {
     return { p50ms: added(0.5), p99ms: added(0.99) };
   }
 
-  async #measureFtp(random: SeededRandom, runs: number, megabytes: number): Promise<InlineRun[]> {
+  async #measureFiles(
+    name: 'inline-ftp' | 'inline-smb',
+    random: SeededRandom,
+    runs: number,
+    megabytes: number,
+  ): Promise<InlineRun[]> {
     const sessions: Moved[][] = [];
     const files = new Map<string, Buffer>();
     let bytes = 0;
@@ -167,12 +177,13 @@ export class InlineBench {
       }
       sessions.push(moved);
     }
-    const server = ftpServer(files);
-    const { relay, inspected } = await this.#open(await listen(server), 21, undefined);
+    const { serve, move, port: service } = FILE_PROTOCOLS[name];
+    const server = serve(files);
+    const { relay, inspected } = await this.#open(await listen(server), service, undefined);
     const through = (port: number): Promise<number> =>
       this.#timed(sessions, async (moved) => {
         const socket = connect({ host: ADDRESS, port, noDelay: true });
-        await ftpClient(socket, moved);
+        await move(socket, moved);
       });
     return alternate(
       runs,
@@ -238,11 +249,6 @@ function smtpPlayed(number: number, random: SeededRandom): Played {
     }),
   );
   return { turns: smtpSession(mails), bytes: mails.reduce((sum, mail) => sum + mimeMessage(mail).length, 0) };
-}
-
-function smbPlayed(number: number, random: SeededRandom): Played {
-  const files = movedFiles(number, random);
-  return { turns: smbSession(files, number + 1), bytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0) };
 }
 
 function movedFiles(number: number, random: SeededRandom): Moved[] {

@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { FileStream } from '../../../src/core/file.js';
+import type { Payload } from './message.js';
 
 const PAGE = 64 * 1024;
 const NOTHING = Buffer.alloc(PAGE);
@@ -39,7 +40,7 @@ export class HeldBytes {
       const place = at + from - start;
       const within = place % PAGE;
       const to = Math.min(end, from + PAGE - within);
-      chunk.copy(this.#page(Math.floor(place / PAGE)), within, from, to);
+      chunk.copy(this.#page(Math.floor(place / PAGE), within, within + to - from), within, from, to);
       from = to;
     }
     this.size = Math.max(this.size, at + end - start);
@@ -73,27 +74,20 @@ export class HeldBytes {
     this.size = size;
   }
 
-  /** A copy of up to `length` bytes from `at`. */
-  read(at: number, length: number): Buffer {
-    const out = Buffer.alloc(Math.max(0, Math.min(length, this.size - at)));
-    for (let done = 0; done < out.length; ) {
-      const place = at + done;
-      const within = place % PAGE;
-      const count = Math.min(out.length - done, PAGE - within);
-      this.#pages.get(Math.floor(place / PAGE))?.copy(out, done, within, within + count);
-      done += count;
-    }
-    return out;
+  /** Up to `length` bytes from `at`, as they are when they are copied. */
+  slice(at: number, length: number): Payload {
+    const most = Math.max(0, Math.min(length, this.size - at));
+    return { length: most, copyTo: (into, from) => this.#copy(at, most, into, from) };
   }
 
   /** The first stretch that is owed, up to `most` bytes; undefined: none. It is owed no more. */
-  takeOwed(most: number): { readonly at: number; readonly data: Buffer } | undefined {
+  takeOwed(most: number): { readonly at: number; readonly data: Payload } | undefined {
     const [start, end] = this.#owed;
     if (start === undefined || end === undefined) return undefined;
     const to = Math.min(end, start + most);
     if (to === end) this.#owed.splice(0, 2);
     else this.#owed[0] = to;
-    return { at: start, data: this.read(start, to - start) };
+    return { at: start, data: this.slice(start, to - start) };
   }
 
   /** Nothing is owed any more. */
@@ -123,10 +117,23 @@ export class HeldBytes {
     skipTo(pages);
   }
 
-  #page(index: number): Buffer {
+  #copy(at: number, length: number, into: Buffer, from: number): void {
+    for (let done = 0; done < length; ) {
+      const place = at + done;
+      const within = place % PAGE;
+      const count = Math.min(length - done, PAGE - within);
+      const page = this.#pages.get(Math.floor(place / PAGE)) ?? NOTHING;
+      page.copy(into, from + done, within, within + count);
+      done += count;
+    }
+  }
+
+  /** The page of that number, whose bytes [start, end) are written next. */
+  #page(index: number, start: number, end: number): Buffer {
     const known = this.#pages.get(index);
     if (known !== undefined) return known;
-    const page = Buffer.alloc(PAGE);
+    const page = Buffer.allocUnsafeSlow(PAGE);
+    page.fill(0, 0, start).fill(0, end);
     this.#pages.set(index, page);
     this.#grown(page);
     return page;

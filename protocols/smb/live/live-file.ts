@@ -9,13 +9,13 @@ import { CLIENT, type Flow, type Unit } from '../../../src/core/flow.js';
 import { nameAlso, streamOf } from '../opened-file.js';
 import { COMMAND, fileIdAt, HEADER, STATUS } from '../smb2-message.js';
 import { HeldBytes } from './held-bytes.js';
-import { type Command, closeBody, openBody, readBody, setSizeBody, writeBody } from './message.js';
+import { type Command, closeBody, openBody, type Payload, readBody, setSizeBody, writeBody } from './message.js';
 
 /** What a live file asks of its session. */
 export interface FileSession {
   readonly flow: Flow;
   /** A request of the proxy's own about this file's tree. */
-  ask(command: number, body: Buffer, payload: number, answered: (answer: Command) => void): void;
+  ask(command: number, body: Buffer | Payload, payload: number, answered: (answer: Command) => void): void;
   /** Bytes of a read or write that could go at once. */
   readonly mostAtOnce: number;
   /** `file` was ended: what is it? */
@@ -38,7 +38,7 @@ export interface OpenedAs {
 }
 
 /** What a read comes to: bytes, the end of the file, a status of the server's, or a refusal. */
-export type ReadResult = Buffer | 'end' | 'blocked' | 'pass' | number;
+export type ReadResult = Payload | 'end' | 'blocked' | 'pass' | number;
 
 const READ_DATA = HEADER + 16;
 
@@ -280,7 +280,7 @@ export class LiveFile {
     if (this.#readable) return then('pass');
     const reading = this.#reading;
     if (reading === undefined) return this.#readWhole(() => this.read(at, length, then, true), then);
-    if (length === 0 || at < reading.size) return then(reading.read(at, length));
+    if (length === 0 || at < reading.size) return then(reading.slice(at, length));
     if (again) return then('end');
     // It may have grown since.
     this.#busy = true;

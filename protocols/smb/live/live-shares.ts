@@ -15,6 +15,7 @@ import {
   type Command,
   errorBody,
   ownRequest,
+  type Payload,
   REFUSAL,
   readAnswerBody,
   readdressed,
@@ -63,7 +64,7 @@ export interface Answering {
   forward(command: Command, live: LiveSession | undefined, look: Look | undefined, then: Then): void;
   refuse(command: Command, status: number, then: Then): void;
   /** Answers in the server's place. */
-  say(command: Command, status: number, body: Buffer, then: Then): void;
+  say(command: Command, status: number, body: Buffer | Payload, then: Then): void;
   /** The proxy is about to say something by itself. */
   speaks(): void;
   /** A file was ended: what is it? */

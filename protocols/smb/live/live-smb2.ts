@@ -16,7 +16,17 @@ import { hasFiles, refusedControl } from './asks.js';
 import type { LiveFile } from './live-file.js';
 import type { LiveSession } from './live-session.js';
 import { FILE_ID, LiveShares, type Look, type Then } from './live-shares.js';
-import { type Command, commandsIn, errorBody, ownAnswer, REFUSAL, readdressed, setId, setStatus } from './message.js';
+import {
+  type Command,
+  commandsIn,
+  errorBody,
+  ownAnswer,
+  type Payload,
+  REFUSAL,
+  readdressed,
+  setId,
+  setStatus,
+} from './message.js';
 import { SignedSmb2 } from './signed-smb2.js';
 import { ServerWindow } from './window.js';
 import type { Wire } from './wire.js';
@@ -399,7 +409,7 @@ export class LiveSmb2 {
   }
 
   /** Answers in the server's place. */
-  #say(command: Command, status: number, body: Buffer, then: Then): void {
+  #say(command: Command, status: number, body: Buffer | Payload, then: Then): void {
     this.#spoke = true;
     this.#open--;
     const bytes = ownAnswer(command, status, body);

@@ -10,8 +10,9 @@ import type { SmbEvent } from '../events.js';
 import { openSealed, TRANSFORM_HEADER } from '../smb2-keys.js';
 import type { Sessions } from '../smb2-session.js';
 import { LiveSmb2 } from './live-smb2.js';
+import { framed } from './message.js';
 import { newerDialects, noDialect } from './smb1-negotiate.js';
-import { framed, Wire } from './wire.js';
+import { Wire } from './wire.js';
 
 const LENGTH = 4;
 const MESSAGE = 0x00;

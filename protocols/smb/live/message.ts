@@ -15,6 +15,12 @@ export interface Command {
   readonly wire: Buffer | undefined;
 }
 
+/** What goes behind the header of a command, put into `into` from `at` when the command is made. */
+export interface Payload {
+  readonly length: number;
+  copyTo(into: Buffer, at: number): void;
+}
+
 /** Answers that the proxy gives in the server's place ([MS-ERREF] 2.3). */
 export const REFUSAL = {
   accessDenied: 0xc000_0022,
@@ -29,6 +35,10 @@ export const REFUSAL = {
   virusInfected: 0xc000_0906,
 } as const;
 
+/** What lies in front of a message. */
+const LENGTH = 4;
+/** Bytes of a command that are worth memory of their own. */
+const LARGE = 4096;
 const MARK = 0xfe53_4d42;
 const RESPONSE = 0x1;
 const RELATED = 0x4;
@@ -79,8 +89,14 @@ export function setStatus(bytes: Buffer, status: number): void {
 }
 
 /** A request of the proxy's own in the session and tree of `like`; it asks for `credits` more than it takes. */
-export function ownRequest(like: Buffer, command: number, body: Buffer, charge: number, credits: number): Buffer {
-  const bytes = Buffer.concat([Buffer.alloc(HEADER), body]);
+export function ownRequest(
+  like: Buffer,
+  command: number,
+  body: Buffer | Payload,
+  charge: number,
+  credits: number,
+): Buffer {
+  const bytes = withBody(body);
   like.copy(bytes, 0, 0, 6);
   bytes.writeUInt16LE(charge, OF.charge);
   bytes.writeUInt16LE(command, OF.command);
@@ -90,8 +106,8 @@ export function ownRequest(like: Buffer, command: number, body: Buffer, charge: 
 }
 
 /** An answer of the proxy's own to a request; it gives back the credits that this took. */
-export function ownAnswer(request: Command, status: number, body: Buffer): Buffer {
-  const bytes = Buffer.concat([Buffer.alloc(HEADER), body]);
+export function ownAnswer(request: Command, status: number, body: Buffer | Payload): Buffer {
+  const bytes = withBody(body);
   request.bytes.copy(bytes, 0, 0, HEADER);
   bytes.fill(0, OF.signature, HEADER);
   bytes.writeUInt32LE(status, OF.status);
@@ -108,12 +124,12 @@ export function errorBody(): Buffer {
 }
 
 /** 2.2.20. */
-export function readAnswerBody(data: Buffer): Buffer {
+export function readAnswerBody(data: Payload): Payload {
   const body = Buffer.alloc(16);
   body.writeUInt16LE(17, 0);
   body[2] = HEADER + 16;
   body.writeUInt32LE(data.length, 4);
-  return Buffer.concat([body, data]);
+  return behind(body, data);
 }
 
 /** 2.2.22. */
@@ -143,14 +159,14 @@ export function readBody(file: Buffer, at: number, length: number): Buffer {
 }
 
 /** 2.2.21. */
-export function writeBody(file: Buffer, at: number, data: Buffer): Buffer {
+export function writeBody(file: Buffer, at: number, data: Payload): Payload {
   const body = Buffer.alloc(48);
   body.writeUInt16LE(49, 0);
   body.writeUInt16LE(HEADER + 48, 2);
   body.writeUInt32LE(data.length, 4);
   place(body, 8, at);
   file.copy(body, 16);
-  return Buffer.concat([body, data]);
+  return behind(body, data);
 }
 
 /** 2.2.39: FileEndOfFileInformation. */
@@ -206,6 +222,35 @@ export function echo(charge: number, credits = charge): Buffer {
   bytes.writeUInt16LE(Math.max(1, credits), OF.credits);
   bytes.writeUInt16LE(4, HEADER);
   return bytes;
+}
+
+function behind(fixed: Buffer, data: Payload): Payload {
+  return {
+    length: fixed.length + data.length,
+    copyTo(into, at) {
+      fixed.copy(into, at);
+      data.copyTo(into, at + fixed.length);
+    },
+  };
+}
+
+/** A command of an empty header and `body`; a large one has room for its length in front (`framed`), so that its data is copied once. */
+function withBody(body: Buffer | Payload): Buffer {
+  const length = HEADER + body.length;
+  const bytes = length < LARGE ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(LENGTH + length).subarray(LENGTH);
+  bytes.fill(0, 0, HEADER);
+  if (Buffer.isBuffer(body)) body.copy(bytes, HEADER);
+  else body.copyTo(bytes, HEADER);
+  return bytes;
+}
+
+/** With its length in front ([MS-SMB2] 2.1, direct TCP). `bytes` are the proxy's own. */
+export function framed(bytes: Buffer): Buffer {
+  const roomy = bytes.byteOffset === LENGTH && bytes.buffer.byteLength === LENGTH + bytes.length;
+  const out = roomy ? Buffer.from(bytes.buffer) : Buffer.allocUnsafe(LENGTH + bytes.length);
+  out.writeUInt32BE(bytes.length, 0);
+  if (!roomy) bytes.copy(out, LENGTH);
+  return out;
 }
 
 function place(body: Buffer, at: number, value: number): void {

@@ -13,8 +13,8 @@ import { COMMAND, fileIdAt, HEADER, number64, STATUS } from '../smb2-message.js'
 import { parseCreate, parseCreated, parseSetInfo, parseTreeConnect } from '../smb2-requests.js';
 import { hasFiles, reconnects, refusedControl } from './asks.js';
 import { HeldBytes } from './held-bytes.js';
-import { type Command, REFUSAL } from './message.js';
-import { framed, type Wire } from './wire.js';
+import { type Command, framed, REFUSAL } from './message.js';
+import type { Wire } from './wire.js';
 
 /** A client that says nothing for so many milliseconds while something is held waits for it. */
 const PATIENCE = 150;

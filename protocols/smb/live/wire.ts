@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
 import type { Crypto } from '../../../src/core/crypto.js';
 import { CLIENT, type Flow, type Side } from '../../../src/core/flow.js';
 import { isGcm, type SessionKeys, sealed, sign } from '../smb2-keys.js';
-import { SIGNED } from './message.js';
+import { framed, SIGNED } from './message.js';
 
 const FLAGS = 16;
 const SIGNATURE = 48;
@@ -54,12 +54,4 @@ export class Wire {
     nonce.writeUInt32LE(this.#counts[toward]++ >>> 0, length - 4);
     return sealed(this.#crypto, keys, key, nonce, bytes);
   }
-}
-
-/** With its length in front (direct TCP). */
-export function framed(bytes: Buffer): Buffer {
-  const out = Buffer.allocUnsafe(4 + bytes.length);
-  out.writeUInt32BE(bytes.length, 0);
-  bytes.copy(out, 4);
-  return out;
 }
