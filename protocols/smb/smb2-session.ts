@@ -4,10 +4,16 @@
  */
 import type { Crypto } from '../../src/core/crypto.js';
 import type { Flow } from '../../src/core/flow.js';
-import type { Limits } from '../../src/core/limits.js';
+import { KiB, type Limits } from '../../src/core/limits.js';
 import type { Secret } from '../../src/core/secret.js';
 import { OpenedFile } from './opened-file.js';
 import type { SessionKeys } from './smb2-keys.js';
+import { PAGE, Spares } from './spares.js';
+
+/** What is kept of used memory: 8 MiB of pages, and some of the largest messages that clients usually ask for. */
+const PAGES = 128;
+const MESSAGES = 4;
+const LARGEST_MESSAGE = 1024 * KiB + 4 * KiB;
 
 export interface Tree {
   /** `\\server\share`, as the client named it. */
@@ -70,6 +76,9 @@ export class Session {
 export class Sessions {
   readonly crypto: Crypto;
   readonly secrets: readonly Secret[];
+  /** Live: memory of held bytes and of messages, of all connections. */
+  readonly pages = new Spares(PAGES, PAGE);
+  readonly messages = new Spares(MESSAGES, LARGEST_MESSAGE);
   readonly #byId = new Map<string, Session>();
 
   constructor(crypto: Crypto, secrets: readonly Secret[]) {

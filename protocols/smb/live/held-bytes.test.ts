@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { Spares } from '../spares.js';
 import { HeldBytes } from './held-bytes.js';
+
+/** Used pages hold what was in them. */
+const spares = new Spares(100, 65_536);
 
 const PAGE = 65_536;
 /** Places near the edges of pages, where mistakes are. */
@@ -44,7 +48,7 @@ test('what is put is what is told, read and owed, whatever comes over what', () 
       let memory = 0;
       const held = new HeldBytes((page) => {
         memory += page.length;
-      });
+      }, spares);
       const grow = (size: number): void => {
         if (size > file.length) file = Buffer.concat([file, Buffer.alloc(size - file.length)]);
       };
@@ -85,12 +89,14 @@ test('what is put is what is told, read and owed, whatever comes over what', () 
       }
       assert.deepEqual([...given].sort(), [...owed].sort());
       for (const at of owed) assert.equal(server[at], file[at]);
+      held.release();
+      assert.equal(held.memory, 0);
     }),
   );
 });
 
 test('a hole of gigabytes is told as a gap, and costs no memory', () => {
-  const held = new HeldBytes(() => {});
+  const held = new HeldBytes(() => {}, spares);
   held.put(2 ** 32, Buffer.from('x'), 0, 1, true);
   held.put(0, Buffer.from('y'), 0, 1, true);
   assert.equal(held.memory, 2 * PAGE);

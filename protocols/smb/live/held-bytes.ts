@@ -4,9 +4,9 @@
  */
 import { Buffer } from 'node:buffer';
 import type { FileStream } from '../../../src/core/file.js';
+import { PAGE, type Spares } from '../spares.js';
 import type { Payload } from './message.js';
 
-const PAGE = 64 * 1024;
 const NOTHING = Buffer.alloc(PAGE);
 /** So many bytes of a hole are inspected as zeros; a larger one is a gap. */
 const MOST_ZEROS = 1024 * PAGE;
@@ -16,12 +16,22 @@ export class HeldBytes {
   size = 0;
   readonly #pages = new Map<number, Buffer>();
   readonly #grown: (page: Buffer) => void;
+  readonly #spares: Spares;
   /** Stretches that are the server's to get: start, end, start, end, … ascending, apart from each other. */
   #owed: number[] = [];
 
-  /** `grown` is told of each page. */
-  constructor(grown: (page: Buffer) => void) {
+  /** `grown` is told of each page, which comes from `spares`. */
+  constructor(grown: (page: Buffer) => void, spares: Spares) {
     this.#grown = grown;
+    this.#spares = spares;
+  }
+
+  /** Nobody needs it any more, nor any of its pages. */
+  release(): void {
+    for (const page of this.#pages.values()) this.#spares.give(page);
+    this.#pages.clear();
+    this.size = 0;
+    this.#owed = [];
   }
 
   get memory(): number {
@@ -132,7 +142,7 @@ export class HeldBytes {
   #page(index: number, start: number, end: number): Buffer {
     const known = this.#pages.get(index);
     if (known !== undefined) return known;
-    const page = Buffer.allocUnsafeSlow(PAGE);
+    const page = this.#spares.take(PAGE);
     page.fill(0, 0, start).fill(0, end);
     this.#pages.set(index, page);
     this.#grown(page);

@@ -8,6 +8,7 @@ import type { FileMeta, FileStream } from '../../../src/core/file.js';
 import { CLIENT, type Flow, type Unit } from '../../../src/core/flow.js';
 import { nameAlso, streamOf } from '../opened-file.js';
 import { COMMAND, fileIdAt, HEADER, STATUS } from '../smb2-message.js';
+import type { Spares } from '../spares.js';
 import { HeldBytes } from './held-bytes.js';
 import { type Command, closeBody, openBody, type Payload, readBody, setSizeBody, writeBody } from './message.js';
 
@@ -22,6 +23,7 @@ export interface FileSession {
   judged(file: FileStream, then: (blocked: boolean) => void): void;
   /** Bytes held for all files of the connection. */
   readonly held: { bytes: number };
+  readonly pages: Spares;
   /** Lets go of what was read of files that nobody reads just now, where much is held. */
   makeRoom(): void;
 }
@@ -265,11 +267,13 @@ export class LiveFile {
   }
 
   #letGoOfWritten(): void {
-    if (this.#writing !== undefined) this.#session.held.bytes -= this.#writing.memory;
+    const writing = this.#writing;
+    if (writing !== undefined) this.#session.held.bytes -= writing.memory;
     this.#writing = undefined;
     this.#sizeSet = false;
     this.#writingUnit?.replace();
     this.#writingUnit = undefined;
+    writing?.release();
   }
 
   // ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -302,6 +306,7 @@ export class LiveFile {
     this.#reading = undefined;
     this.#readingUnit?.replace();
     this.#readingUnit = undefined;
+    reading.release();
   }
 
   #readWhole(then: () => void, failed: (status: number) => void): void {
@@ -313,6 +318,7 @@ export class LiveFile {
       const dropped = (): void => {
         this.#session.held.bytes -= bytes.memory;
         unit.replace();
+        bytes.release();
       };
       if (typeof result === 'number') {
         dropped();
@@ -382,11 +388,11 @@ export class LiveFile {
   }
 
   #heldIn(unit: Unit): HeldBytes {
-    const { flow, held } = this.#session;
+    const { flow, held, pages } = this.#session;
     return new HeldBytes((page) => {
       held.bytes += page.length;
       flow.send(CLIENT, page, unit);
-    });
+    }, pages);
   }
 
   #done(then: () => void): void {

@@ -8,6 +8,7 @@ import { CLIENT, type Flow } from '../../../src/core/flow.js';
 import type { SmbEvent } from '../events.js';
 import { COMMAND, fileIdAt, HEADER, readHeader, STATUS } from '../smb2-message.js';
 import { parseCreate, parseCreated, parseSetInfo } from '../smb2-requests.js';
+import type { Spares } from '../spares.js';
 import { reconnects, refusedControl, sizePlace, undurable } from './asks.js';
 import { type FileSession, idText, LiveFile } from './live-file.js';
 import type { LiveSession, LiveTree } from './live-session.js';
@@ -59,6 +60,8 @@ export interface Answering {
   readonly window: ServerWindow;
   /** The most bytes of one read and one write. */
   readonly most: { readonly read: number; readonly write: number };
+  /** Memory for held bytes. */
+  readonly pages: Spares;
   sessions(): Iterable<LiveSession>;
   /** Sends a command of the client's on. */
   forward(command: Command, live: LiveSession | undefined, look: Look | undefined, then: Then): void;
@@ -345,6 +348,7 @@ export class LiveShares {
     return {
       flow: this.#flow,
       held: this.#held,
+      pages: this.#answering.pages,
       makeRoom: () => this.#makeRoom(),
       get mostAtOnce(): number {
         return Math.min(limits(), AT_ONCE);

@@ -65,6 +65,8 @@ export class LiveSmb2 {
   readonly #shares: LiveShares;
   /** Requests of the client's that have no answer yet. */
   #open = 0;
+  /** How many of them went on. */
+  #forwarded = 0;
   #over = false;
   /** The proxy has said something by itself: numbers may differ from here on. */
   #spoke = false;
@@ -80,6 +82,7 @@ export class LiveSmb2 {
       flow,
       window: this.#window,
       most: this.#most,
+      pages: sessions.pages,
       sessions: () => this.#live.values(),
       forward: (command, live, look, then) => this.#forward(command, live, look, then),
       refuse: (command, status, then) => this.#refuse(command, status, then),
@@ -118,13 +121,16 @@ export class LiveSmb2 {
     this.#open++;
   }
 
-  /** A message of the client's; `bytes` and `wire` are ours. */
-  client(bytes: Buffer, sealed: boolean, wire: Buffer | undefined): void {
+  /** A message of the client's; `bytes` and `wire` are ours. True: it was answered, and nothing of it is needed any more. */
+  client(bytes: Buffer, sealed: boolean, wire: Buffer | undefined): boolean {
     const commands = commandsIn(bytes, sealed, wire);
     if (commands === undefined) return this.#end('smb2-cut');
     if (commands.some(({ header }) => header.response)) return this.#end('smb2-wrong-direction');
     if (commands.some(({ header }) => header.messageId > Number.MAX_SAFE_INTEGER)) return this.#end('smb2-cut');
-    if (this.#signed !== undefined) return this.#signed.client(commands, bytes, wire);
+    if (this.#signed !== undefined) {
+      this.#signed.client(commands, bytes, wire);
+      return false;
+    }
     let live: LiveSession | undefined;
     for (const command of commands) {
       if (!command.header.related) live = this.#sessionOf(command);
@@ -132,18 +138,33 @@ export class LiveSmb2 {
       if (signed === 'wrong') return this.#end('smb2-bad-signature');
       if (signed === 'unknown') return this.#handOver(() => this.#signed?.client(commands, bytes, wire));
     }
-    this.#chain(commands, 0, undefined);
+    const [only] = commands;
+    if (only === undefined || commands.length > 1) {
+      this.#chain(commands, 0, undefined);
+      return false;
+    }
+    const before = this.#forwarded;
+    let answered = false;
+    this.#first(only, () => {
+      answered = true;
+    });
+    return answered && this.#forwarded === before;
   }
 
-  /** A message of the server's. */
-  server(bytes: Buffer, sealed: boolean, wire: Buffer | undefined): void {
+  /** A message of the server's. True: it was to the proxy alone, and nothing of it is needed any more. */
+  server(bytes: Buffer, sealed: boolean, wire: Buffer | undefined): boolean {
     const commands = commandsIn(bytes, sealed, wire);
     if (commands === undefined) return this.#end('smb2-cut');
     if (commands.some(({ header }) => !header.response)) return this.#end('smb2-wrong-direction');
-    if (this.#signed !== undefined) return this.#signed.server(commands, bytes, wire);
-    for (const command of commands) {
-      if (!this.#flow.passive && this.#trusted(command)) this.#answer(command);
+    if (this.#signed !== undefined) {
+      this.#signed.server(commands, bytes, wire);
+      return false;
     }
+    let ours = true;
+    for (const command of commands) {
+      if (!this.#flow.passive) ours = this.#trusted(command) && this.#answer(command) && ours;
+    }
+    return ours;
   }
 
   verdict(id: FileId, verdict: Verdict): void {
@@ -219,7 +240,10 @@ export class LiveSmb2 {
   #first(command: Command, then: Then): void {
     const { header, sealed } = command;
     if (header.command === COMMAND.cancel) return this.#cancel(command);
-    if (++this.#open > this.#flow.limits.smbRequests) return this.#end('smb2-requests-limit');
+    if (++this.#open > this.#flow.limits.smbRequests) {
+      this.#end('smb2-requests-limit');
+      return;
+    }
     const live = this.#sessionOf(command);
     const signing = live === undefined ? undefined : this.#security.signing(live.session);
     if (signing?.required === true && !sealed && !header.signed && !NEED_NO_SIGNATURE.has(header.command))
@@ -344,6 +368,7 @@ export class LiveSmb2 {
    * `fixed`: it must keep its number.
    */
   #forward(command: Command, live: LiveSession | undefined, look: Look | undefined, then: Then, hashed = false): void {
+    this.#forwarded++;
     const { header, wire, sealed } = command;
     const keys = live?.session.keys;
     const fixed = hashed || (header.signed && !sealed && keys === undefined);
@@ -372,8 +397,15 @@ export class LiveSmb2 {
     this.#wire.send(CLIENT, bytes, keys, answer.sealed);
   }
 
-  #answer(command: Command): void {
-    if (this.#window.answer(command)) return;
+  /** True: it was to the proxy. */
+  #answer(command: Command): boolean {
+    const to = this.#window.answer(command);
+    if (to === undefined) this.#unasked(command);
+    return to === 'proxy';
+  }
+
+  /** An answer to no request that was numbered anew, or what a server says by itself. */
+  #unasked(command: Command): void {
     const { header, bytes, wire } = command;
     if (header.command === COMMAND.negotiate && !this.#spoke && this.#open > 0) {
       // To the NEGOTIATE of SMB 1.
@@ -435,22 +467,24 @@ export class LiveSmb2 {
   }
 
   /** Nobody here can sign for this session: from now on nothing of the connection is changed. */
-  #handOver(then: () => void): void {
+  #handOver(then: () => void): false {
     if (this.#spoke) return this.#end('smb2-signed-late');
     this.#odd('smb2-signed');
     const trees = [...this.#live.values()].map(({ session, trees: known }) => ({ session: session.id, trees: known }));
-    this.#signed = new SignedSmb2(this.#flow, this.#wire, trees);
+    this.#signed = new SignedSmb2(this.#flow, this.#wire, this.#sessions.pages, trees);
     then();
+    return false;
   }
 
   #odd(event: SmbEvent): void {
     this.#flow.anomaly(event, CLIENT);
   }
 
-  #end(event: SmbEvent): void {
+  #end(event: SmbEvent): false {
     this.#over = true;
     this.#flow.anomaly(event, CLIENT);
     this.#flow.reset(event);
+    return false;
   }
 }
 

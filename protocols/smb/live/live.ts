@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { FileId, Verdict } from '../../../src/core/file.js';
 import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../../src/core/flow.js';
+import { KiB } from '../../../src/core/limits.js';
 import { decompressed } from '../compressed.js';
 import type { SmbEvent } from '../events.js';
 import { openSealed, TRANSFORM_HEADER } from '../smb2-keys.js';
@@ -15,6 +16,8 @@ import { newerDialects, noDialect } from './smb1-negotiate.js';
 import { Wire } from './wire.js';
 
 const LENGTH = 4;
+/** Messages whose memory is worth being used again. */
+const LARGE = 64 * KiB;
 const MESSAGE = 0x00;
 /** NetBIOS (RFC 1002 section 4.3): session request, its answers, keepalive. */
 const SESSION_SERVICE: readonly number[] = [0x81, 0x82, 0x83, 0x84, 0x85];
@@ -61,7 +64,7 @@ export class LiveSmb implements Decoder {
       this.#flow.drop(at);
       if (message.filled < message.bytes.length) return;
       this.#incoming[side] = undefined;
-      this.#whole(side, message.bytes);
+      if (this.#whole(side, message.bytes)) this.#sessions.messages.give(message.bytes);
     }
   }
 
@@ -90,34 +93,30 @@ export class LiveSmb implements Decoder {
     const length = chunk.readUIntBE(at + 1, 3);
     if (type !== MESSAGE && !SESSION_SERVICE.includes(type)) return this.#end('smb-desync', side);
     if (length > this.#flow.limits.smbMessage) return this.#end('smb-message-limit', side);
-    return { bytes: Buffer.allocUnsafe(LENGTH + length), filled: 0 };
+    const size = LENGTH + length;
+    return { bytes: size < LARGE ? Buffer.allocUnsafe(size) : this.#sessions.messages.take(size), filled: 0 };
   }
 
-  #whole(side: Side, wire: Buffer): void {
+  /** True: nothing of `wire` is needed any more. */
+  #whole(side: Side, wire: Buffer): boolean {
     // A session of NetBIOS is between the hosts; nothing of files is in it.
-    if (wire[0] !== MESSAGE) return this.#flow.send(opposite(side), wire);
-    if (wire.length < LENGTH + 4) {
-      this.#end('smb-unknown-message', side);
-      return;
+    if (wire[0] !== MESSAGE) this.#flow.send(opposite(side), wire);
+    else if (wire.length < LENGTH + 4) this.#end('smb-unknown-message', side);
+    else {
+      const bytes = wire.subarray(LENGTH);
+      const mark = bytes.readUInt32BE(0);
+      if (mark === SMB2) return this.#hand(side, bytes, false, wire);
+      if (mark === COMPRESSED) this.#compressed(side, bytes, false);
+      else if (mark === SEALED) this.#sealed(side, bytes, wire);
+      else if (mark === SMB1 && side === CLIENT) this.#smb1(bytes);
+      else this.#end('smb-unknown-message', side);
     }
-    const bytes = wire.subarray(LENGTH);
-    switch (bytes.readUInt32BE(0)) {
-      case SMB2:
-        return this.#hand(side, bytes, false, wire);
-      case COMPRESSED:
-        return this.#compressed(side, bytes, false);
-      case SEALED:
-        return this.#sealed(side, bytes, wire);
-      case SMB1:
-        if (side === CLIENT) return this.#smb1(bytes);
-    }
-    this.#end('smb-unknown-message', side);
+    return false;
   }
 
-  #hand(side: Side, bytes: Buffer, sealed: boolean, wire: Buffer | undefined): void {
+  #hand(side: Side, bytes: Buffer, sealed: boolean, wire: Buffer | undefined): boolean {
     this.#begun = true;
-    if (side === CLIENT) this.#smb2.client(bytes, sealed, wire);
-    else this.#smb2.server(bytes, sealed, wire);
+    return side === CLIENT ? this.#smb2.client(bytes, sealed, wire) : this.#smb2.server(bytes, sealed, wire);
   }
 
   /** It goes on as what we read, so that nobody reads it otherwise. */

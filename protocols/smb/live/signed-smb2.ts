@@ -11,6 +11,7 @@ import { Extent } from '../extent.js';
 import { nameAlso, streamOf } from '../opened-file.js';
 import { COMMAND, fileIdAt, HEADER, number64, STATUS } from '../smb2-message.js';
 import { parseCreate, parseCreated, parseSetInfo, parseTreeConnect } from '../smb2-requests.js';
+import type { Spares } from '../spares.js';
 import { hasFiles, reconnects, refusedControl } from './asks.js';
 import { HeldBytes } from './held-bytes.js';
 import { type Command, framed, REFUSAL } from './message.js';
@@ -93,14 +94,17 @@ export class SignedSmb2 {
   readonly #outstanding = { upload: Number.POSITIVE_INFINITY, download: Number.POSITIVE_INFINITY };
   #heard = false;
   #waking = false;
+  readonly #pages: Spares;
 
   constructor(
     flow: Flow,
     wire: Wire,
+    pages: Spares,
     known: readonly { readonly session: string; readonly trees: ReadonlyMap<number, Tree> }[],
   ) {
     this.#flow = flow;
     this.#wire = wire;
+    this.#pages = pages;
     for (const { session, trees } of known)
       for (const [id, tree] of trees) this.#trees.set(`${session} ${id}`, { ...tree });
   }
@@ -358,7 +362,7 @@ export class SignedSmb2 {
       bytes: new HeldBytes((page) => {
         this.#heldBytes += page.length;
         this.#flow.send(CLIENT, page, unit);
-      }),
+      }, this.#pages),
       unit,
       seen: new Extent(this.#flow.limits.holes),
       size: direction === 'download' ? size : fresh ? 0 : -1,

@@ -93,7 +93,7 @@ test('with too few credits and nothing under way an ECHO asks for more, and not 
 test('an answer to another command than was asked ends it', () => {
   const { window, stuck } = opened();
   window.send(request(1));
-  assert.equal(window.answer(answer(COMMAND.create, 0, 1)), true);
+  assert.equal(window.answer(answer(COMMAND.create, 0, 1)), 'client');
   assert.deepEqual(stuck, ['other']);
-  assert.equal(window.answer(answer(COMMAND.read, 77, 1)), false);
+  assert.equal(window.answer(answer(COMMAND.read, 77, 1)), undefined);
 });

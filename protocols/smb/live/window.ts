@@ -80,14 +80,14 @@ export class ServerWindow {
     return this.#byClient.get(clientId);
   }
 
-  /** An answer of the server's; false: nobody asked. */
-  answer(command: Command): boolean {
+  /** An answer of the server's: to whose request? `undefined`: nobody asked. */
+  answer(command: Command): 'proxy' | 'client' | undefined {
     const { messageId, status, async } = command.header;
     const out = this.#asked.get(messageId);
-    if (out === undefined) return false;
+    if (out === undefined) return undefined;
     if (out.bytes.readUInt16LE(12) !== command.header.command) {
       this.#stuck('other');
-      return true;
+      return 'client';
     }
     this.#credits += creditsOf(command.bytes);
     if (status === STATUS.pending && async) out.interim?.(command);
@@ -97,7 +97,7 @@ export class ServerWindow {
       out.answered(command);
     }
     this.#pump();
-    return true;
+    return out.from === undefined ? 'proxy' : 'client';
   }
 
   #pump(): void {
