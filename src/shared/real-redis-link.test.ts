@@ -138,6 +138,7 @@ peerTest('a Redis that was never there is told of once, and met when it comes', 
   await startRedisAt(context, port);
   const two = node(context, port, 'two');
   await until('the other has it', () => two.map.get('a') === '1', 15_000);
+  await until('it is told again', () => one.states.length > 1);
   assert.equal(one.states.length, 2);
 });
 

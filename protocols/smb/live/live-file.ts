@@ -19,6 +19,8 @@ export interface FileSession {
   ask(command: number, body: Buffer | Payload, payload: number, answered: (answer: Command) => void): void;
   /** Bytes of a read or write that could go at once. */
   readonly mostAtOnce: number;
+  /** Another of the largest could go as well. */
+  readonly roomy: boolean;
   /** `file` was ended: what is it? */
   judged(file: FileStream, then: (blocked: boolean) => void): void;
   /** Bytes held for all files of the connection. */
@@ -43,6 +45,9 @@ export interface OpenedAs {
 export type ReadResult = Payload | 'end' | 'blocked' | 'pass' | number;
 
 const READ_DATA = HEADER + 16;
+/** Requests of one file that are under way to the server. */
+const AHEAD = 4;
+const DISK_FULL = 0xc000_007f;
 
 export class LiveFile {
   readonly #session: FileSession;
@@ -243,27 +248,38 @@ export class LiveFile {
     });
   }
 
-  /** Gives the server what it is owed, a stretch after the other. */
+  /** Gives the server what it is owed, a stretch after the other, several of them under way. */
   #replay(writing: HeldBytes, then: () => void): void {
     const { id } = this.opened;
-    const owed = writing.takeOwed(this.#session.mostAtOnce);
-    if (owed === undefined) {
-      if (!this.#sizeSet) return then();
+    let open = 0;
+    let failed = false;
+    const next = (): void => {
+      while (open === 0 || (open < AHEAD && this.#session.roomy)) {
+        const owed = writing.takeOwed(this.#session.mostAtOnce);
+        if (owed === undefined) break;
+        this.#stored = true;
+        open++;
+        this.#session.ask(COMMAND.write, writeBody(id, owed.at, owed.data), owed.data.length, ({ header, bytes }) => {
+          open--;
+          if (header.status !== STATUS.success || bytes.readUInt32LE(HEADER + 4) !== owed.data.length) {
+            failed = true;
+            this.#failure = header.status !== STATUS.success ? header.status : DISK_FULL;
+            writing.forgive();
+          }
+          next();
+        });
+      }
+      if (open === 0) sized();
+    };
+    const sized = (): void => {
+      if (!this.#sizeSet || failed) return then();
       this.#sizeSet = false;
-      return this.#session.ask(COMMAND.setInfo, setSizeBody(id, writing.size), 0, ({ header }) => {
+      this.#session.ask(COMMAND.setInfo, setSizeBody(id, writing.size), 0, ({ header }) => {
         if (header.status !== STATUS.success) this.#failure = header.status;
         then();
       });
-    }
-    this.#stored = true;
-    this.#session.ask(COMMAND.write, writeBody(id, owed.at, owed.data), owed.data.length, ({ header, bytes }) => {
-      if (header.status !== STATUS.success || bytes.readUInt32LE(HEADER + 4) !== owed.data.length) {
-        this.#failure = header.status !== STATUS.success ? header.status : 0xc000_007f;
-        writing.forgive();
-        return then();
-      }
-      this.#replay(writing, then);
-    });
+    };
+    next();
   }
 
   #letGoOfWritten(): void {
@@ -340,24 +356,40 @@ export class LiveFile {
   /** Reads all of it from the server. `under`: into what is written. A number: the server's refusal. */
   #fetch(id: Buffer, into: HeldBytes, under: boolean, then: (result: 'whole' | 'more' | number) => void): void {
     // No more numbers are taken than a client takes that reads the file: one that must keep its own can then still be sent.
-    const size = under || this.#grown || this.opened.size === 0 ? Number.POSITIVE_INFINITY : this.opened.size;
-    const next = (at: number): void => {
-      if (this.#tooMuch(into)) return then('more');
-      if (at >= size) return then('whole');
-      const length = Math.min(this.#session.mostAtOnce, size - at);
-      this.#session.ask(COMMAND.read, readBody(id, at, length), length, ({ header, bytes }) => {
+    const sized = !under && !this.#grown && this.opened.size > 0;
+    const size = sized ? this.opened.size : Number.POSITIVE_INFINITY;
+    let at = 0;
+    let open = 0;
+    let result: 'whole' | 'more' | number | undefined;
+    const next = (): void => {
+      // Where its size is not known, nobody knows either what lies behind an answer that is short.
+      while (result === undefined && at < size && (open === 0 || (sized && open < AHEAD && this.#session.roomy))) {
+        if (this.#tooMuch(into)) result = 'more';
+        else ask(at, Math.min(this.#session.mostAtOnce, size - at));
+      }
+      if (open === 0) then(result ?? (this.#tooMuch(into) ? 'more' : 'whole'));
+    };
+    const ask = (from: number, length: number): void => {
+      open++;
+      at = from + length;
+      this.#session.ask(COMMAND.read, readBody(id, from, length), length, ({ header, bytes }) => {
+        open--;
         const { status } = header;
-        if (status === STATUS.endOfFile) return then('whole');
         const start = bytes[HEADER + 2] ?? 0;
         const count = bytes.length < READ_DATA ? 0 : bytes.readUInt32LE(HEADER + 4);
-        if (status !== STATUS.success && status !== STATUS.bufferOverflow) return then(status);
-        if (count === 0 || count > length || start < READ_DATA || start + count > bytes.length) return then('whole');
-        if (under) into.putUnder(at, bytes, start, start + count);
-        else into.put(at, bytes, start, start + count, false);
-        next(at + count);
+        if (status === STATUS.endOfFile) result ??= 'whole';
+        else if (status !== STATUS.success && status !== STATUS.bufferOverflow) result = status;
+        else if (count === 0 || count > length || start < READ_DATA || start + count > bytes.length) result ??= 'whole';
+        else {
+          if (under) into.putUnder(from, bytes, start, start + count);
+          else into.put(from, bytes, start, start + count, false);
+          // What a short answer left out is asked for again.
+          if (count < length) at = Math.min(at, from + count);
+        }
+        next();
       });
     };
-    next(0);
+    next();
   }
 
   // ── Judging ────────────────────────────────────────────────────────────────────────────────────────────────────────────

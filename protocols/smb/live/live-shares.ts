@@ -353,6 +353,9 @@ export class LiveShares {
       get mostAtOnce(): number {
         return Math.min(limits(), AT_ONCE);
       },
+      get roomy(): boolean {
+        return window.multiCredit && window.credits * CREDIT >= AT_ONCE;
+      },
       judged: (file: FileStream, then) => this.#answering.await(file.id, then),
       ask: (command, body, payload, answered) => {
         this.#answering.speaks();
