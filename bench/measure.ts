@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
+import { peakRssMb } from './peak.js';
 
 export interface Measured {
   readonly peakRssMb: number;
@@ -14,10 +15,7 @@ const path = process.env['INSPECTD_BENCH_MEASURE'];
 delete process.env['INSPECTD_BENCH_MEASURE'];
 if (isMainThread && path !== undefined) {
   process.on('exit', () => {
-    const measured: Measured = {
-      // maxRSS is in KiB; worker threads are in it, children are not.
-      peakRssMb: (process.resourceUsage().maxRSS * 1024) / 1e6,
-    };
+    const measured: Measured = { peakRssMb: peakRssMb() };
     writeFileSync(path, JSON.stringify(measured));
   });
 }

@@ -11,6 +11,7 @@ import type { Endpoint, TlsFacts } from '../../src/core/session.js';
 import { Pinholes } from '../../src/live/pinholes.js';
 import { InspectionStage } from '../../src/stage/stage.js';
 import { JoinedStreams } from '../../src/stage/streams.js';
+import { peakRssMb } from '../peak.js';
 
 export type ToProxy =
   | {
@@ -34,7 +35,7 @@ const pinholes = new Pinholes({ limits: DEFAULT_LIMITS, event: () => {} });
 let sessions = 0;
 
 process.on('message', (message: ToProxy) => {
-  if (message.kind === 'memory') say({ kind: 'memory', peakRssMb: (process.resourceUsage().maxRSS * 1024) / 1e6 });
+  if (message.kind === 'memory') say({ kind: 'memory', peakRssMb: peakRssMb() });
   else void open(message);
 });
 process.on('disconnect', () => process.exit(0));
