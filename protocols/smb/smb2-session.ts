@@ -13,6 +13,7 @@ import { PAGE, Spares } from './spares.js';
 /** What is kept of used memory: 8 MiB of pages, and some of the largest messages that clients usually ask for. */
 const PAGES = 128;
 const MESSAGES = 4;
+const LARGE_MESSAGE = 64 * KiB;
 const LARGEST_MESSAGE = 1024 * KiB + 4 * KiB;
 
 export interface Tree {
@@ -77,8 +78,8 @@ export class Sessions {
   readonly crypto: Crypto;
   readonly secrets: readonly Secret[];
   /** Live: memory of held bytes and of messages, of all connections. */
-  readonly pages = new Spares(PAGES, PAGE);
-  readonly messages = new Spares(MESSAGES, LARGEST_MESSAGE);
+  readonly pages = new Spares(PAGES, PAGE, PAGE);
+  readonly messages = new Spares(MESSAGES, LARGE_MESSAGE, LARGEST_MESSAGE);
   readonly #byId = new Map<string, Session>();
 
   constructor(crypto: Crypto, secrets: readonly Secret[]) {

@@ -167,12 +167,7 @@ export class ProcessShare {
   async #arrived(door: Door, socket: Socket): Promise<void> {
     const { limits, registry } = this.#options;
     socket.on('error', () => {});
-    const why =
-      this.#sessions.size + this.#arriving.size >= limits.sessions
-        ? 'max-sessions'
-        : this.#descriptors.scarceFor(socket)
-          ? 'descriptors'
-          : undefined;
+    const why = this.#lackFor(socket);
     if (why !== undefined) this.#options.turnedAway(why);
     if (this.#draining || why !== undefined) {
       const words = farewell(this.#route(door, socket, undefined)?.service);
@@ -210,6 +205,12 @@ export class ProcessShare {
     }
     const tls = introduced !== undefined && 'decrypted' in introduced ? { ...route.tls, implicit: false } : route.tls;
     this.#serve(socket, { ...route, tls, id, ...spoken(introduced) });
+  }
+
+  /** What there is too little of to let another client in. */
+  #lackFor(socket: Socket): NoRoom | undefined {
+    if (this.#sessions.size + this.#arriving.size >= this.#options.limits.sessions) return 'max-sessions';
+    return this.#descriptors.scarceFor(socket) ? 'descriptors' : undefined;
   }
 
   #serve(socket: Socket, admission: Admission): void {

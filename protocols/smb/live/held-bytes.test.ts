@@ -6,7 +6,7 @@ import { Spares } from '../spares.js';
 import { HeldBytes } from './held-bytes.js';
 
 /** Used pages hold what was in them. */
-const spares = new Spares(100, 65_536);
+const spares = new Spares(100, 65_536, 65_536);
 
 const PAGE = 65_536;
 /** Places near the edges of pages, where mistakes are. */

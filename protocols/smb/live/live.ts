@@ -2,10 +2,9 @@
  * SMB on a live connection: whole messages of both ends, unwrapped where they are compressed or sealed, go to `live-smb2.ts`, which says what goes on.
  * NEGOTIATE of SMB 1 goes on without what is SMB 1 in it; a client that speaks nothing else is told that there is no dialect for it.
  */
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import type { FileId, Verdict } from '../../../src/core/file.js';
 import { CLIENT, type Decoder, type Flow, opposite, SERVER, type Side } from '../../../src/core/flow.js';
-import { KiB } from '../../../src/core/limits.js';
 import { decompressed } from '../compressed.js';
 import type { SmbEvent } from '../events.js';
 import { openSealed, TRANSFORM_HEADER } from '../smb2-keys.js';
@@ -16,8 +15,6 @@ import { newerDialects, noDialect } from './smb1-negotiate.js';
 import { Wire } from './wire.js';
 
 const LENGTH = 4;
-/** Messages whose memory is worth being used again. */
-const LARGE = 64 * KiB;
 const MESSAGE = 0x00;
 /** NetBIOS (RFC 1002 section 4.3): session request, its answers, keepalive. */
 const SESSION_SERVICE: readonly number[] = [0x81, 0x82, 0x83, 0x84, 0x85];
@@ -93,8 +90,7 @@ export class LiveSmb implements Decoder {
     const length = chunk.readUIntBE(at + 1, 3);
     if (type !== MESSAGE && !SESSION_SERVICE.includes(type)) return this.#end('smb-desync', side);
     if (length > this.#flow.limits.smbMessage) return this.#end('smb-message-limit', side);
-    const size = LENGTH + length;
-    return { bytes: size < LARGE ? Buffer.allocUnsafe(size) : this.#sessions.messages.take(size), filled: 0 };
+    return { bytes: this.#sessions.messages.take(LENGTH + length), filled: 0 };
   }
 
   /** True: nothing of `wire` is needed any more. */
