@@ -12,7 +12,6 @@ import {
   MAX_PACKET,
   NANOSECONDS,
   OFFSET,
-  PACKET,
   SECONDS,
   TAKEN,
   TYPE_AT,
@@ -78,11 +77,11 @@ export class FastPath {
     registers[UNIT] = shape.unit;
     registers[MAX_PACKET] = this.#maxPacket;
     numbers[OFFSET] = shape.offset;
-    numbers[PACKET] = clock.packet;
     const next = this.#kernel.take(at, end);
     const taken = registers[TAKEN]!;
     if (taken === 0) return at;
-    clock.packet = numbers[PACKET]!;
+    // Packets stay small integers: what counts them would be compiled twice otherwise.
+    clock.packet += taken;
     clock.seconds = numbers[SECONDS]!;
     clock.nanoseconds = numbers[NANOSECONDS]!;
     this.#statistics.packets += taken;

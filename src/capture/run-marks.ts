@@ -12,23 +12,25 @@ export class RunMarks {
   /** How many packets there are. */
   count = 0;
   readonly room = ROOM;
-  /** Where the columns lie in the arena. Of each packet of the run: one past its last byte, counted from the run's first; its index and time. */
+  /** Index of the run's first packet. */
+  first = 0;
+  /** Where the columns lie in the arena. Of each packet of the run: one past its last byte and its index, both counted from the run's first; its time. */
   readonly packetsAt: number;
   readonly secondsAt: number;
   readonly nanosecondsAt: number;
   readonly endsAt: number;
-  readonly #packets: Float64Array;
+  readonly #packets: Int32Array;
   readonly #seconds: Float64Array;
   readonly #nanoseconds: Float64Array;
   readonly #ends: Int32Array;
 
   constructor(arena: Arena) {
-    this.packetsAt = arena.claim(ROOM * (3 * 8 + 4));
-    this.secondsAt = this.packetsAt + ROOM * 8;
+    this.secondsAt = arena.claim(ROOM * 2 * (8 + 4));
     this.nanosecondsAt = this.secondsAt + ROOM * 8;
-    this.endsAt = this.nanosecondsAt + ROOM * 8;
+    this.packetsAt = this.nanosecondsAt + ROOM * 8;
+    this.endsAt = this.packetsAt + ROOM * 4;
     const { buffer } = arena.memory;
-    this.#packets = new Float64Array(buffer, this.packetsAt, ROOM);
+    this.#packets = new Int32Array(buffer, this.packetsAt, ROOM);
     this.#seconds = new Float64Array(buffer, this.secondsAt, ROOM);
     this.#nanoseconds = new Float64Array(buffer, this.nanosecondsAt, ROOM);
     this.#ends = new Int32Array(buffer, this.endsAt, ROOM);
@@ -42,8 +44,9 @@ export class RunMarks {
   /** The packet that `clock` is set to brought the run's bytes up to `end`. There must be room. */
   add(end: number, clock: PacketClock): void {
     const at = this.count++;
+    if (at === 0) this.first = clock.packet;
     this.#ends[at] = end;
-    this.#packets[at] = clock.packet;
+    this.#packets[at] = clock.packet - this.first;
     this.#seconds[at] = clock.seconds;
     this.#nanoseconds[at] = clock.nanoseconds;
   }
@@ -51,7 +54,7 @@ export class RunMarks {
   /** Sets `clock` to the last packet of the run. */
   last(clock: PacketClock): void {
     const at = this.count - 1;
-    clock.packet = this.#packets[at]!;
+    clock.packet = this.first + this.#packets[at]!;
     clock.seconds = this.#seconds[at]!;
     clock.nanoseconds = this.#nanoseconds[at]!;
   }
@@ -61,7 +64,7 @@ export class RunMarks {
     if (this.count === 0) return undefined;
     const at = this.#indexOf(offset);
     return {
-      packet: this.#packets[at] ?? 0,
+      packet: this.first + (this.#packets[at] ?? 0),
       seconds: this.#seconds[at] ?? 0,
       nanoseconds: this.#nanoseconds[at] ?? 0,
     };

@@ -34,6 +34,7 @@ import {
   OTHER_ACKED,
   OTHER_HEARD,
   OTHER_NEXT,
+  PACKET,
   PORTS,
   PORTS_BACK,
   RUN_END,
@@ -67,8 +68,6 @@ const SWEEP = 65_536;
 const HELD_OVERHEAD = 128;
 /** Payloads from this size on are not moved. */
 const LARGE = 16 * KiB;
-
-const NEVER = Number.MAX_SAFE_INTEGER;
 
 export interface TcpOptions {
   readonly arena: Arena;
@@ -247,6 +246,7 @@ export class TcpReassembly {
     registers[OTHER_HEARD] = theirs.heard ? 1 : 0;
     registers[RUN_START] = this.#runStart;
     registers[RUN_END] = this.#runEnd;
+    registers[PACKET] = this.#clock.packet - this.#marks.first;
     registers[MARKS] = this.#marks.count;
     registers[MARKS_ROOM] = this.#marks.room;
     registers[MARK_ENDS] = this.#marks.endsAt;
@@ -910,7 +910,7 @@ export class TcpReassembly {
 
   #planChores(): void {
     const [first] = this.#lingering;
-    this.#nextChore = Math.min(this.#nextSweep, first === undefined ? NEVER : first.packet + LINGER);
+    this.#nextChore = first === undefined ? this.#nextSweep : Math.min(this.#nextSweep, first.packet + LINGER);
   }
 
   /** At the time of its RST, though later: what it ends ended then. The packet stays the present one, so that the clock's packets only grow. */

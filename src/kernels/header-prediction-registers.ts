@@ -43,10 +43,12 @@ export const CAPTURED = 39;
 export const BLOCKS = 40;
 export const INTERFACE = 41;
 
+/** Index of the packet before, counted from the run's first. */
+export const PACKET = 42;
+
 // 64-bit floating-point numbers, by their places among such.
 
-/** Index and time of the packet before, and then of the last that was taken. */
-export const PACKET = 21;
+/** Told: the time of the last packet that was taken. */
 export const SECONDS = 22;
 export const NANOSECONDS = 23;
 /** Seconds that are added to all times. */

@@ -32,8 +32,8 @@ const TAKEN: usize = 152;
 const CAPTURED: usize = 156;
 const BLOCKS: usize = 160;
 const INTERFACE: usize = 164;
-// 64 bits each: floating-point numbers.
 const PACKET: usize = 168;
+// 64 bits each: floating-point numbers.
 const SECONDS: usize = 176;
 const NANOSECONDS: usize = 184;
 const OFFSET: usize = 192;
@@ -101,7 +101,7 @@ export function take(r: usize, from: usize, to: usize): usize {
   let otherHeard = load<i32>(r, OTHER_HEARD);
   let runEnd = load<usize>(r, RUN_END);
   let marks = load<i32>(r, MARKS);
-  let packet = load<f64>(r, PACKET);
+  let packet = load<i32>(r, PACKET);
   let captured: u32 = 0;
   let taken = 0;
   let at = from;
@@ -184,7 +184,7 @@ export function take(r: usize, from: usize, to: usize): usize {
       if (acknowledged - acked > 0) acked = acknowledged;
     } else break;
 
-    packet += 1;
+    packet++;
     seconds = <f64>whole + offset;
     nanoseconds = <f64>fraction * unit;
     if (size > 0) {
@@ -192,7 +192,7 @@ export function take(r: usize, from: usize, to: usize): usize {
       runEnd += size;
       next += <i32>size;
       store<i32>(load<usize>(r, MARK_ENDS) + ((<usize>marks) << 2), <i32>(runEnd - runStart));
-      store<f64>(load<usize>(r, MARK_PACKETS) + ((<usize>marks) << 3), packet);
+      store<i32>(load<usize>(r, MARK_PACKETS) + ((<usize>marks) << 2), packet);
       store<f64>(load<usize>(r, MARK_SECONDS) + ((<usize>marks) << 3), seconds);
       store<f64>(load<usize>(r, MARK_NANOSECONDS) + ((<usize>marks) << 3), nanoseconds);
       marks++;
@@ -211,7 +211,6 @@ export function take(r: usize, from: usize, to: usize): usize {
   store<i32>(r, marks, MARKS);
   store<i32>(r, taken, TAKEN);
   store<u32>(r, captured, CAPTURED);
-  store<f64>(r, packet, PACKET);
   store<f64>(r, seconds, SECONDS);
   store<f64>(r, nanoseconds, NANOSECONDS);
   return at;
