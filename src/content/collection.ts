@@ -1,6 +1,6 @@
 /**
- * The bytes of one file while they come: in a slot of the arena up to `limits.slot`, beyond that, or where no slot is to be had, in a
- * spool file that is hashed as it grows. What is cut, and what that means, is for its user to say: a call that could not keep its
+ * The bytes of one file while they come: in pieces of the arena up to `limits.slot`, beyond that, or where no piece is to be had, in a
+ * spool file. They are hashed as they come. What is cut, and what that means, is for its user to say: a call that could not keep its
  * bytes answers with the failure, and what was kept before stays readable.
  */
 import { Buffer } from 'node:buffer';
@@ -18,7 +18,7 @@ import {
 import type { Slot, SlotPool } from './slots.js';
 import type { Spool, SpoolFile } from './spool.js';
 
-/** What of a slot stays as the write buffer of a spooled file: as much as a capture is read at once, within a core's own cache. */
+/** What of a piece stays as the write buffer of a spooled file: as much as a capture is read at once, within a core's own cache. */
 const TAIL = 262_144;
 
 /** What a thread collects files in. */
@@ -45,7 +45,9 @@ export class Collection {
   /** One past the last byte kept. */
   size = 0;
   readonly #storage: Storage;
-  /** All of the file, or the tail of a spooled one. */
+  /** Where it lies in memory, in order; the tail of a spooled file. */
+  readonly #pieces: Slot[] = [];
+  /** The last of them. */
   #slot: Slot | undefined;
   #file: SpoolFile | undefined;
   /** The tail of a spooled file that has no slot. */
@@ -67,36 +69,27 @@ export class Collection {
 
   /** Adds `chunk[start, end)`. */
   append(chunk: Buffer, start: number, end: number): Failure | undefined {
-    const length = end - start;
-    if (this.#bare) {
-      if (length > this.#storage.spare.left || !this.#room(this.size + length)) return NOTHING_TO_SPARE;
-      this.#storage.spare.left -= length;
-    }
+    let at = start;
+    if (this.#bare && end - start > this.#storage.spare.left) return NOTHING_TO_SPARE;
     if (this.#file === undefined) {
-      if (this.#room(this.size + length)) {
-        this.#copy(this.#slot!.at + this.size, chunk, start, end);
-        this.grew(length);
-        return undefined;
-      }
+      if (this.size + end - start <= this.#storage.slotLimit) at = this.#collect(chunk, start, end);
+      if (at === end) return undefined;
+      if (this.#bare) return NOTHING_TO_SPARE;
       const failure = this.#spill();
       if (failure !== undefined) return failure;
     }
-    return this.#appendSpooled(chunk, start, end);
+    return this.#appendSpooled(chunk, at, end);
   }
 
   /** Puts `chunk[start, end)` at `at`, over what is there; bytes between the end and `at` become zeros. */
   place(at: number, chunk: Buffer, start: number, end: number): Failure | undefined {
     if (at === this.size) return this.append(chunk, start, end);
-    const beyond = at + end - start;
     if (this.#file === undefined) {
-      if (this.#room(Math.max(this.size, beyond))) {
-        const slot = this.#slot!;
-        // A slot is used again without being cleaned: what nobody wrote would be another file's bytes.
-        if (at > this.size) this.#storage.arena.clear(slot.at + this.size, slot.at + at);
-        this.#copy(slot.at + at, chunk, start, end);
-        this.#unhash(at);
-        if (beyond > this.size) this.grew(beyond - this.size);
-        return undefined;
+      if (at + end - start <= this.#storage.slotLimit) {
+        const over = Math.min(end, start + Math.max(0, this.size - at));
+        if (over > start) this.#overwrite(at, chunk, start, over);
+        if (at < this.size && over === end) return undefined;
+        if (this.#zeros(at)) return this.append(chunk, over, end);
       }
       const failure = this.#spill();
       if (failure !== undefined) return failure;
@@ -104,7 +97,7 @@ export class Collection {
     const failure = this.#flush() ?? this.#store(at, chunk, start, end);
     if (failure !== undefined) return failure;
     this.#forgetDigest();
-    this.size = Math.max(this.size, beyond);
+    this.size = Math.max(this.size, at + end - start);
     this.#tailAt = this.size;
     return undefined;
   }
@@ -112,7 +105,10 @@ export class Collection {
   /** The offset in the arena where `length` more bytes may be put, to be counted with `grew`; -1 when there is no such place. */
   reserve(length: number): number {
     if (this.#file === undefined) {
-      if (this.#room(this.size + length)) return this.#slot!.at + this.size;
+      if (this.size + length <= this.#storage.slotLimit) {
+        const piece = this.#piece(length);
+        return piece === undefined ? -1 : piece.at + piece.used;
+      }
       if (this.size === 0 || this.#spill() !== undefined) return -1;
     }
     const slot = this.#slot;
@@ -123,10 +119,9 @@ export class Collection {
 
   grew(length: number): void {
     this.size += length;
-    const slot = this.#slot!;
-    slot.used += length;
-    if (this.#file === undefined && this.size - this.#hashed >= this.#storage.digests.block && !this.#rewritten)
-      this.#hashSlot(slot);
+    this.#slot!.used += length;
+    if (this.#file !== undefined || this.#bare || this.#rewritten) return;
+    if (this.size - this.#hashed >= this.#storage.digests.block) this.#hashPieces(this.#pieces.length);
   }
 
   /**
@@ -136,14 +131,18 @@ export class Collection {
   seal(): { content: Content; digest: Digested | PendingDigest; failure: Failure | undefined } {
     const file = this.#file;
     if (file === undefined) {
-      const slot = this.#slot;
-      if (slot !== undefined) this.#storage.slots.seal(slot);
-      const bytes = slot === undefined ? EMPTY : this.#storage.arena.bytes.subarray(slot.at, slot.at + this.size);
-      const content = new MemoryContent(bytes);
+      const { slots } = this.#storage;
+      for (const piece of this.#pieces) slots.seal(piece);
+      const views = this.#pieces.map((piece) => this.#view(piece));
+      const content = views.length > 1 ? new PiecedContent(views, [...this.#pieces], this.size) : new MemoryContent(views[0] ?? EMPTY);
       if (this.#bare) return { content, digest: NO_DIGEST, failure: undefined };
+      // The end is told with the last piece.
+      this.#hashPieces(this.#pieces.length - 1);
       const digest = this.#digest ?? this.#storage.digests.begin();
       this.#digest = undefined;
-      return { content, digest: digest.end(content, bytes, this.#hashed, this.size), failure: undefined };
+      const last = views.at(-1) ?? EMPTY;
+      const hashed = this.#hashed - (this.size - last.length);
+      return { content, digest: digest.end(content, last, hashed, last.length), failure: undefined };
     }
     const failure = this.#flush();
     const content = new SpoolContent(file, this.size);
@@ -164,12 +163,64 @@ export class Collection {
     this.#file = undefined;
   }
 
-  /** Makes the slot hold a file of `size` bytes; false when it cannot. */
-  #room(size: number): boolean {
-    if (size > this.#storage.slotLimit) return false;
-    this.#slot ??= this.#storage.slots.open();
-    if (this.#slot === undefined || this.#slot.room >= size) return this.#slot !== undefined;
-    return this.#storage.slots.grow(this.#slot, size);
+  /** Puts what there is memory for of `chunk[start, end)` into it; where the first byte is that there is none for. */
+  #collect(chunk: Buffer, start: number, end: number): number {
+    for (let at = start; at < end; ) {
+      const piece = this.#piece(1);
+      if (piece === undefined) return at;
+      const length = Math.min(piece.room - piece.used, end - at);
+      this.#copy(piece.at + piece.used, chunk, at, at + length);
+      if (this.#bare) this.#storage.spare.left -= length;
+      this.grew(length);
+      at += length;
+    }
+    return end;
+  }
+
+  /** The piece that the next `length` bytes go to; undefined: there is none to be had. */
+  #piece(length: number): Slot | undefined {
+    const last = this.#slot;
+    if (last !== undefined && last.room - last.used >= length) return last;
+    const { slots } = this.#storage;
+    const piece = slots.open();
+    if (piece === undefined) return undefined;
+    if (piece.room < length) {
+      slots.close(piece);
+      return undefined;
+    }
+    piece.from = this.size;
+    this.#pieces.push(piece);
+    this.#slot = piece;
+    return piece;
+  }
+
+  #view({ at, used }: Slot): Buffer {
+    return this.#storage.arena.bytes.subarray(at, at + used);
+  }
+
+  /** Puts `chunk[start, end)` over bytes that are there. */
+  #overwrite(at: number, chunk: Buffer, start: number, end: number): void {
+    let index = pieceOf(this.#pieces, at);
+    for (let next = start; next < end; index++) {
+      const piece = this.#pieces[index]!;
+      const into = at + next - start - piece.from;
+      const length = Math.min(piece.used - into, end - next);
+      this.#copy(piece.at + into, chunk, next, next + length);
+      next += length;
+    }
+    if (at < this.#hashed) this.#forgetDigest();
+  }
+
+  /** Zeros up to `at`, as memory is used again without being cleaned: what nobody wrote would be another file's bytes. False: there is no memory for them. */
+  #zeros(at: number): boolean {
+    while (this.size < at) {
+      const piece = this.#piece(1);
+      if (piece === undefined) return false;
+      const length = Math.min(piece.room - piece.used, at - this.size);
+      this.#storage.arena.clear(piece.at + piece.used, piece.at + piece.used + length);
+      this.grew(length);
+    }
+    return true;
   }
 
   #copy(to: number, chunk: Buffer, start: number, end: number): void {
@@ -179,33 +230,41 @@ export class Collection {
     else chunk.copy(arena.bytes, to, start, end);
   }
 
-  /** Goes on in a spool file; the slot, or a buffer of its own, becomes the tail. */
+  /** Goes on in a spool file; the last piece, or a buffer of its own, becomes the tail. */
   #spill(): Failure | undefined {
-    const slot = this.#slot;
+    const { arena, slots } = this.#storage;
     let file: SpoolFile | undefined;
     try {
       file = this.#storage.spool.open();
-      if (slot !== undefined && !file.write(0, this.#storage.arena.bytes, slot.at, slot.at + this.size)) {
-        file.close();
-        return SPOOL_FULL;
-      }
+      for (const { at, from, used } of this.#pieces)
+        if (!file.write(from, arena.bytes, at, at + used)) {
+          file.close();
+          return SPOOL_FULL;
+        }
     } catch (error) {
       file?.close();
       return failed(error);
     }
     this.#file = file;
     this.#tailAt = this.size;
-    if (slot !== undefined) {
-      this.#hashStored(this.#storage.arena.bytes, slot.at + this.#hashed, slot.at + this.size);
-      this.#digest?.settle();
-      slot.used = 0;
-      if (slot.room >= DIGEST_BLOCK) {
-        this.#storage.slots.shrink(slot, TAIL);
+    this.#hashStored(EMPTY, 0, 0);
+    for (let index = pieceOf(this.#pieces, this.#hashed); index < this.#pieces.length; index++) {
+      const { at, from, used } = this.#pieces[index]!;
+      this.#hashStored(arena.bytes, at + this.#hashed - from, at + used);
+    }
+    this.#digest?.settle();
+    const last = this.#pieces.pop();
+    this.#dropPieces();
+    if (last !== undefined) {
+      if (last.room >= DIGEST_BLOCK) {
+        last.used = 0;
+        slots.shrink(last, TAIL);
+        this.#pieces.push(last);
+        this.#slot = last;
         return undefined;
       }
-      this.#storage.slots.close(slot);
-      this.#slot = undefined;
-    } else this.#hashStored(EMPTY, 0, 0);
+      slots.close(last);
+    }
     this.#tail = Buffer.allocUnsafeSlow(DIGEST_BLOCK);
     return undefined;
   }
@@ -260,13 +319,15 @@ export class Collection {
     return undefined;
   }
 
-  /** Brings the digest up to the end of what the slot holds. */
-  #hashSlot(slot: Slot): void {
-    if (this.#bare) return;
-    this.#digest ??= this.#storage.digests.begin();
-    slot.beforeMove ??= () => this.#digest?.settle();
-    this.#digest.update(this.#storage.arena.bytes, slot.at + this.#hashed, slot.at + this.size);
-    this.#hashed = this.size;
+  /** Brings the digest up to the end of what the first `count` pieces hold. */
+  #hashPieces(count: number): void {
+    for (let index = pieceOf(this.#pieces, this.#hashed); index < count; index++) {
+      const { at, from, used } = this.#pieces[index]!;
+      if (from + used === this.#hashed) continue;
+      this.#digest ??= this.#storage.digests.begin();
+      this.#digest.update(this.#storage.arena.bytes, at + this.#hashed - from, at + used);
+      this.#hashed = from + used;
+    }
   }
 
   /** The next bytes of the digest, which are in the file by now. */
@@ -275,11 +336,6 @@ export class Collection {
     this.#digest ??= this.#storage.digests.begin();
     this.#digest.stored(this.#file, bytes, start, end);
     this.#hashed += end - start;
-  }
-
-  /** Bytes from `at` on are others now. */
-  #unhash(at: number): void {
-    if (at < this.#hashed) this.#forgetDigest();
   }
 
   /** The digest is made anew at the end. */
@@ -299,13 +355,35 @@ export class Collection {
   }
 
   #dropTail(): void {
-    if (this.#slot !== undefined) this.#storage.slots.close(this.#slot);
-    this.#slot = undefined;
+    this.#dropPieces();
     this.#tail = undefined;
+  }
+
+  #dropPieces(): void {
+    for (const piece of this.#pieces) this.#storage.slots.close(piece);
+    this.#pieces.length = 0;
+    this.#slot = undefined;
   }
 }
 
-/** Bytes that lie in memory. */
+/** Where in its file a piece begins. */
+interface Start {
+  readonly from: number;
+}
+
+/** Index of the piece that byte `at` lies in. */
+function pieceOf(pieces: readonly Start[], at: number): number {
+  let low = 0;
+  let high = pieces.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (pieces[middle]!.from <= at) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Bytes that lie in memory in one piece. */
 export class MemoryContent implements Content {
   readonly length: number;
   readonly bytes: Buffer;
@@ -317,6 +395,34 @@ export class MemoryContent implements Content {
 
   read(at: number, length: number): Buffer {
     return this.bytes.subarray(at, at + length);
+  }
+}
+
+/** Bytes that lie in memory in several pieces. */
+class PiecedContent implements Content {
+  readonly length: number;
+  readonly bytes = undefined;
+  readonly pieces: readonly Buffer[];
+  readonly #starts: readonly Start[];
+
+  constructor(pieces: readonly Buffer[], starts: readonly Start[], length: number) {
+    this.length = length;
+    this.pieces = pieces;
+    this.#starts = starts;
+  }
+
+  read(at: number, length: number): Buffer {
+    const wanted = Math.max(0, Math.min(length, this.length - at));
+    let index = pieceOf(this.#starts, at);
+    let piece = this.pieces[index]!;
+    let from = at - this.#starts[index]!.from;
+    if (from + wanted <= piece.length) return piece.subarray(from, from + wanted);
+    const joined = Buffer.allocUnsafe(wanted);
+    for (let filled = 0; filled < wanted; from = 0) {
+      filled += piece.copy(joined, filled, from);
+      piece = this.pieces[++index] ?? EMPTY;
+    }
+    return joined;
   }
 }
 

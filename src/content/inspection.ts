@@ -6,7 +6,7 @@
 import { tmpdir } from 'node:os';
 import type { Arena } from '../core/arena.js';
 import type { FileMeta, Inspected } from '../core/file.js';
-import type { Limits } from '../core/limits.js';
+import { type Limits, MiB } from '../core/limits.js';
 import type { Storage } from './collection.js';
 import { type Digests, digestsHere } from './digest.js';
 import { JoinedFiles } from './joined-files.js';
@@ -14,6 +14,9 @@ import { type ContentTaker, FileNode, type InfectedTaker, type RootFile, type To
 import { SlotPool } from './slots.js';
 import { Spool } from './spool.js';
 import { type Clock, type FileBounds, FileTree } from './tree.js';
+
+/** A file lies in memory in pieces of this size, at the most: large enough for what a block of a capture brings, and for scanners to run at full speed. */
+const PIECE = MiB;
 
 export interface InspectionOptions extends Tools {
   /** Must hold `limits.slots` more bytes. */
@@ -41,7 +44,7 @@ export class Inspection {
     this.#clock = options.clock ?? (() => performance.now());
     this.#storage = {
       arena,
-      slots: new SlotPool(arena, limits),
+      slots: new SlotPool(arena, { slot: Math.min(limits.slot, PIECE), slots: limits.slots }),
       spool: new Spool(options.spoolDirectory ?? tmpdir(), limits.spool),
       slotLimit: limits.slot,
       digests: digestsHere,

@@ -1,9 +1,8 @@
 /**
- * Memory for files that are being collected: a region of the arena, cut by halves (a buddy system).
- * A new file gets a whole stretch (`limits.slot` rounded up to a power of two) while one is free, so a file that grows does so in
- * place and nothing is copied. Only when the stretches run out are the unused upper halves of open slots given away; a slot
- * takes its half back when that is free again, or moves to a larger free block. Freed blocks are reused last in, first out:
- * traffic with one file at a time touches one stretch only.
+ * Memory for files that are being collected: a region of the arena, cut by halves (a buddy system). A file takes one piece after another as it grows
+ * (`collection.ts`). A new piece is a whole stretch (`slot` rounded up to a power of two) while one is free; only when they have run out are the
+ * unused upper halves of open ones given away. Freed blocks are reused last in, first out: as much memory is touched as files are large that are open at
+ * the same time, and memory that was never touched costs more than any other.
  */
 import type { Arena } from '../core/arena.js';
 
@@ -11,10 +10,12 @@ import type { Arena } from '../core/arena.js';
 const BLOCK = 4096;
 const NONE = -1;
 
-/** Room for one file. Its bytes are `arena.bytes[at, at + used)`. */
+/** Room for a piece of a file. Its bytes are `arena.bytes[at, at + used)`. */
 export class Slot {
-  /** Offset in the arena; changes only when `SlotPool.grow` has to move it. */
-  at: number;
+  /** Offset in the arena. */
+  readonly at: number;
+  /** Where in its file it begins; kept by whoever fills it. */
+  from = 0;
   /** Bytes of it that are in use; kept by whoever fills it. */
   used = 0;
   /** Its room is `BLOCK << order`. */
@@ -23,8 +24,6 @@ export class Slot {
   listed = NONE;
   /** Its file is whole; the pool's. */
   sealed = false;
-  /** Called before its bytes are moved: who else reads them must be done. */
-  beforeMove: (() => void) | undefined;
 
   constructor(at: number, order: number) {
     this.at = at;
@@ -37,7 +36,6 @@ export class Slot {
 }
 
 export class SlotPool {
-  readonly #arena: Arena;
   readonly #base: number;
   /** Order of a whole stretch. */
   readonly #top: number;
@@ -52,13 +50,12 @@ export class SlotPool {
   /** Bytes of files that are whole and still looked at. */
   sealed = 0;
 
-  /** Claims its region of the arena. `slot`: what one file may take; `slots`: all of them. */
+  /** Claims its region of the arena. `slot`: the largest piece; `slots`: all of them. */
   constructor(arena: Arena, limits: { readonly slot: number; readonly slots: number }) {
     const fitting = Math.max(0, Math.floor(Math.log2(limits.slots / BLOCK)));
     this.#top = Math.min(fitting, Math.max(0, Math.ceil(Math.log2(limits.slot / BLOCK))));
     const stretches = Math.floor(limits.slots / (BLOCK << this.#top));
     const blocks = stretches << this.#top;
-    this.#arena = arena;
     this.#base = arena.claim(blocks * BLOCK);
     this.#head = new Int32Array(this.#top + 1).fill(NONE);
     this.#next = new Int32Array(blocks);
@@ -85,24 +82,6 @@ export class SlotPool {
       order--;
     }
     return undefined;
-  }
-
-  /** Makes `slot` at least `room` bytes large, in place or by moving it; false when there is no such room. */
-  grow(slot: Slot, room: number): boolean {
-    if (slot.room >= room) return true;
-    if (room > BLOCK << this.#top) return false;
-    this.#unlist(slot);
-    const block = (slot.at - this.#base) / BLOCK;
-    while (slot.room < room && slot.order < this.#top) {
-      const upper = block + (1 << slot.order);
-      // Only a lower half can take its buddy without its bytes being moved.
-      if ((block & (1 << slot.order)) !== 0 || this.#free[upper] !== slot.order + 1) break;
-      this.#take(upper, slot.order);
-      slot.order++;
-    }
-    const fits = slot.room >= room || this.#move(slot, room);
-    this.#list(slot);
-    return fits;
   }
 
   /** Gives back all of `slot` but its first `room` bytes. */
@@ -146,21 +125,6 @@ export class SlotPool {
       return (slot.at - this.#base) / BLOCK + (1 << slot.order);
     }
     return NONE;
-  }
-
-  #move(slot: Slot, room: number): boolean {
-    let order = slot.order + 1;
-    while (order <= this.#top && (BLOCK << order < room || this.#head[order] === NONE)) order++;
-    if (order > this.#top) return false;
-    slot.beforeMove?.();
-    const block = this.#head[order]!;
-    this.#take(block, order);
-    const to = this.#base + block * BLOCK;
-    this.#arena.move(to, slot.at, slot.at + slot.used);
-    this.#release((slot.at - this.#base) / BLOCK, slot.order);
-    slot.at = to;
-    slot.order = order;
-    return true;
   }
 
   #list(slot: Slot): void {

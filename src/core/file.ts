@@ -258,8 +258,10 @@ export interface Extractor {
 /** A finished file's bytes: in memory, or in an unlinked spool file. */
 export interface Content {
   readonly length: number;
-  /** The whole of it where it lies in memory; valid during the call that it was given to, until a promise returned from it settles. */
+  /** The whole of it where it lies in memory in one piece; valid during the call that it was given to, until a promise returned from it settles. */
   readonly bytes: Buffer | undefined;
+  /** Where it lies in memory in several: all of them in order, as long valid. What `read` gives is then, too. */
+  readonly pieces?: readonly Buffer[];
   /** Up to `length` bytes from `at`; shorter at the end. A view or a copy, valid until the next call. */
   read(at: number, length: number): Buffer;
 }

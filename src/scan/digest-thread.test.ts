@@ -14,6 +14,8 @@ import { KiB, MiB } from '../core/limits.js';
 import { sharedArena } from '../kernels/memory.js';
 import { DigestThread } from './digest-thread.js';
 
+/** Files are longer. */
+const PIECE = 128 * KiB;
 const MARK = Buffer.from('a mark of our own that no file has by chance');
 
 function digesting(
@@ -23,7 +25,7 @@ function digesting(
   const arena = sharedArena(300);
   const digests = new DigestThread(arena, [MARK], thread);
   context.after(() => digests.close());
-  const pool = new SlotPool(arena, { slot, slots });
+  const pool = new SlotPool(arena, { slot: PIECE, slots });
   const spool = new Spool(tmpdir(), 1 << 30);
   return { arena, slots: pool, spool, slotLimit: slot, digests, promised: 0, spare: { left: 0 } };
 }

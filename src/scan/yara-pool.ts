@@ -205,8 +205,8 @@ class Runner {
     this.#child.on('close', (code, signal) => this.#end(`ended with ${signal ?? code}`));
   }
 
-  /** Answers when the process has, or has ended: `bytes` are not read after that. */
-  scan(bytes: Buffer): Promise<readonly Signature[]> {
+  /** Answers when the process has, or has ended: the bytes, in pieces, are not read after that. */
+  scan(pieces: readonly Buffer[]): Promise<readonly Signature[]> {
     return new Promise((resolve, reject) => {
       if (!this.alive) {
         reject(new SourceError(this.#killedFor ?? 'the process has ended'));
@@ -215,11 +215,11 @@ class Runner {
       this.#answered = resolve;
       this.#failed = reject;
       const header = Buffer.alloc(4);
-      header.writeUInt32LE(bytes.length);
+      header.writeUInt32LE(pieces.reduce((sum, piece) => sum + piece.length, 0));
       const input = this.#child.stdin!;
       input.cork();
       input.write(header);
-      input.write(bytes);
+      for (const piece of pieces) input.write(piece);
       input.uncork();
     });
   }

@@ -7,6 +7,7 @@ import type { Buffer } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import { inMemory } from '../content/pieces.js';
 import { ConfigError, SourceError } from '../core/errors.js';
 import type { Content } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
@@ -49,12 +50,16 @@ export function compileRules(paths: readonly string[], options: { readonly refus
 }
 
 /**
- * The stretches of a file that rules are run on: all of it where it lies in memory, else windows that overlap. A window is valid
- * until the next is asked for.
+ * The stretches of a file that rules are run on, each in pieces: all of it where it lies in memory, else windows that overlap. A window is
+ * valid until the next is asked for.
  */
-export function* windows(content: Content, limits: Pick<Limits, 'scanWindow' | 'scanOverlap'>): Generator<Buffer> {
-  if (content.bytes !== undefined) {
-    yield content.bytes;
+export function* windows(
+  content: Content,
+  limits: Pick<Limits, 'scanWindow' | 'scanOverlap'>,
+): Generator<readonly Buffer[]> {
+  const whole = inMemory(content);
+  if (whole !== undefined) {
+    yield whole;
     return;
   }
   const step = Math.max(1, limits.scanWindow - limits.scanOverlap);
@@ -62,7 +67,7 @@ export function* windows(content: Content, limits: Pick<Limits, 'scanWindow' | '
     const wanted = Math.min(limits.scanWindow, content.length - at);
     const window = content.read(at, wanted);
     if (window.length < wanted) throw new SourceError(`spool: the file ends before its ${content.length} bytes`);
-    yield window;
+    yield [window];
     if (at + wanted >= content.length) return;
   }
 }

@@ -3,6 +3,7 @@
  * zip64 part. A record that contradicts itself is returned with `odd`; what the records mean together is zip.ts's business.
  */
 import type { Content } from '../../core/file.js';
+import { lasting } from '../pieces.js';
 import { crc32 } from './crc32.js';
 import { asCp437, asUtf8 } from './names.js';
 
@@ -250,7 +251,7 @@ export function readEnd(content: Content, at: number): End | undefined {
 export function findEnd(content: Content): End | undefined {
   const from = Math.max(0, content.length - TAIL - 64 * 1024);
   // Kept while other records are read.
-  const tail = content.bytes?.subarray(from) ?? Buffer.from(content.read(from, content.length - from));
+  const tail = lasting(content, from, content.length - from);
   let last: End | undefined;
   for (let at = lastEnd(tail, tail.length); at >= 0; at = lastEnd(tail, at - 1)) {
     const end = readEnd(content, from + at);

@@ -8,6 +8,7 @@ import type { Content } from '../../core/file.js';
 import { DEFAULT_LIMITS } from '../../core/limits.js';
 import { otherFormat } from '../archive/other-formats.js';
 import { isTarHeader } from '../archive/tar.js';
+import { lasting } from '../pieces.js';
 import { isEncrypted7z, isEncryptedPdf, isEncryptedRar } from './encrypted.js';
 import { executableTypes } from './executable.js';
 import { readOle2 } from './ole2.js';
@@ -98,7 +99,7 @@ export function identify(content: Content, name: string | undefined): Identity {
 
 function headOf(content: Content): Buffer {
   const length = Math.min(content.length, DEFAULT_LIMITS.typeHead);
-  return content.bytes?.subarray(0, length) ?? Buffer.from(content.read(0, length));
+  return lasting(content, 0, length);
 }
 
 /** A header block, or what readers skip to find one: the magic with a wrong checksum, blocks of zeros or junk in front. */
