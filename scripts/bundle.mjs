@@ -21,6 +21,17 @@ const children = [
 ];
 const names = new Set([...beginnings, ...children].map((entry) => basename(entry)));
 
+/** What is not ours stays where npm put it, but for what every command needs first. */
+const joinedPackages = new Set(['commander']);
+const packages = {
+  name: 'packages',
+  setup({ onResolve }) {
+    onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
+      kind === 'entry-point' || joinedPackages.has(path) ? undefined : { path, external: true },
+    );
+  },
+};
+
 /** A module finds what lies beside it (data, other programs) from where it was compiled, or among the entries. */
 const places = {
   name: 'places',
@@ -41,6 +52,8 @@ const places = {
   },
 };
 
+const LOCATION = "const programUrl = require('node:url').pathToFileURL(__filename).href;";
+
 /** One file of CommonJS. */
 const joined = (name, more) =>
   build({
@@ -50,20 +63,26 @@ const joined = (name, more) =>
     platform: 'node',
     target: 'node20',
     charset: 'ascii',
-    packages: 'external',
     supported: { 'dynamic-import': false },
-    banner: { js: "const programUrl = require('node:url').pathToFileURL(__filename).href;" },
+    banner: { js: LOCATION },
     define: { 'import.meta.url': 'programUrl' },
     logLevel: 'warning',
-    plugins: [places],
     ...more,
+    plugins: [packages, ...(more.plugins ?? [places])],
   });
 const nameOf = (entry) => basename(entry, '.js');
 
 rmSync(out, { recursive: true, force: true });
 const exported = beginnings.map((entry) => `'${nameOf(entry)}': () => import('./${entry}'),`);
 await Promise.all([
-  joined('program', { stdin: { contents: `export const beginnings = {${exported.join('')}};`, resolveDir: compiled } }),
+  joined('program', {
+    stdin: { contents: `export const beginnings = {${exported.join('')}};`, resolveDir: compiled },
+    // What Node puts around a module: whoever compiles the file as it is need not make a second text of it (start.ts).
+    banner: {
+      js: `// Has commander in it, Copyright (c) 2011 TJ Holowaychuk, MIT licence.\n(function (module, require, __filename) {${LOCATION}`,
+    },
+    footer: { js: '})' },
+  }),
   // It finds the program beside itself.
   joined('start', { entryPoints: [join(compiled, 'program/start.js')], plugins: [] }),
   ...children.map((entry) => joined(nameOf(entry), { entryPoints: [join(compiled, entry)] })),

@@ -52,9 +52,10 @@ export class Scan implements InputScanner {
 
   /**
    * `jobs`: cores to use; undefined: two, one to read and one to hash and search what is large, and all where there are YARA rules, which cost more
-   * than all the rest. Throws ConfigError where signatures cannot be read.
+   * than all the rest. `largest`: bytes of the largest input to come, where that is known: memory is shared with a second thread for large ones only,
+   * since what is copied into it from elsewhere takes longer. Throws ConfigError where signatures cannot be read.
    */
-  constructor(setup: ScanSetup, jobs?: number) {
+  constructor(setup: ScanSetup, jobs?: number, largest = Number.POSITIVE_INFINITY) {
     if (hasRules(setup.signatures)) {
       const cores = jobs ?? availableParallelism();
       this.#threads = Math.ceil(cores / RULES_A_THREAD);
@@ -62,7 +63,7 @@ export class Scan implements InputScanner {
     } else {
       const cores = jobs ?? Math.min(2, availableParallelism());
       this.#threads = Math.max(1, Math.floor(cores / 2));
-      this.#setup = { ...setup, digestThread: cores > 1 };
+      this.#setup = { ...setup, digestThread: cores > 1 && largest >= WORTH_A_DIGEST_THREAD };
     }
   }
 

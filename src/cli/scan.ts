@@ -38,7 +38,10 @@ export interface ScanOptions {
 
 /** The exit status: 0 nothing found, 1 policy strips or blocks something, 2 something could not be read. */
 export function scan(names: readonly string[], options: ScanOptions): Promise<number> {
-  return scanWith(names, options, (setup) => new Scan(setup, options.jobs));
+  return scanWith(names, options, (setup, inputs) => {
+    const largest = inputs.reduce((most, { size }) => Math.max(most, size ?? 0), 0);
+    return new Scan(setup, options.jobs, largest);
+  });
 }
 
 /** The same by whoever `scannerFor` the inputs is. */

@@ -15,6 +15,7 @@ import {
   type PendingDigest,
   type RunningDigest,
 } from './digest.js';
+import { MemoryContent, PiecedContent, pieceOf, SpoolContent } from './kept-content.js';
 import type { Slot, SlotPool } from './slots.js';
 import type { Spool, SpoolFile } from './spool.js';
 
@@ -134,7 +135,10 @@ export class Collection {
       const { slots } = this.#storage;
       for (const piece of this.#pieces) slots.seal(piece);
       const views = this.#pieces.map((piece) => this.#view(piece));
-      const content = views.length > 1 ? new PiecedContent(views, [...this.#pieces], this.size) : new MemoryContent(views[0] ?? EMPTY);
+      const content =
+        views.length > 1
+          ? new PiecedContent(views, [...this.#pieces], this.size)
+          : new MemoryContent(views[0] ?? EMPTY);
       if (this.#bare) return { content, digest: NO_DIGEST, failure: undefined };
       // The end is told with the last piece.
       this.#hashPieces(this.#pieces.length - 1);
@@ -363,87 +367,6 @@ export class Collection {
     for (const piece of this.#pieces) this.#storage.slots.close(piece);
     this.#pieces.length = 0;
     this.#slot = undefined;
-  }
-}
-
-/** Where in its file a piece begins. */
-interface Start {
-  readonly from: number;
-}
-
-/** Index of the piece that byte `at` lies in. */
-function pieceOf(pieces: readonly Start[], at: number): number {
-  let low = 0;
-  let high = pieces.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (pieces[middle]!.from <= at) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-/** Bytes that lie in memory in one piece. */
-export class MemoryContent implements Content {
-  readonly length: number;
-  readonly bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.length = bytes.length;
-    this.bytes = bytes;
-  }
-
-  read(at: number, length: number): Buffer {
-    return this.bytes.subarray(at, at + length);
-  }
-}
-
-/** Bytes that lie in memory in several pieces. */
-class PiecedContent implements Content {
-  readonly length: number;
-  readonly bytes = undefined;
-  readonly pieces: readonly Buffer[];
-  readonly #starts: readonly Start[];
-
-  constructor(pieces: readonly Buffer[], starts: readonly Start[], length: number) {
-    this.length = length;
-    this.pieces = pieces;
-    this.#starts = starts;
-  }
-
-  read(at: number, length: number): Buffer {
-    const wanted = Math.max(0, Math.min(length, this.length - at));
-    let index = pieceOf(this.#starts, at);
-    let piece = this.pieces[index]!;
-    let from = at - this.#starts[index]!.from;
-    if (from + wanted <= piece.length) return piece.subarray(from, from + wanted);
-    const joined = Buffer.allocUnsafe(wanted);
-    for (let filled = 0; filled < wanted; from = 0) {
-      filled += piece.copy(joined, filled, from);
-      piece = this.pieces[++index] ?? EMPTY;
-    }
-    return joined;
-  }
-}
-
-class SpoolContent implements Content {
-  readonly length: number;
-  readonly bytes = undefined;
-  readonly #file: SpoolFile;
-  /** Kept from read to read: a window is read again and again. */
-  #window = EMPTY;
-
-  constructor(file: SpoolFile, length: number) {
-    this.#file = file;
-    this.length = length;
-  }
-
-  /** Throws what the file system says; whoever runs scanners and unpackers states that as `engine-error`. */
-  read(at: number, length: number): Buffer {
-    const wanted = Math.max(0, Math.min(length, this.length - at));
-    if (this.#window.length < wanted) this.#window = Buffer.allocUnsafeSlow(wanted);
-    const got = this.#file.read(at, this.#window, wanted);
-    return this.#window.subarray(0, got);
   }
 }
 

@@ -5,7 +5,8 @@
 import { Buffer } from 'node:buffer';
 import type { Content } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
-import { Collection, MemoryContent, type Storage } from './collection.js';
+import { Collection, type Storage } from './collection.js';
+import { MemoryContent } from './kept-content.js';
 import { eachPiece } from './pieces.js';
 
 type Bounds = Pick<Limits, 'joinedBytes' | 'joinedMemory' | 'joinedWhole' | 'joinedParts'>;

@@ -49,7 +49,7 @@ export function start(name: string): { readonly script: Script; readonly source:
   const source = readFileSync(PROGRAM);
   const cachedData = codeOf(source);
   // It is ASCII: as Latin-1 it is read faster, and half as large in memory.
-  const script = new Script(`(function (module, require, __filename) {${source.toString('latin1')}\n})`, {
+  const script = new Script(source.toString('latin1'), {
     filename: PROGRAM,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
