@@ -68,7 +68,7 @@ export class ScanThread {
   readonly #reader: CaptureReader;
   readonly #keeper: Keeper | undefined;
 
-  /** Reads the signatures and compiles the rules. Rejects with ConfigError when there is something wrong with them. */
+  /** Reads the signatures. Rejects with ConfigError when there is something wrong with them; with rules, whatever is scanned may. */
   static async start(setup: ScanSetup): Promise<ScanThread> {
     const keeper = setup.extract === undefined ? undefined : new Keeper(setup.extract);
     return new ScanThread(setup, await Inspector.start(setup, keeper?.keep), keeper);
@@ -113,6 +113,11 @@ export class ScanThread {
           `connection of packet ${start.packet}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
         ),
     });
+    // Nothing is told before it is known that the rules can be run.
+    let unusable: unknown;
+    this.#inspector.compiling?.catch((error: unknown) => {
+      unusable = error;
+    });
     const hand = (upTo: number): void | Promise<void> => {
       const taken = queue.take(upTo);
       if (taken.events.length > 0 || share.count > 1) return deliver(taken.events, taken.upTo);
@@ -128,7 +133,8 @@ export class ScanThread {
         advance(consumed);
         const { inspection } = this.#inspector;
         inspection.collect();
-        const handed = hand(this.#reader.clock.packet);
+        if (unusable !== undefined) throw unusable;
+        const handed = this.#inspector.compiling === undefined ? hand(this.#reader.clock.packet) : undefined;
         if (inspection.promised === 0) return handed ?? undefined;
         // Who inspects files elsewhere gets on only while this thread lets its pipes be filled and emptied.
         const most = inspection.crowded ? Math.max(0, queue.awaiting - 1) : AWAITED;
@@ -136,6 +142,7 @@ export class ScanThread {
         return handed === undefined ? others : handed.then(() => others);
       },
     });
+    await this.#inspector.compiling;
     await queue.below(0);
     await hand(Number.POSITIVE_INFINITY);
     if (failures.length > 0) throw new InternalError(failures.join('\n'));
@@ -150,6 +157,7 @@ export class ScanThread {
 
   /** A message or any other file, as it lies there. */
   async file(name: string, message: boolean, deliver: Deliver, advance: (done: number) => void): Promise<InputReport> {
+    await this.#inspector.compiling;
     const file = openInput(name);
     let done = 0;
     let damage: string | undefined;

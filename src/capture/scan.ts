@@ -59,7 +59,7 @@ export class Scan implements InputScanner {
     if (hasRules(setup.signatures)) {
       const cores = jobs ?? availableParallelism();
       this.#threads = Math.ceil(cores / RULES_A_THREAD);
-      this.#setup = { ...setup, ruleProcesses: Math.ceil(cores / this.#threads) };
+      this.#setup = { ...setup, ruleProcesses: Math.ceil(cores / this.#threads), rulesLater: true };
     } else {
       const cores = jobs ?? Math.min(2, availableParallelism());
       this.#threads = Math.max(1, Math.floor(cores / 2));

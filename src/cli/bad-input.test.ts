@@ -133,6 +133,12 @@ test('a bad signature file is refused with its line', async () => {
     failedWith(await inspectd([...command, '--signatures', literals]), /bad\.literals:2: /);
   const rules = made('bad.yar', 'rule a { condition: true }\nrule b {');
   failedWith(await inspectd(['scan', MAIL, '--signatures', rules]), /bad\.yar:2: /);
+  // The capture is read while rules are compiled: nothing of it may be told.
+  for (const input of [MAIL, made('mail.eml', 'Subject: a mail\r\n\r\ntext\r\n')]) {
+    const ran = await scanned(work, ['--signatures', rules, input]);
+    failedWith(ran, /bad\.yar:2: /);
+    assert.deepEqual([ran.files, ran.flows, ran.log], ['', '', '']);
+  }
   failedWith(await inspectd(['check', '--signatures', rules]), /bad\.yar:2: /);
 });
 

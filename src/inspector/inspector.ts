@@ -28,7 +28,7 @@ import type { ClamdAddress } from '../scan/clamd/address.js';
 import { DigestThread } from '../scan/digest-thread.js';
 import { remembering } from '../scan/remembering.js';
 import { createScanners, selfTest } from '../scan/scanners.js';
-import { loadSignatures } from '../scan/signatures.js';
+import { loadSignatures, YARA } from '../scan/signatures.js';
 import type { YaraPool } from '../scan/yara-pool.js';
 
 /** What to inspect with and by which rules. */
@@ -44,6 +44,8 @@ export interface InspectorSetup {
   readonly ruleProcesses?: number;
   /** So many of them are started at once, since there is work for them: one, if undefined. */
   readonly ruleProcessesAtOnce?: number;
+  /** Files may come while the rules are compiled (`Inspector.compiling`), and wait for them. */
+  readonly rulesLater?: boolean;
   /** `startDigestThread` may be called: memory is shared. */
   readonly digestThread?: boolean;
   /** What a virus that is known from before is said to be found by (`cached`); undefined: as at the first time. */
@@ -77,9 +79,15 @@ const NOTHING_CONFIGURED: PolicyMatch = {
 interface Engines {
   readonly scanners: Scanner[];
   readonly literals: readonly Buffer[];
-  readonly rules: YaraPool | undefined;
+  readonly rules: Rules;
+  /** Rules that are compiled while files come. */
+  readonly compiling?: Promise<Rules>;
+}
+
+interface Rules {
+  readonly pool?: YaraPool;
   /** Why the user's YARA rules are not used. */
-  readonly unused: string | undefined;
+  readonly unused?: string;
 }
 
 export class Inspector {
@@ -90,8 +98,9 @@ export class Inspector {
   readonly #scanners: Scanner[];
   readonly #literals: readonly Buffer[];
   #digestThread: DigestThread | undefined;
-  #rules: YaraPool | undefined;
-  #unused: string | undefined;
+  #rules: Rules;
+  /** Settles when the rules run, or cannot here (`unusedRules`); rejects with ConfigError. Undefined: that is over. */
+  compiling: Promise<void> | undefined;
   readonly #unpackers: Unpackers;
   readonly #readings: Readings;
   #match: MatchPolicy | undefined;
@@ -109,7 +118,12 @@ export class Inspector {
     this.limits = config === undefined ? setup.limits : { ...setup.limits, nesting: MOST_NESTING };
     this.#scanners = engines.scanners;
     this.#rules = engines.rules;
-    this.#unused = engines.unused;
+    this.compiling = engines.compiling?.then((rules) => {
+      this.#rules = rules;
+      this.compiling = undefined;
+    });
+    // Whoever waits hears of it.
+    this.compiling?.catch(() => {});
     this.#literals = engines.literals;
     this.#match = config === undefined ? undefined : policyMatcher(config);
     this.#unpackers = createUnpackers({ limits: this.limits });
@@ -129,7 +143,7 @@ export class Inspector {
 
   /** Why the user's YARA rules are not used, where they are not (no engine for this machine). */
   get unusedRules(): string | undefined {
-    return this.#unused;
+    return this.#rules.unused;
   }
 
   /** What applies to a session; `service` is the protocol as decoded (`SMTP`), where it is known. */
@@ -154,11 +168,11 @@ export class Inspector {
    */
   async reload(setup: InspectorSetup): Promise<void> {
     const match = setup.config === undefined ? undefined : policyMatcher(setup.config);
-    const engines = await startEngines(setup, this.#rules);
+    const before = this.#rules.pool;
+    const engines = await startEngines(setup, before);
     this.#scanners.splice(0, this.#scanners.length, ...engines.scanners);
-    if (engines.rules !== this.#rules) this.#rules?.close();
+    if (engines.rules.pool !== before) before?.close();
     this.#rules = engines.rules;
-    this.#unused = engines.unused;
     this.#match = match;
     this.#policies = new Map();
   }
@@ -174,7 +188,8 @@ export class Inspector {
   close(): void {
     this.#unpackers.close();
     this.#readings.close();
-    this.#rules?.close();
+    this.#rules.pool?.close();
+    this.compiling?.then(() => this.#rules.pool?.close()).catch(() => {});
     this.#digestThread?.close();
   }
 }
@@ -184,29 +199,16 @@ async function startEngines(setup: InspectorSetup, running: YaraPool | undefined
   const signatures = loadSignatures(setup.signatures);
   const scanners = createScanners(signatures);
   selfTest(scanners);
-  let unused: string | undefined;
-  let rules: YaraPool | undefined;
+  let rules: Rules = {};
+  let compiling: Promise<Rules> | undefined;
   if (signatures.rules.length > 0) {
-    try {
-      if (running !== undefined) {
-        await running.reload(signatures.rules);
-        rules = running;
-      } else {
-        // Loading the rule engine takes longer than scanning a small capture.
-        const { createYaraPool } = await import('../scan/yara-pool.js');
-        // Rules cost more than all the rest: while files wait for them the capture is read on.
-        const processes = setup.ruleProcesses ?? Math.min(USUAL_RULE_PROCESSES, availableParallelism());
-        rules = await createYaraPool(signatures.rules, {
-          limits: setup.limits,
-          processes,
-          atOnce: setup.ruleProcessesAtOnce ?? 1,
-        });
-      }
-      scanners.push(rules);
-    } catch (error) {
-      // A machine that has no rule engine: literals and hashes are searched for all the same, and it is said.
-      if (!(error instanceof SourceError)) throw error;
-      unused = error.message;
+    const starting = startRules(setup, signatures.rules, running);
+    if (setup.rulesLater === true) {
+      compiling = starting;
+      scanners.push({ name: YARA, scan: async (info, content) => (await starting).pool?.scan(info, content) ?? [] });
+    } else {
+      rules = await starting;
+      if (rules.pool !== undefined) scanners.push(rules.pool);
     }
   }
   if (setup.clamd !== undefined) {
@@ -215,5 +217,29 @@ async function startEngines(setup: InspectorSetup, running: YaraPool | undefined
   }
   const options = { limits: setup.limits, now: () => performance.now(), dtype: setup.knownAs };
   const literals = signatures.literals.map((literal) => literal.bytes);
-  return { literals, scanners: scanners.map((scanner) => remembering(scanner, options)), rules, unused };
+  const remembered = scanners.map((scanner) => remembering(scanner, options));
+  return { literals, scanners: remembered, rules, ...(compiling === undefined ? {} : { compiling }) };
+}
+
+async function startRules(
+  setup: InspectorSetup,
+  paths: readonly string[],
+  running: YaraPool | undefined,
+): Promise<Rules> {
+  try {
+    if (running !== undefined) {
+      await running.reload(paths);
+      return { pool: running };
+    }
+    // Loading the rule engine takes longer than scanning a small capture.
+    const { createYaraPool } = await import('../scan/yara-pool.js');
+    // Rules cost more than all the rest: while files wait for them the capture is read on.
+    const processes = setup.ruleProcesses ?? Math.min(USUAL_RULE_PROCESSES, availableParallelism());
+    const atOnce = setup.ruleProcessesAtOnce ?? 1;
+    return { pool: await createYaraPool(paths, { limits: setup.limits, processes, atOnce }) };
+  } catch (error) {
+    // A machine that has no rule engine: literals and hashes are searched for all the same, and it is said.
+    if (!(error instanceof SourceError)) throw error;
+    return { unused: error.message };
+  }
 }

@@ -21,6 +21,9 @@ export interface LiteralSignature extends Signature {
   readonly bytes: Buffer;
 }
 
+/** What findings of rules are said to be found by. */
+export const YARA = 'yara';
+
 export type HashName = 'sha256' | 'sha1' | 'md5';
 
 export interface Signatures {

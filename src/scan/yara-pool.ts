@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { ConfigError, SourceError } from '../core/errors.js';
 import type { Content, Finding, Scanner } from '../core/file.js';
 import type { Limits } from '../core/limits.js';
-import type { Signature } from './signatures.js';
+import { type Signature, YARA } from './signatures.js';
 import type { Answer } from './yara-child.js';
 import { windows } from './yara-rules.js';
 
@@ -40,8 +40,6 @@ export async function createYaraPool(paths: readonly string[], options: YaraPool
   await pool.start(options.atOnce ?? 1);
   return pool;
 }
-
-const YARA = 'yara';
 
 class Pool implements YaraPool {
   readonly name = YARA;
