@@ -1,6 +1,6 @@
 // Header prediction (after V. Jacobson's for TCP receivers): takes packets for as long as each is what was to be expected, the next bytes of the run under
 // way or a bare acknowledgement of its connection, and stops at the first that is anything else, which src/capture looks at. What is done for a packet
-// here is what src/capture does for it (link-layer.ts, ip.ts, tcp.ts), and no more: src/capture/header-prediction.test.ts holds the two equal.
+// here is what src/capture does for it (link-layer.ts, ip.ts, tcp.ts), and no more: src/capture/fast-path.test.ts holds the two equal.
 // Compiled by AssemblyScript. Nothing is allocated: no runtime, no data.
 
 // What goes in and comes out, 32 bits each, as ../header-prediction-registers.ts names them.
