@@ -6,13 +6,14 @@ import { Buffer } from 'node:buffer';
 import { SourceError } from '../../../core/errors.js';
 import type { Content } from '../../../core/file.js';
 import { CR, LF } from '../../../core/lines.js';
+import { lasting } from '../../pieces.js';
 
 /** What is read of a line that may begin or end a file. */
 const LINE = 1024;
-/** A spooled file is read in blocks, and so much of the next one with each, so that what a search looks at lies in one. */
+/** A file that does not lie in one piece is read in blocks, and so much of the next one with each, so that what a search looks at lies in one. */
 const BLOCK = 64 * 1024;
 const OVERLAP = 4 * LINE;
-/** Blocks that are kept: more than searches that go on side by side. */
+/** Blocks of a spooled file that are kept: more than searches that go on side by side. Those in memory are, but for a few, no copies, and all kept. */
 const BLOCKS = 16;
 /** No NUL in so many bytes is a text. */
 const HEAD = 4096;
@@ -159,7 +160,7 @@ export class Text {
     if (going && length > 0) ended();
   }
 
-  // Blocks: of a file in memory there is one.
+  // Blocks: of a file in one piece of memory there is one.
 
   #blockStart(at: number): number {
     return this.content.bytes === undefined ? at - (at % BLOCK) : 0;
@@ -176,12 +177,14 @@ export class Text {
     const number = Math.floor(at / BLOCK);
     let block = this.#blocks.get(number);
     if (block === undefined) {
-      block = Buffer.from(content.read(number * BLOCK, BLOCK + OVERLAP));
+      block = lasting(content, number * BLOCK, BLOCK + OVERLAP);
       // A spool file that is shorter than it was must not pass for one that was read to its end.
       if (block.length < Math.min(BLOCK + OVERLAP, content.length - number * BLOCK))
         throw new SourceError(`spool: the file ends at ${number * BLOCK + block.length} of ${content.length} bytes`);
-      if (this.#blocks.size === BLOCKS) this.#blocks.delete(this.#blocks.keys().next().value!);
-    } else this.#blocks.delete(number);
+      if (content.pieces === undefined && this.#blocks.size === BLOCKS)
+        this.#blocks.delete(this.#blocks.keys().next().value!);
+    } else if (content.pieces !== undefined) return block;
+    else this.#blocks.delete(number);
     this.#blocks.set(number, block);
     return block;
   }
