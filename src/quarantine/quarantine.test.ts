@@ -41,7 +41,8 @@ interface Kit {
 
 function kit(context: TestContext): Kit {
   const base = mkdtempSync(join(tmpdir(), 'inspectd-quarantine-'));
-  context.after(() => rmSync(base, { recursive: true, force: true }));
+  // A write that was given up may still be clearing up.
+  context.after(() => rmSync(base, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
   const directory = join(base, 'state', 'quarantine');
   const failures: string[] = [];
   return {
