@@ -9,11 +9,11 @@ import type { ScanEvent } from '../../src/capture/events.js';
 import { Scan } from '../../src/capture/scan.js';
 import { readConfig } from '../../src/config/config.js';
 import { CLIENT, SERVER, type Side } from '../../src/core/flow.js';
-import { DEFAULT_LIMITS } from '../../src/core/limits.js';
 import type { Secret } from '../../src/core/secret.js';
 import { decoderContext } from '../../src/testing/context.js';
 import { EICAR } from '../../src/testing/inspecting.js';
 import { Conversation, pcapFile } from '../../src/testing/packets.js';
+import { scanSetup } from '../../src/testing/scan-setup.js';
 import * as m1 from '../../src/testing/smb1-messages.js';
 import * as m from '../../src/testing/smb2-messages.js';
 import { response } from './ntlm.js';
@@ -52,17 +52,7 @@ end
 const folder = mkdtempSync(join(tmpdir(), 'inspectd-evasion-'));
 const SECRET: Secret = { kind: 'account', user: 'alice', domain: undefined, password: 'only-for-this-test' };
 const [scan, scanWithSecret] = [[], [SECRET]].map(
-  (secrets) =>
-    new Scan({
-      config: readConfig(CONFIG, 'evasion.conf').config,
-      signatures: ['signatures'],
-      limits: DEFAULT_LIMITS,
-      hashMessages: true,
-      keyLogs: [],
-      secrets,
-      clamd: undefined,
-      extract: undefined,
-    }),
+  (secrets) => new Scan(scanSetup({ config: readConfig(CONFIG, 'evasion.conf').config, hashMessages: true, secrets })),
 ) as [Scan, Scan];
 after(async () => {
   await scan.close();

@@ -5,7 +5,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { DEFAULT_LIMITS } from '../core/limits.js';
 import {
   clientOnly,
   type Disguise,
@@ -22,6 +21,7 @@ import {
   withoutFirst,
 } from '../testing/disguise.js';
 import { SeededRandom } from '../testing/random.js';
+import { scanSetup } from '../testing/scan-setup.js';
 import type { ScanEvent } from './events.js';
 import { Scan } from './scan.js';
 
@@ -33,16 +33,7 @@ const CAPTURES = readdirSync(SAMPLES)
 const load = (name: string): Buffer => readFileSync(join(SAMPLES, `${name}.pcap`));
 
 const folder = mkdtempSync(join(tmpdir(), 'inspectd-disguise-'));
-const scan = new Scan({
-  config: undefined,
-  signatures: ['signatures'],
-  limits: DEFAULT_LIMITS,
-  hashMessages: true,
-  keyLogs: [],
-  secrets: [],
-  clamd: undefined,
-  extract: undefined,
-});
+const scan = new Scan(scanSetup({ hashMessages: true }));
 after(async () => {
   await scan.close();
   rmSync(folder, { recursive: true });

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CLIENT, SERVER } from '../core/flow.js';
-import { DEFAULT_LIMITS } from '../core/limits.js';
 import { ACK, Conversation, PSH, pcapFile } from '../testing/packets.js';
+import { scanSetup } from '../testing/scan-setup.js';
 import type { ScanEvent } from './events.js';
 import { ScanThread } from './scan-thread.js';
 
@@ -17,16 +17,7 @@ async function messages(context: TestContext, conversation: Conversation): Promi
   context.after(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'a.pcap');
   writeFileSync(file, pcapFile(conversation.packets));
-  const thread = await ScanThread.start({
-    config: undefined,
-    signatures: ['signatures/eicar.literals'],
-    limits: DEFAULT_LIMITS,
-    hashMessages: false,
-    keyLogs: [],
-    secrets: [],
-    clamd: undefined,
-    extract: undefined,
-  });
+  const thread = await ScanThread.start(scanSetup());
   const events: ScanEvent[] = [];
   await thread.capture(
     file,

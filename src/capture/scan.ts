@@ -59,7 +59,9 @@ export class Scan implements InputScanner {
     if (hasRules(setup.signatures)) {
       const cores = jobs ?? availableParallelism();
       this.#threads = Math.ceil(cores / RULES_A_THREAD);
-      this.#setup = { ...setup, ruleProcesses: Math.ceil(cores / this.#threads), rulesLater: true };
+      // Files that are kept are kept while the capture is read: nothing is, where the rules turn out to be wrong.
+      const rulesLater = setup.extract === undefined;
+      this.#setup = { ...setup, ruleProcesses: Math.ceil(cores / this.#threads), rulesLater };
     } else {
       const cores = jobs ?? Math.min(2, availableParallelism());
       this.#threads = Math.max(1, Math.floor(cores / 2));

@@ -14,24 +14,13 @@ import { DEFAULT_LIMITS, KiB, MiB } from '../core/limits.js';
 import { ftpFrames, type Moved, smbSession } from '../testing/file-sessions.js';
 import { type CapturedFrame, Conversation, pcapFile } from '../testing/packets.js';
 import { SeededRandom } from '../testing/random.js';
+import { scanSetup } from '../testing/scan-setup.js';
 import { play, smtpSession } from '../testing/sessions.js';
 import type { ScanEvent } from './events.js';
 import { Scan } from './scan.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'inspectd-counts-'));
-const scan = new Scan(
-  {
-    config: undefined,
-    signatures: ['signatures'],
-    limits: DEFAULT_LIMITS,
-    hashMessages: false,
-    keyLogs: [],
-    secrets: [],
-    clamd: undefined,
-    extract: undefined,
-  },
-  1,
-);
+const scan = new Scan(scanSetup(), 1);
 after(async () => {
   await scan.close();
   rmSync(folder, { recursive: true });
@@ -50,16 +39,17 @@ interface Counts {
   packets: number;
 }
 
-/** Every call of `name` goes through `seen` first. */
+/** `seen` hears of every call of `name`: of its result, and what it was given. */
 function watched<Name extends string>(
   owner: Record<Name, (...args: never[]) => unknown>,
   name: Name,
-  seen: (...args: never[]) => void,
+  seen: (result: never, ...args: never[]) => void,
 ): () => void {
   const own = owner[name];
   owner[name] = function (this: unknown, ...args: never[]) {
-    seen(...args);
-    return own.apply(this, args);
+    const result = own.apply(this, args);
+    seen(result as never, ...args);
+    return result;
   };
   return () => {
     owner[name] = own;
@@ -79,11 +69,11 @@ async function counted(frames: readonly CapturedFrame[]): Promise<Counts> {
     }
   };
   const restore = [
-    watched(Arena.prototype, 'move', (_to: number, start: number, end: number) => {
+    watched(Arena.prototype, 'move', (_: undefined, _to: number, start: number, end: number) => {
       counts.copied += end - start;
     }),
-    watched(Buffer.prototype, 'copy', (_target: Uint8Array, _at = 0, start = 0, end = 0) => {
-      counts.copied += end - start;
+    watched(Buffer.prototype, 'copy', (copied: number) => {
+      counts.copied += copied;
     }),
     watched(Object.getPrototypeOf(createHash('sha256')) as { update(): unknown }, 'update', () => {
       counts.hashed++;

@@ -1,6 +1,6 @@
 /** What is wrong is said in one line that names it and says where; what can be read is read all the same; the exit status is 2. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -139,6 +139,9 @@ test('a bad signature file is refused with its line', async () => {
     failedWith(ran, /bad\.yar:2: /);
     assert.deepEqual([ran.files, ran.flows, ran.log], ['', '', '']);
   }
+  const kept = join(work, 'kept');
+  failedWith(await inspectd(['scan', MAIL, '--signatures', rules, '--extract', kept]), /bad\.yar:2: /);
+  assert.deepEqual(readdirSync(kept), []);
   failedWith(await inspectd(['check', '--signatures', rules]), /bad\.yar:2: /);
 });
 

@@ -4,23 +4,13 @@ import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ScanEvent } from '../capture/events.js';
-import { type ScanSetup, ScanThread } from '../capture/scan-thread.js';
-import { DEFAULT_LIMITS } from '../core/limits.js';
+import { ScanThread } from '../capture/scan-thread.js';
 import { CAPTURE_NAMES, CAPTURES, capturePath, type FileRow, rows, scanned, scratch } from '../testing/program.js';
 import { recut } from '../testing/recut.js';
-import { signaturePaths } from './settings.js';
+import { scanSetup } from '../testing/scan-setup.js';
 
 const work = scratch();
-const SETUP: ScanSetup = {
-  config: undefined,
-  signatures: signaturePaths([]),
-  limits: DEFAULT_LIMITS,
-  hashMessages: false,
-  keyLogs: [],
-  secrets: [],
-  clamd: undefined,
-  extract: undefined,
-};
+const SETUP = scanSetup();
 const PCAP_HEADER = 24;
 /** The client of the samples, as a packet has it. */
 const CLIENT = Buffer.from([10, 1, 100, 44]);

@@ -99,8 +99,7 @@ export class Inspector {
   readonly #literals: readonly Buffer[];
   #digestThread: DigestThread | undefined;
   #rules: Rules;
-  /** Settles when the rules run, or cannot here (`unusedRules`); rejects with ConfigError. Undefined: that is over. */
-  compiling: Promise<void> | undefined;
+  #compiling: Promise<void> | undefined;
   readonly #unpackers: Unpackers;
   readonly #readings: Readings;
   #match: MatchPolicy | undefined;
@@ -118,12 +117,12 @@ export class Inspector {
     this.limits = config === undefined ? setup.limits : { ...setup.limits, nesting: MOST_NESTING };
     this.#scanners = engines.scanners;
     this.#rules = engines.rules;
-    this.compiling = engines.compiling?.then((rules) => {
+    this.#compiling = engines.compiling?.then((rules) => {
       this.#rules = rules;
-      this.compiling = undefined;
+      this.#compiling = undefined;
     });
     // Whoever waits hears of it.
-    this.compiling?.catch(() => {});
+    this.#compiling?.catch(() => {});
     this.#literals = engines.literals;
     this.#match = config === undefined ? undefined : policyMatcher(config);
     this.#unpackers = createUnpackers({ limits: this.limits });
@@ -139,6 +138,11 @@ export class Inspector {
       hashContainers: setup.hashMessages === true,
       ...(keep === undefined ? {} : { keep }),
     });
+  }
+
+  /** Settles when the rules run, or cannot here (`unusedRules`); rejects with ConfigError. Undefined: that is over. */
+  get compiling(): Promise<void> | undefined {
+    return this.#compiling;
   }
 
   /** Why the user's YARA rules are not used, where they are not (no engine for this machine). */
@@ -189,7 +193,7 @@ export class Inspector {
     this.#unpackers.close();
     this.#readings.close();
     this.#rules.pool?.close();
-    this.compiling?.then(() => this.#rules.pool?.close()).catch(() => {});
+    this.#compiling?.then(() => this.#rules.pool?.close()).catch(() => {});
     this.#digestThread?.close();
   }
 }
